@@ -1,0 +1,3 @@
+//! One container's process: namespaces, cgroup v2, mounts, capabilities, seccomp, limits.
+
+pub mod spec;

@@ -1,0 +1,3 @@
+//! PID 1 of the machine: mounts, spawns, reaps, keeps standard streams, exits and logs.
+
+pub mod protocol;
