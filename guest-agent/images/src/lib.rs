@@ -1,1 +1,25 @@
-//! Placeholder.
+//! Content store, layers, OCI and Docker image formats, and the registry client.
+//!
+//! [`Store`] is the one door: it keeps blobs by digest, layers unpacked once for overlayfs, and the
+//! index of references, and takes images in from archives ([`Store::load`]) and from registries
+//! ([`Store::pull`]). It never runs a container and never writes outside its root.
+
+mod auth;
+mod config;
+mod digest;
+mod error;
+mod image;
+mod platform;
+mod progress;
+mod reference;
+mod store;
+
+pub use auth::Auth;
+pub use config::{Healthcheck, History, ImageConfig};
+pub use digest::{Digest, InvalidDigest};
+pub use error::{Error, Kind, Result};
+pub use image::{ContainerUse, Image, LoadedImage, PullOptions, Pulled, RemoveOptions, Removed};
+pub use platform::Platform;
+pub use progress::{ProgressDetail, PullProgress};
+pub use reference::Reference;
+pub use store::Store;
