@@ -1,0 +1,185 @@
+//! `cargo xtask image`: the machine's image from Debian packages, our programs and the lists in
+//! `vm-image/`. Everything is assembled in memory in a fixed order, so that the same inputs give
+//! the same bytes.
+
+mod cpio;
+mod hello;
+mod kernel;
+mod lists;
+mod manifest;
+mod modules;
+mod programs;
+mod root;
+mod tree;
+
+use std::fs;
+use std::path::Path;
+
+use anyhow::{Context, Result, bail};
+use clap::Args;
+
+use crate::packages::{Package, Suite};
+use crate::progress::{say, step};
+use crate::project::Project;
+use lists::Lists;
+
+/// The files of an image, beside its manifest.
+pub(crate) const FILES: [&str; 3] = ["vmlinux", "initramfs.zst", "root.erofs"];
+
+/// The meta-package that names the current kernel, and how the kernel's own package begins.
+const KERNEL_META: &str = "linux-image-cloud-amd64";
+const KERNEL_PREFIX: &str = "linux-image-6";
+
+/// How to build the image.
+#[derive(Args)]
+pub(crate) struct Options {
+    /// Ask the mirror for newer packages first
+    #[arg(long)]
+    update: bool,
+    /// Build twice, in two places, and compare the bytes
+    #[arg(long)]
+    check_reproducible: bool,
+    /// Build even when nothing changed
+    #[arg(long)]
+    force: bool,
+}
+
+/// What an image is made of, found but not yet assembled.
+struct Inputs {
+    lists: Lists,
+    packages: Vec<Package>,
+    kernel: Package,
+    /// A digest of everything that decides the bytes.
+    digest: String,
+}
+
+/// `cargo xtask image`.
+pub(crate) fn command(project: &Project, options: &Options) -> Result<()> {
+    crate::build::guest(project)?;
+    if options.check_reproducible {
+        return check_reproducible(project, options.update);
+    }
+    ensure(project, options.update, options.force)?;
+    manifest::print_sizes(&project.image())
+}
+
+/// Builds the image unless it is up to date. The guest's programs must have been built.
+pub(crate) fn ensure(project: &Project, update: bool, force: bool) -> Result<()> {
+    let inputs = step("packages for the image", || gather(project, update))?;
+    let into = project.image();
+    if !force && manifest::is_current(&into, &inputs.digest) {
+        say(format_args!(
+            "==> the image in {} is up to date",
+            into.display()
+        ));
+        return Ok(());
+    }
+    step("the machine's image", || assemble(project, &inputs, &into))
+}
+
+/// Builds the image in two directories and compares every file.
+pub(crate) fn check_reproducible(project: &Project, update: bool) -> Result<()> {
+    let inputs = step("packages for the image", || gather(project, update))?;
+    let places = ["image-check-1", "image-check-2"].map(|name| project.target.join(name));
+    for place in &places {
+        step(&format!("an image in {}", place.display()), || {
+            assemble(project, &inputs, place)
+        })?;
+    }
+    for file in FILES.iter().chain(&[manifest::NAME]) {
+        let [first, second] = [&places[0], &places[1]].map(|place| read(&place.join(file)));
+        let (first, second) = (first?, second?);
+        if first != second {
+            let at = first
+                .iter()
+                .zip(&second)
+                .position(|(a, b)| a != b)
+                .unwrap_or(first.len().min(second.len()));
+            bail!(
+                "{file} differs between two builds, first at byte {at}: compare the two in {}",
+                project.target.display()
+            );
+        }
+        say(format_args!("    {file}: the same {} bytes", first.len()));
+    }
+    for place in &places {
+        fs::remove_dir_all(place).with_context(|| format!("removing {}", place.display()))?;
+    }
+    say("the image is reproducible");
+    Ok(())
+}
+
+fn gather(project: &Project, update: bool) -> Result<Inputs> {
+    let lists = Lists::read(&project.root.join("vm-image"))?;
+    let suite = Suite::new(project, &lists.suite);
+    let kernel_name = suite.dependency(KERNEL_META, KERNEL_PREFIX, update)?;
+    let names: Vec<String> = lists
+        .packages
+        .iter()
+        .filter(|name| *name != KERNEL_META)
+        .cloned()
+        .collect();
+    let packages = suite.fetch(&names, update)?;
+    let kernel = suite
+        .fetch(std::slice::from_ref(&kernel_name), false)?
+        .remove(0);
+
+    let mut parts = vec![lists.digest.clone(), kernel.sha256.clone()];
+    parts.extend(packages.iter().map(|package| package.sha256.clone()));
+    for program in [programs::WARDEN, programs::AGENT, programs::HELLO] {
+        parts.push(sha256(&read(&project.guest_programs().join(program))?));
+    }
+    // The builder itself decides the bytes too.
+    parts.push(sha256(&read(
+        &std::env::current_exe().context("finding xtask's own program")?,
+    )?));
+    parts.push(hello::created());
+    let digest = sha256(parts.join("\n").as_bytes());
+    Ok(Inputs {
+        lists,
+        packages,
+        kernel,
+        digest,
+    })
+}
+
+fn assemble(project: &Project, inputs: &Inputs, into: &Path) -> Result<()> {
+    fs::create_dir_all(into).with_context(|| format!("creating {}", into.display()))?;
+    // An interrupted build leaves no manifest, so it is never taken for a whole image.
+    manifest::remove(into)?;
+    let kernel = kernel::Kernel::open(&inputs.kernel)?;
+    write(&into.join("vmlinux"), &kernel.vmlinux()?)?;
+
+    let modules = modules::Modules::open(&kernel)?;
+    let warden = read(&project.guest_programs().join(programs::WARDEN))?;
+    let initramfs = root::initramfs(&modules, &inputs.lists, warden)?;
+    let archive = cpio::archive(&initramfs)?;
+    write(
+        &into.join("initramfs.zst"),
+        &zstd::bulk::compress(&archive, 19).context("compressing the initramfs")?,
+    )?;
+
+    let tree = root::root(project, &modules, &inputs.lists, &inputs.packages)?;
+    root::write_erofs(&tree, &into.join("root.erofs"))?;
+    manifest::write(into, inputs, &kernel.release)
+}
+
+/// The lower-case hexadecimal SHA-256 of bytes.
+pub(crate) fn sha256(bytes: &[u8]) -> String {
+    use sha2::Digest;
+    sha2::Sha256::digest(bytes)
+        .iter()
+        .map(|byte| format!("{byte:02x}"))
+        .collect()
+}
+
+fn read(path: &Path) -> Result<Vec<u8>> {
+    fs::read(path).with_context(|| format!("reading {}", path.display()))
+}
+
+/// Writes a file under another name and renames it: a running machine keeps the old one.
+fn write(path: &Path, bytes: &[u8]) -> Result<()> {
+    let partial = path.with_extension("partial");
+    fs::write(&partial, bytes).with_context(|| format!("writing {}", partial.display()))?;
+    fs::rename(&partial, path).with_context(|| format!("renaming to {}", path.display()))
+}

@@ -1,0 +1,94 @@
+//! Where things are: the tree, the target directory (wherever cargo puts it), the image, the cache.
+
+use std::env;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use anyhow::{Context, Result, anyhow};
+
+use crate::progress;
+
+/// The target triple of the programs that run in the machine.
+pub(crate) const GUEST_TARGET: &str = "x86_64-unknown-linux-gnu";
+
+/// The directories that every command works with.
+pub(crate) struct Project {
+    /// The workspace's root.
+    pub(crate) root: PathBuf,
+    /// Cargo's target directory, which `CARGO_TARGET_DIR` may have moved.
+    pub(crate) target: PathBuf,
+    /// What is worth keeping when the target directory goes: downloaded packages.
+    pub(crate) cache: PathBuf,
+}
+
+impl Project {
+    /// Asks cargo where the workspace and its target directory are.
+    pub(crate) fn find() -> Result<Self> {
+        let manifest = Path::new(env!("CARGO_MANIFEST_DIR")).join("Cargo.toml");
+        let metadata = progress::output(
+            Command::new(cargo())
+                .args([
+                    "metadata",
+                    "--no-deps",
+                    "--offline",
+                    "--format-version",
+                    "1",
+                    "--manifest-path",
+                ])
+                .arg(&manifest),
+        )?;
+        let metadata: serde_json::Value =
+            serde_json::from_str(&metadata).context("reading cargo metadata")?;
+        let path = |key: &str| {
+            metadata[key]
+                .as_str()
+                .map(PathBuf::from)
+                .ok_or_else(|| anyhow!("cargo metadata has no {key}"))
+        };
+        Ok(Self {
+            root: path("workspace_root")?,
+            target: path("target_directory")?,
+            cache: cache()?,
+        })
+    }
+
+    /// Development builds of the host's programs.
+    pub(crate) fn host_programs(&self) -> PathBuf {
+        self.target.join("debug")
+    }
+
+    /// Static release builds of the machine's programs.
+    pub(crate) fn guest_programs(&self) -> PathBuf {
+        self.target.join(GUEST_TARGET).join("release")
+    }
+
+    /// The machine's image.
+    pub(crate) fn image(&self) -> PathBuf {
+        self.target.join("image")
+    }
+
+    /// Clients and servers that only tests need, unpacked.
+    pub(crate) fn tools(&self) -> PathBuf {
+        self.target.join("tools/root")
+    }
+}
+
+/// The cargo that started us.
+pub(crate) fn cargo() -> PathBuf {
+    env::var_os("CARGO").map_or_else(|| PathBuf::from("cargo"), PathBuf::from)
+}
+
+fn cache() -> Result<PathBuf> {
+    if let Some(path) = env::var_os("SLIPWAY_CACHE") {
+        return std::path::absolute(path).context("resolving SLIPWAY_CACHE");
+    }
+    if let Some(path) = env::var_os("XDG_CACHE_HOME")
+        .map(PathBuf::from)
+        .filter(|path| path.is_absolute())
+    {
+        return Ok(path.join("slipway"));
+    }
+    let home = env::home_dir()
+        .ok_or_else(|| anyhow!("no home directory: set SLIPWAY_CACHE to a folder for downloads"))?;
+    Ok(home.join(".cache/slipway"))
+}
