@@ -1,0 +1,112 @@
+//! What can go wrong, named for the step that failed.
+
+use std::io;
+use std::net::Ipv4Addr;
+use std::path::PathBuf;
+
+/// Why a network operation failed.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// Not `address/prefix` with a prefix of 8 to 29 bits.
+    #[error("\"{text}\" is not an IPv4 subnet such as 172.17.0.0/16")]
+    InvalidSubnet {
+        /// What was given.
+        text: String,
+    },
+    /// A container id that could not be a file name.
+    #[error("\"{id}\" is not a container id")]
+    InvalidId {
+        /// What was given.
+        id: String,
+    },
+    /// Bridge or firewall could not be set up.
+    #[error("containers have no network: {reason}")]
+    Unavailable {
+        /// Why, with causes.
+        reason: String,
+    },
+    /// Every default subnet is in use on this machine.
+    #[error(
+        "no free subnet among 172.17.0.0/16 to 172.31.0.0/16: the machine has routes to all of them; choose one in the settings"
+    )]
+    NoFreeSubnet,
+    /// The subnet has no address left.
+    #[error("no free address in {subnet}: remove containers that are no longer needed")]
+    NoFreeAddress {
+        /// The subnet.
+        subnet: crate::Subnet,
+    },
+    /// The container has an endpoint already.
+    #[error("container {id} is already attached at {ip}")]
+    AlreadyAttached {
+        /// The container.
+        id: String,
+        /// Its address.
+        ip: Ipv4Addr,
+    },
+    /// A file of ours could not be read, written or mounted.
+    #[error("cannot {action} {path}")]
+    File {
+        /// `read`, `write`, `mount`, …
+        action: &'static str,
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// Opening or using the netlink socket.
+    #[error("cannot talk to the kernel's network configuration")]
+    Netlink(#[source] io::Error),
+    /// The kernel refused one change.
+    #[error("the kernel refused to {step}")]
+    Refused {
+        /// `add the address 172.17.0.2/16 to eth0`, …
+        step: String,
+        /// Why.
+        source: io::Error,
+    },
+    /// Making a network namespace.
+    #[error("cannot make a network namespace")]
+    Namespace(#[source] io::Error),
+    /// The `nft` program is not there.
+    #[error("the firewall program {program} was not found: install the package nftables")]
+    NftMissing {
+        /// What was looked for.
+        program: PathBuf,
+    },
+    /// The `nft` program could not be started.
+    #[error("cannot run {program}")]
+    NftRun {
+        /// The program.
+        program: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// The `nft` program refused our rules.
+    #[error("the firewall rules were refused: {output}")]
+    NftRefused {
+        /// What it said.
+        output: String,
+    },
+    /// The `nft` program answered with something unexpected.
+    #[error("the answer of the firewall program makes no sense")]
+    NftAnswer(#[source] serde_json::Error),
+    /// A worker thread went away.
+    #[error("a network worker thread ended early")]
+    Worker,
+}
+
+impl Error {
+    /// A closure for `map_err` on file operations.
+    pub(crate) fn file<E: Into<io::Error>>(
+        action: &'static str,
+        path: impl Into<PathBuf>,
+    ) -> impl FnOnce(E) -> Self {
+        move |source| Self::File {
+            action,
+            path: path.into(),
+            source: source.into(),
+        }
+    }
+}

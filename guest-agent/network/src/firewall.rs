@@ -1,0 +1,196 @@
+//! The firewall: the whole of our nftables table, replaced in one transaction.
+
+use std::io::{self, Write};
+use std::path::Path;
+use std::process::{Command, Output, Stdio};
+
+use serde_json::{Value, json};
+
+use crate::{Error, Subnet};
+
+const FAMILY: &str = "inet";
+const TABLE: &str = "slipway";
+
+/// Replaces our table; other tables stay as they are. Whatever the table held, the result is the
+/// same, and there is no moment without rules.
+pub(crate) fn install(nft: &Path, bridge: &str, subnet: Subnet) -> Result<(), Error> {
+    let output = run(nft, &["-j", "-f", "-"], &rules(bridge, subnet).to_string())?;
+    accepted(&output)
+}
+
+/// Removes our table.
+pub(crate) fn remove(nft: &Path) -> Result<(), Error> {
+    let table = table();
+    // Adding it first makes the removal of a missing table no error.
+    let commands = json!({"nftables": [{"add": table}, {"delete": table}]});
+    accepted(&run(nft, &["-j", "-f", "-"], &commands.to_string())?)
+}
+
+/// Names chains of others that drop forwarded packets by default: an accept of ours can't overrule
+/// them, so containers would have no way out.
+pub(crate) fn foreign_drops(nft: &Path) -> Result<Vec<String>, Error> {
+    let output = run(nft, &["-j", "list", "chains"], "")?;
+    accepted(&output)?;
+    let answer: Value = serde_json::from_slice(&output.stdout).map_err(Error::NftAnswer)?;
+    Ok(dropping_chains(&answer))
+}
+
+fn dropping_chains(answer: &Value) -> Vec<String> {
+    let empty = Vec::new();
+    let objects = answer["nftables"].as_array().unwrap_or(&empty);
+    objects
+        .iter()
+        .map(|object| &object["chain"])
+        .filter(|chain| chain["hook"] == "forward" && chain["policy"] == "drop")
+        .filter(|chain| chain["family"] == "ip" || chain["family"] == "inet")
+        .filter(|chain| chain["table"] != TABLE)
+        .map(|chain| {
+            let word = |key: &str| chain[key].as_str().unwrap_or_default().to_owned();
+            format!("{} {} {}", word("family"), word("table"), word("name"))
+        })
+        .collect()
+}
+
+fn table() -> Value {
+    json!({"table": {"family": FAMILY, "name": TABLE}})
+}
+
+/// The table as a list of nft commands (libnftables-json(5)).
+fn rules(bridge: &str, subnet: Subnet) -> Value {
+    let chain = |name: &str, kind: &str, hook: &str, priority: i32| {
+        json!({"add": {"chain": {"family": FAMILY, "table": TABLE, "name": name, "type": kind,
+            "hook": hook, "prio": priority, "policy": "accept"}}})
+    };
+    let rule = |chain: &str, expressions: Vec<Value>| {
+        json!({"add": {"rule": {"family": FAMILY, "table": TABLE, "chain": chain,
+            "expr": expressions}}})
+    };
+    let matches = |left: Value, operator: &str, right: Value| json!({"match": {"op": operator, "left": left, "right": right}});
+    let from_bridge = || matches(json!({"meta": {"key": "iifname"}}), "==", json!(bridge));
+    let not_from_bridge = || matches(json!({"meta": {"key": "iifname"}}), "!=", json!(bridge));
+    let to_bridge = || matches(json!({"meta": {"key": "oifname"}}), "==", json!(bridge));
+    let not_to_bridge = || matches(json!({"meta": {"key": "oifname"}}), "!=", json!(bridge));
+    let ip = |field: &str| json!({"payload": {"protocol": "ip", "field": field}});
+    let in_subnet =
+        json!({"prefix": {"addr": subnet.base().to_string(), "len": subnet.prefix_len()}});
+    let known = || {
+        matches(
+            json!({"ct": {"key": "state"}}),
+            "in",
+            json!(["established", "related"]),
+        )
+    };
+    let ping = || {
+        matches(
+            json!({"payload": {"protocol": "icmp", "field": "type"}}),
+            "==",
+            json!("echo-request"),
+        )
+    };
+    let accept = || json!({"accept": null});
+    let drop = || json!({"drop": null});
+
+    json!({"nftables": [
+        {"add": table()},
+        {"delete": table()},
+        {"add": table()},
+
+        // Containers speak to the outside with the machine's address.
+        chain("postrouting", "nat", "postrouting", 100),
+        rule("postrouting", vec![
+            matches(ip("saddr"), "==", in_subnet.clone()),
+            not_to_bridge(),
+            json!({"masquerade": null}),
+        ]),
+
+        // Out with an address of ours, back in only what was asked for, freely among containers.
+        chain("forward", "filter", "forward", 0),
+        rule("forward", vec![from_bridge(), to_bridge(), accept()]),
+        rule("forward", vec![from_bridge(), matches(ip("saddr"), "==", in_subnet), accept()]),
+        rule("forward", vec![from_bridge(), drop()]),
+        rule("forward", vec![to_bridge(), not_from_bridge(), known(), accept()]),
+        rule("forward", vec![to_bridge(), drop()]),
+
+        // The machine itself, under whichever of its addresses, is no business of containers:
+        // the gateway answers pings, and connections that the machine opened go on.
+        chain("input", "filter", "input", 0),
+        rule("input", vec![from_bridge(), known(), accept()]),
+        rule("input", vec![
+            from_bridge(),
+            matches(ip("daddr"), "==", json!(subnet.gateway().to_string())),
+            ping(),
+            accept(),
+        ]),
+        rule("input", vec![from_bridge(), drop()]),
+    ]})
+}
+
+fn run(nft: &Path, arguments: &[&str], input: &str) -> Result<Output, Error> {
+    let failed = |source: io::Error| match source.kind() {
+        io::ErrorKind::NotFound => Error::NftMissing {
+            program: nft.to_owned(),
+        },
+        _ => Error::NftRun {
+            program: nft.to_owned(),
+            source,
+        },
+    };
+    let mut child = Command::new(nft)
+        .args(arguments)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .map_err(failed)?;
+    if let Some(mut stdin) = child.stdin.take() {
+        // A program that ended early says why on its standard error; the broken pipe adds nothing.
+        match stdin.write_all(input.as_bytes()) {
+            Err(error) if error.kind() != io::ErrorKind::BrokenPipe => return Err(failed(error)),
+            _ => {}
+        }
+    }
+    child.wait_with_output().map_err(failed)
+}
+
+fn accepted(output: &Output) -> Result<(), Error> {
+    if output.status.success() {
+        return Ok(());
+    }
+    let said = String::from_utf8_lossy(&output.stderr).trim().to_owned();
+    Err(Error::NftRefused {
+        output: if said.is_empty() {
+            output.status.to_string()
+        } else {
+            said
+        },
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_foreign_forward_chains_with_a_drop_policy_are_named() {
+        let answer = json!({"nftables": [
+            {"metainfo": {"version": "1.0.6"}},
+            {"chain": {"family": "ip", "table": "filter", "name": "FORWARD", "hook": "forward", "policy": "drop"}},
+            {"chain": {"family": "ip6", "table": "filter", "name": "FORWARD", "hook": "forward", "policy": "drop"}},
+            {"chain": {"family": "inet", "table": "slipway", "name": "forward", "hook": "forward", "policy": "drop"}},
+            {"chain": {"family": "ip", "table": "filter", "name": "INPUT", "hook": "input", "policy": "drop"}},
+            {"chain": {"family": "ip", "table": "filter", "name": "DOCKER"}},
+        ]});
+        assert_eq!(dropping_chains(&answer), ["ip filter FORWARD"]);
+    }
+
+    #[test]
+    fn a_missing_program_is_named_with_what_to_install() {
+        let Err(error) = run(Path::new("/nonexistent/nft"), &[], "") else {
+            unreachable!("the program does not exist");
+        };
+        assert_eq!(
+            error.to_string(),
+            "the firewall program /nonexistent/nft was not found: install the package nftables"
+        );
+    }
+}

@@ -1,0 +1,135 @@
+//! Network namespaces that live without a process: each is held by a bind mount of its nsfs file.
+#![expect(
+    unsafe_code,
+    reason = "unshare(2) is unsafe in Rust because it could take away a shared descriptor table"
+)]
+
+use std::fs::{self, File};
+use std::io;
+use std::os::fd::{AsFd, BorrowedFd};
+use std::path::{Path, PathBuf};
+use std::thread;
+
+use rustix::fs::{AtFlags, CWD, StatxAttributes, StatxFlags};
+use rustix::mount::{MountPropagationFlags, UnmountFlags};
+use rustix::thread::UnshareFlags;
+
+use crate::Error;
+
+/// The namespace of the calling thread.
+const OWN: &str = "/proc/thread-self/ns/net";
+
+/// `NSFS_MAGIC` of `linux/magic.h`.
+const NSFS_MAGIC: i64 = 0x6e73_6673;
+
+/// The directory that holds the namespaces.
+#[derive(Debug, Clone)]
+pub(crate) struct Namespaces {
+    directory: PathBuf,
+}
+
+impl Namespaces {
+    /// Makes `directory` a mount of its own that passes mounts on to nobody: a copy in another
+    /// mount namespace would keep a container's network alive.
+    pub(crate) fn open(directory: PathBuf) -> Result<Self, Error> {
+        fs::create_dir_all(&directory).map_err(Error::file("create", &directory))?;
+        if !is_mount(&directory)? {
+            rustix::mount::mount_bind(&directory, &directory)
+                .map_err(Error::file("mount", &directory))?;
+        }
+        rustix::mount::mount_change(&directory, MountPropagationFlags::PRIVATE)
+            .map_err(Error::file("make private", &directory))?;
+        Ok(Self { directory })
+    }
+
+    /// Where the namespace of a container is.
+    pub(crate) fn path(&self, id: &str) -> PathBuf {
+        self.directory.join(id)
+    }
+
+    /// Makes a namespace and runs `configure` in it, with the namespace's descriptor; when that
+    /// fails nothing is left. A thread of its own enters the namespace and then ends, because a
+    /// thread can't be trusted to come back.
+    pub(crate) fn create<T: Send>(
+        &self,
+        id: &str,
+        configure: impl FnOnce(BorrowedFd<'_>) -> Result<T, Error> + Send,
+    ) -> Result<T, Error> {
+        let path = self.path(id);
+        File::create_new(&path).map_err(Error::file("create", &path))?;
+        let made = thread::scope(|scope| {
+            thread::Builder::new()
+                .name("netns".to_owned())
+                .spawn_scoped(scope, || {
+                    // SAFETY: only the network namespace is unshared; descriptors and memory stay
+                    // shared with the other threads as they were.
+                    unsafe { rustix::thread::unshare_unsafe(UnshareFlags::NEWNET) }
+                        .map_err(|error| Error::Namespace(error.into()))?;
+                    let own = File::open(OWN).map_err(Error::file("open", OWN))?;
+                    rustix::mount::mount_bind(OWN, &path).map_err(Error::file("mount", &path))?;
+                    configure(own.as_fd())
+                })
+                .map_err(Error::Namespace)?
+                .join()
+                .map_err(|_| Error::Worker)?
+        });
+        if made.is_err()
+            && let Err(error) = self.remove(id)
+        {
+            tracing::warn!(%error, "a half-made network namespace stays until the next start");
+        }
+        made
+    }
+
+    /// Lets go of a namespace; that there is none is fine.
+    pub(crate) fn remove(&self, id: &str) -> Result<(), Error> {
+        let path = self.path(id);
+        // After a crash an id can have been mounted over twice.
+        loop {
+            match rustix::mount::unmount(&path, UnmountFlags::DETACH | UnmountFlags::NOFOLLOW) {
+                Ok(()) => {}
+                Err(rustix::io::Errno::INVAL | rustix::io::Errno::NOENT) => break,
+                Err(error) => return Err(Error::file("unmount", &path)(error)),
+            }
+        }
+        match fs::remove_file(&path) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                Err(Error::file("remove", &path)(error))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Whether the container's namespace is there and mounted.
+    pub(crate) fn exists(&self, id: &str) -> bool {
+        rustix::fs::statfs(self.path(id)).is_ok_and(|fs| fs.f_type == NSFS_MAGIC)
+    }
+
+    /// Everything in the directory.
+    pub(crate) fn list(&self) -> Result<Vec<String>, Error> {
+        let mut ids = Vec::new();
+        let entries =
+            fs::read_dir(&self.directory).map_err(Error::file("read", &self.directory))?;
+        for entry in entries {
+            let entry = entry.map_err(Error::file("read", &self.directory))?;
+            ids.extend(entry.file_name().into_string());
+        }
+        Ok(ids)
+    }
+
+    /// Undoes [`Namespaces::open`].
+    pub(crate) fn close(&self) -> Result<(), Error> {
+        for id in self.list()? {
+            self.remove(&id)?;
+        }
+        rustix::mount::unmount(&self.directory, UnmountFlags::DETACH)
+            .map_err(Error::file("unmount", &self.directory))
+    }
+}
+
+/// Whether `path` is the root of a mount.
+fn is_mount(path: &Path) -> Result<bool, Error> {
+    let found = rustix::fs::statx(CWD, path, AtFlags::empty(), StatxFlags::empty())
+        .map_err(Error::file("examine", path))?;
+    Ok(found.stx_attributes.contains(StatxAttributes::MOUNT_ROOT))
+}

@@ -1,0 +1,434 @@
+//! The default network: the public face of this crate.
+
+use std::net::Ipv4Addr;
+use std::os::fd::BorrowedFd;
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use crate::bridge::{self, switch};
+use crate::identity::{Identity, random_id};
+use crate::leases::Leases;
+use crate::namespace::Namespaces;
+use crate::netlink::Netlink;
+use crate::{Endpoint, Error, NetworkInfo, Options, Resolvers, Subnet, firewall, messages, routes};
+
+/// Prefix of our interfaces' names on the machine.
+const VETH_PREFIX: &str = "sw-";
+
+/// Name of the interface inside a container.
+const INSIDE: &str = "eth0";
+
+/// The default network. Cheap to share in an `Arc`; calls may come from any thread.
+#[derive(Debug)]
+pub struct Network {
+    options: Options,
+    state_directory: PathBuf,
+    namespaces: Namespaces,
+    shared: Mutex<Shared>,
+}
+
+/// What calls change.
+struct Shared {
+    netlink: Netlink,
+    leases: Leases,
+    identity: Identity,
+    /// Index of the bridge once bridge and firewall are up.
+    bridge: Result<u32, Unavailable>,
+    warnings: Vec<String>,
+}
+
+/// Why there is no bridge or no firewall, kept so that every attach can say it.
+#[derive(Debug, Clone)]
+struct Unavailable(String);
+
+impl std::fmt::Debug for Shared {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Shared")
+            .field("leases", &self.leases)
+            .field("bridge", &self.bridge)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Network {
+    /// Opens the network: namespaces and leases under `run_dir` (gone with a reboot), its identity
+    /// under `state_dir`. Where the machine can't have a bridge or a firewall, the network still
+    /// opens: [`Network::info`] warns, [`Network::attach_none`] works, and [`Network::attach`]
+    /// tries again and says why not.
+    ///
+    /// # Errors
+    /// When the directories can't be used or the kernel's configuration can't be read.
+    pub fn open(run_dir: &Path, state_dir: &Path, options: Options) -> Result<Self, Error> {
+        let namespaces = Namespaces::open(run_dir.join("netns"))?;
+        let leases = Leases::open(run_dir.join("leases"))?;
+        let mut netlink = Netlink::open()?;
+        let identity = settle_identity(&mut netlink, state_dir, &options, leases.is_empty())?;
+        let mut shared = Shared {
+            netlink,
+            leases,
+            identity,
+            bridge: Err(Unavailable(String::new())),
+            warnings: Vec::new(),
+        };
+        shared.set_up(&options);
+        Ok(Self {
+            options,
+            state_directory: state_dir.to_owned(),
+            namespaces,
+            shared: Mutex::new(shared),
+        })
+    }
+
+    /// Gives a container a namespace with an address on the bridge and a way out.
+    ///
+    /// # Errors
+    /// When it is attached already, no address is free, or the machine can't do it; nothing is
+    /// left behind then.
+    pub fn attach(&self, container: &str) -> Result<Endpoint, Error> {
+        let id = checked(container)?;
+        let (endpoint, bridge, subnet) = self.lease(id)?;
+        let made = self.namespaces.create(id, |netns| {
+            prepare_settings()?;
+            self.connect(&endpoint, bridge, netns)?;
+            configure_inside(endpoint.ip, subnet)
+        });
+        if let Err(error) = made {
+            if let Err(left) = self.detach(id) {
+                tracing::warn!(error = %left, "a half-made attachment stays until the next start");
+            }
+            return Err(error);
+        }
+        Ok(endpoint)
+    }
+
+    /// Gives a container a namespace with nothing but the loopback interface (`--network none`).
+    ///
+    /// # Errors
+    /// When the kernel refuses; nothing is left behind then.
+    pub fn attach_none(&self, container: &str) -> Result<PathBuf, Error> {
+        let id = checked(container)?;
+        self.namespaces.create(id, |_| {
+            prepare_settings()?;
+            Netlink::open()?.apply(vec![messages::bring_up(LOOPBACK, "lo")])
+        })?;
+        Ok(self.namespaces.path(id))
+    }
+
+    /// Takes everything of a container away: interface, namespace, address. Nothing being there
+    /// (any more) is fine.
+    ///
+    /// # Errors
+    /// When the kernel refuses a step; calling again continues.
+    pub fn detach(&self, container: &str) -> Result<(), Error> {
+        let id = checked(container)?;
+        {
+            let mut shared = self.shared();
+            if shared.leases.get(id).is_some() {
+                shared
+                    .netlink
+                    .apply(vec![messages::remove_link(&veth(id))])?;
+            }
+        }
+        self.namespaces.remove(id)?;
+        self.shared().leases.remove(id)
+    }
+
+    /// The attachment of a container.
+    #[must_use]
+    pub fn endpoint(&self, container: &str) -> Option<Endpoint> {
+        self.shared().leases.get(container).cloned()
+    }
+
+    /// Removes what an earlier engine left and no container of `live` (ids) uses: leases,
+    /// namespaces and interfaces with our prefix on our bridge. Returns the ids of live containers
+    /// whose attachment is whole.
+    ///
+    /// # Errors
+    /// When the kernel can't be asked. What can't be removed is only logged: it must not keep the
+    /// engine from starting.
+    pub fn recover<S: AsRef<str>>(&self, live: &[S]) -> Result<Vec<String>, Error> {
+        let is_live = |id: &str| live.iter().any(|other| other.as_ref() == id);
+        let mut known = self.shared().leases.containers();
+        known.extend(self.namespaces.list()?);
+        known.sort_unstable();
+        known.dedup();
+        let mut whole = Vec::new();
+        for id in known {
+            if is_live(&id) {
+                if self.namespaces.exists(&id) {
+                    whole.push(id);
+                }
+            } else if let Err(error) = self.detach(&id) {
+                tracing::warn!(%id, %error, "an old attachment could not be removed");
+            }
+        }
+        self.sweep_links(&is_live)?;
+        Ok(whole)
+    }
+
+    /// What the network is, and what will not work.
+    #[must_use]
+    pub fn info(&self) -> NetworkInfo {
+        let shared = self.shared();
+        NetworkInfo {
+            name: "bridge".to_owned(),
+            id: shared.identity.id.clone(),
+            driver: "bridge".to_owned(),
+            bridge: self.options.bridge.clone(),
+            subnet: shared.identity.subnet,
+            gateway: shared.identity.subnet.gateway(),
+            mtu: self.options.mtu,
+            created: shared.identity.created.clone(),
+            warnings: shared.warnings.clone(),
+        }
+    }
+
+    /// What belongs into a container's `/etc/resolv.conf` now.
+    #[must_use]
+    pub fn resolvers(&self) -> Resolvers {
+        Resolvers::find(&self.options.name_servers)
+    }
+
+    /// Removes all attachments, the bridge and the firewall table: for an engine that runs
+    /// natively and ends for good. The network's id and addresses are kept.
+    ///
+    /// # Errors
+    /// When the kernel refuses a step.
+    pub fn close(self) -> Result<(), Error> {
+        self.recover::<&str>(&[])?;
+        self.namespaces.close()?;
+        let mut shared = self.shared();
+        shared
+            .netlink
+            .apply(vec![messages::remove_link(&self.options.bridge)])?;
+        if shared.bridge.is_ok() {
+            firewall::remove(&self.options.nft)?;
+        }
+        Ok(())
+    }
+
+    /// Reserves an address; also the bridge's index and the subnet.
+    fn lease(&self, id: &str) -> Result<(Endpoint, u32, Subnet), Error> {
+        let mut shared = self.shared();
+        if let Some(lease) = shared.leases.get(id) {
+            return Err(Error::AlreadyAttached {
+                id: id.to_owned(),
+                ip: lease.ip,
+            });
+        }
+        if shared.bridge.is_err() {
+            shared.set_up(&self.options);
+        }
+        let bridge = shared
+            .bridge
+            .clone()
+            .map_err(|Unavailable(reason)| Error::Unavailable { reason })?;
+        let subnet = shared.identity.subnet;
+        let ip = shared.leases.free_address(subnet)?;
+        let endpoint = Endpoint {
+            netns: self.namespaces.path(id),
+            ip,
+            prefix_len: subnet.prefix_len(),
+            gateway: subnet.gateway(),
+            mac: bridge::mac(ip).map(|byte| format!("{byte:02x}")).join(":"),
+            endpoint_id: random_id()?,
+            network_id: shared.identity.id.clone(),
+            iface: INSIDE.to_owned(),
+            host_iface: veth(id),
+        };
+        shared.leases.insert(id, endpoint.clone())?;
+        Ok((endpoint, bridge, subnet))
+    }
+
+    /// Makes the pair of interfaces from the machine's side.
+    fn connect(
+        &self,
+        endpoint: &Endpoint,
+        bridge: u32,
+        netns: BorrowedFd<'_>,
+    ) -> Result<(), Error> {
+        let mac = bridge::mac(endpoint.ip);
+        let mtu = self.options.mtu;
+        let add =
+            |bridge| messages::add_veth(&endpoint.host_iface, bridge, INSIDE, netns, mac, mtu);
+        let mut shared = self.shared();
+        let Err(first) = shared.netlink.apply(vec![add(bridge)]) else {
+            return Ok(());
+        };
+        // Somebody may have taken the bridge away (a network manager, an `ip link delete`), or
+        // left an interface of this name: put that right and try once more.
+        tracing::warn!(error = %first, "connecting a container failed, trying once more");
+        shared
+            .netlink
+            .apply(vec![messages::remove_link(&endpoint.host_iface)])?;
+        let subnet = shared.identity.subnet;
+        let bridge = bridge::ensure(&mut shared.netlink, &self.options.bridge, subnet, mtu)?;
+        shared.bridge = Ok(bridge);
+        shared.netlink.apply(vec![add(bridge)])
+    }
+
+    /// Removes ports of our bridge with our prefix that belong to no lease.
+    fn sweep_links(&self, is_live: &dyn Fn(&str) -> bool) -> Result<(), Error> {
+        let mut shared = self.shared();
+        let Ok(bridge) = shared.bridge else {
+            return Ok(());
+        };
+        let kept: Vec<String> = shared
+            .leases
+            .containers()
+            .iter()
+            .filter(|id| is_live(id))
+            .map(|id| veth(id))
+            .collect();
+        let changes = bridge::links(&mut shared.netlink)?
+            .into_iter()
+            .filter(|(name, link)| {
+                link.is_veth
+                    && link.bridge == Some(bridge)
+                    && name.starts_with(VETH_PREFIX)
+                    && !kept.contains(name)
+            })
+            .map(|(name, _)| messages::remove_link(&name))
+            .collect();
+        shared.netlink.apply(changes)
+    }
+
+    /// Where the identity is kept.
+    #[must_use]
+    pub fn state_directory(&self) -> &Path {
+        &self.state_directory
+    }
+
+    /// The guarded part is changed last in every call, so a panicked holder left it consistent.
+    fn shared(&self) -> MutexGuard<'_, Shared> {
+        self.shared.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Shared {
+    /// Makes bridge and firewall; a failure is kept as the reason why attaching can't work.
+    fn set_up(&mut self, options: &Options) {
+        self.warnings.clear();
+        let subnet = self.identity.subnet;
+        let made = bridge::ensure(&mut self.netlink, &options.bridge, subnet, options.mtu)
+            .and_then(|index| {
+                firewall::install(&options.nft, &options.bridge, subnet).map(|()| index)
+            });
+        self.bridge = made.map_err(|error| {
+            let reason = chain(&error);
+            tracing::error!(%reason, "containers have no network");
+            self.warnings
+                .push(format!("Containers have no network: {reason}"));
+            Unavailable(reason)
+        });
+        if self.bridge.is_err() {
+            return;
+        }
+        match firewall::foreign_drops(&options.nft) {
+            Ok(drops) => self.warnings.extend(drops.into_iter().map(|chain| {
+                format!(
+                    "Containers may have no way out: the firewall chain \"{chain}\" of this machine drops forwarded packets. Allow packets from and to the interface {} there.",
+                    options.bridge
+                )
+            })),
+            // The machine's other tables may hold what `nft` can't print as JSON.
+            Err(error) => tracing::debug!(%error, "the machine's other firewall rules are unknown"),
+        }
+    }
+}
+
+/// The loopback interface is the first of every namespace.
+const LOOPBACK: u32 = 1;
+
+/// Settings of a fresh namespace, before it has interfaces: no IPv6 addresses of its own on
+/// `eth0`, and Docker's permission for low ports and pings without capabilities. The names under
+/// `/proc/sys/net` are those of the calling thread's namespace.
+fn prepare_settings() -> Result<(), Error> {
+    for (name, value) in [
+        ("ipv6/conf/default/disable_ipv6", "1"),
+        ("ipv4/ip_unprivileged_port_start", "0"),
+        ("ipv4/ping_group_range", "0 2147483647"),
+    ] {
+        let path = Path::new("/proc/sys/net").join(name);
+        switch(&path, value)?;
+    }
+    Ok(())
+}
+
+/// Addresses and routes, from inside the namespace.
+fn configure_inside(ip: Ipv4Addr, subnet: Subnet) -> Result<(), Error> {
+    let index = rustix::net::netdevice::name_to_index(
+        rustix::net::socket(
+            rustix::net::AddressFamily::INET,
+            rustix::net::SocketType::DGRAM,
+            None,
+        )
+        .map_err(|error| Error::Netlink(error.into()))?,
+        INSIDE,
+    )
+    .map_err(|error| Error::Refused {
+        step: format!("show the interface {INSIDE} that it just made"),
+        source: error.into(),
+    })?;
+    Netlink::open()?.apply(vec![
+        messages::bring_up(LOOPBACK, "lo"),
+        messages::add_address(index, INSIDE, ip, subnet),
+        messages::add_default_route(subnet.gateway()),
+    ])
+}
+
+/// The identity to use: the recorded one unless its addresses were claimed by the machine
+/// meanwhile (a VPN, a new network) while no container used them.
+fn settle_identity(
+    netlink: &mut Netlink,
+    state_dir: &Path,
+    options: &Options,
+    unused: bool,
+) -> Result<Identity, Error> {
+    let own = bridge::links(netlink)?
+        .get(&options.bridge)
+        .map(|link| link.index);
+    let recorded = Identity::read(state_dir)?;
+    if let Some(recorded) = &recorded {
+        let usable = match options.subnet {
+            Some(wanted) => wanted == recorded.subnet,
+            None => !unused || !routes::is_taken(netlink, recorded.subnet, own)?,
+        };
+        if usable {
+            return Ok(recorded.clone());
+        }
+    }
+    let subnet = routes::choose_subnet(netlink, options.subnet, own)?;
+    let identity = match recorded {
+        Some(recorded) => Identity { subnet, ..recorded },
+        None => Identity::new(subnet)?,
+    };
+    identity.write(state_dir)?;
+    Ok(identity)
+}
+
+/// Container ids are file names and parts of interface names here.
+fn checked(id: &str) -> Result<&str, Error> {
+    if id.len() >= 12 && id.bytes().all(|byte| byte.is_ascii_hexdigit()) {
+        Ok(id)
+    } else {
+        Err(Error::InvalidId { id: id.to_owned() })
+    }
+}
+
+/// Name of a container's interface on the machine: as much of the id as the kernel's 15 bytes
+/// leave room for, which is also what Docker shows as the short id.
+fn veth(id: &str) -> String {
+    format!("{VETH_PREFIX}{}", id.get(..12).unwrap_or(id))
+}
+
+/// An error with its causes on one line.
+fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        text.push_str(&format!(": {error}"));
+        cause = error.source();
+    }
+    text
+}

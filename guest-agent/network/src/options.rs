@@ -1,0 +1,65 @@
+//! How the network is set up.
+
+use std::net::IpAddr;
+use std::path::PathBuf;
+
+use crate::Subnet;
+
+/// How the network is set up; [`Options::default`] fits the virtual machine except for its
+/// name servers.
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// Name of the bridge's interface, at most 15 bytes.
+    pub bridge: String,
+    /// Addresses to use; `None` takes 172.17.0.0/16, or the first of 172.18.0.0/16 to
+    /// 172.31.0.0/16 that no route of the machine overlaps.
+    pub subnet: Option<Subnet>,
+    /// The `nft` program.
+    pub nft: PathBuf,
+    /// Largest packet in bytes.
+    pub mtu: u32,
+    /// What containers find in `/etc/resolv.conf`.
+    pub name_servers: NameServers,
+}
+
+/// Where containers' name servers come from.
+#[derive(Debug, Clone)]
+pub enum NameServers {
+    /// These, always.
+    Fixed(Vec<IpAddr>),
+    /// The machine's own from `/etc/resolv.conf` without those on the loopback interface, which a
+    /// container can't reach.
+    Machine,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            bridge: "slipway0".to_owned(),
+            subnet: None,
+            nft: default_nft(),
+            mtu: 1500,
+            name_servers: NameServers::Machine,
+        }
+    }
+}
+
+impl Options {
+    /// The settings for the virtual machine: QEMU's user network answers DNS at 10.0.2.3.
+    #[must_use]
+    pub fn for_machine() -> Self {
+        Self {
+            name_servers: NameServers::Fixed(vec![IpAddr::from([10, 0, 2, 3])]),
+            ..Self::default()
+        }
+    }
+}
+
+/// `/usr/sbin` is often missing from the search path of a service, so it is tried first.
+fn default_nft() -> PathBuf {
+    ["/usr/sbin/nft", "/sbin/nft", "/usr/bin/nft"]
+        .iter()
+        .map(PathBuf::from)
+        .find(|path| path.exists())
+        .unwrap_or_else(|| PathBuf::from("nft"))
+}
