@@ -1,0 +1,156 @@
+//! The control stream: JSON lines between slipwayd and the agent. The host opens it; the guest's
+//! first message is [`FromGuest::Hello`].
+
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadHalf, WriteHalf};
+
+use crate::Error;
+
+/// Longest message in bytes.
+const LIMIT: usize = 256 * 1024;
+
+/// What the agent says.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "kebab-case")]
+pub enum FromGuest {
+    /// Who answers; the first message of a session.
+    Hello {
+        /// The agent's version.
+        version: String,
+        /// The kernel's release, as `uname -r` has it.
+        kernel: String,
+        /// Things that don't work here, in words.
+        #[serde(default)]
+        warnings: Vec<String>,
+        /// Size of the file system that holds the engine's state.
+        #[serde(default)]
+        disk_bytes: Option<u64>,
+    },
+    /// The shutdown has begun: containers are being stopped.
+    Stopping,
+    /// A kind that this version does not know.
+    #[serde(other)]
+    Unknown,
+}
+
+/// What slipwayd says.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "kebab-case")]
+pub enum FromHost {
+    /// Stop the containers, then power off.
+    Shutdown {
+        /// Seconds for the containers to end by themselves.
+        timeout_s: u64,
+    },
+    /// The host's clock, sent at the start of a session and after the host slept.
+    Clock {
+        /// Nanoseconds since 1970.
+        unix_ns: u64,
+    },
+    /// A kind that this version does not know.
+    #[serde(other)]
+    Unknown,
+}
+
+/// Splits a control stream into messages.
+#[must_use]
+pub fn split<S: AsyncRead + AsyncWrite>(stream: S) -> (Reader<ReadHalf<S>>, Writer<WriteHalf<S>>) {
+    let (reader, writer) = tokio::io::split(stream);
+    (
+        Reader {
+            io: reader,
+            buffer: Vec::new(),
+        },
+        Writer { io: writer },
+    )
+}
+
+/// Receives messages.
+#[derive(Debug)]
+pub struct Reader<R> {
+    io: R,
+    buffer: Vec<u8>,
+}
+
+impl<R: AsyncRead + Unpin> Reader<R> {
+    /// The next message; `None` when the other end closed the stream. May be dropped and called
+    /// again without loss.
+    ///
+    /// # Errors
+    /// When the stream breaks, or the message is too long or not understood.
+    pub async fn receive<M: DeserializeOwned>(&mut self) -> Result<Option<M>, Error> {
+        loop {
+            if let Some(end) = self.buffer.iter().position(|&byte| byte == b'\n') {
+                let line: Vec<u8> = self.buffer.drain(..=end).collect();
+                return serde_json::from_slice(&line)
+                    .map(Some)
+                    .map_err(Error::Message);
+            }
+            if self.buffer.len() > LIMIT {
+                return Err(Error::MessageTooLong { limit: LIMIT });
+            }
+            if self
+                .io
+                .read_buf(&mut self.buffer)
+                .await
+                .map_err(Error::Stream)?
+                == 0
+            {
+                return Ok(None);
+            }
+        }
+    }
+}
+
+/// Sends messages.
+#[derive(Debug)]
+pub struct Writer<W> {
+    io: W,
+}
+
+impl<W: AsyncWrite + Unpin> Writer<W> {
+    /// Sends one message.
+    ///
+    /// # Errors
+    /// When the stream is broken.
+    pub async fn send<M: Serialize>(&mut self, message: &M) -> Result<(), Error> {
+        let mut line = serde_json::to_vec(message).map_err(Error::Message)?;
+        line.push(b'\n');
+        self.io.write_all(&line).await.map_err(Error::Stream)?;
+        self.io.flush().await.map_err(Error::Stream)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use super::*;
+
+    #[tokio::test]
+    async fn messages_cross_and_a_newer_kind_is_survived() {
+        let (here, there) = tokio::io::duplex(16);
+        let (_, mut sender) = split(here);
+        let (mut receiver, _keep) = split(there);
+        let sending = async move {
+            sender
+                .send(&FromHost::Shutdown { timeout_s: 10 })
+                .await
+                .unwrap();
+            sender
+                .send(&serde_json::json!({"kind": "dance", "steps": [1, 2]}))
+                .await
+                .unwrap();
+            sender
+        };
+        let receiving = async {
+            assert_eq!(
+                receiver.receive().await.unwrap(),
+                Some(FromHost::Shutdown { timeout_s: 10 })
+            );
+            assert_eq!(receiver.receive().await.unwrap(), Some(FromHost::Unknown));
+        };
+        tokio::join!(sending, receiving);
+    }
+}
