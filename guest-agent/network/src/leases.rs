@@ -58,6 +58,12 @@ impl Leases {
         self.by_container.keys().cloned().collect()
     }
 
+    /// The interfaces of all leases.
+    pub(crate) fn interfaces(&self) -> Vec<String> {
+        let leases = self.by_container.values();
+        leases.map(|lease| lease.host_iface.clone()).collect()
+    }
+
     /// Whether nobody has a lease.
     pub(crate) fn is_empty(&self) -> bool {
         self.by_container.is_empty()
@@ -86,8 +92,9 @@ impl Leases {
         Ok(())
     }
 
-    /// Gives an address back; that there is no lease is fine.
-    pub(crate) fn remove(&mut self, id: &str) -> Result<(), Error> {
+    /// Ends a lease and returns it; that there is none is fine. Its address is handed out again
+    /// only after [`Leases::release`].
+    pub(crate) fn remove(&mut self, id: &str) -> Result<Option<Endpoint>, Error> {
         let path = self.path(id);
         match fs::remove_file(&path) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => {
@@ -95,10 +102,12 @@ impl Leases {
             }
             _ => {}
         }
-        if let Some(lease) = self.by_container.remove(id) {
-            self.taken.remove(&lease.ip);
-        }
-        Ok(())
+        Ok(self.by_container.remove(id))
+    }
+
+    /// Gives an address back.
+    pub(crate) fn release(&mut self, ip: Ipv4Addr) {
+        self.taken.remove(&ip);
     }
 
     fn path(&self, id: &str) -> PathBuf {
@@ -140,8 +149,11 @@ mod tests {
             leases.free_address(subnet),
             Err(Error::NoFreeAddress { .. })
         ));
-        leases.remove("c4").unwrap();
-        leases.remove("c4").unwrap();
+        let ended = leases.remove("c4").unwrap().unwrap();
+        assert_eq!(leases.remove("c4").unwrap(), None);
+        leases.free_address(subnet).unwrap_err();
+        leases.release(ended.ip);
+        assert_eq!(leases.free_address(subnet).unwrap(), ended.ip);
 
         fs::write(directory.join("torn.json"), b"{\"ip\":").unwrap();
         let leases = Leases::open(directory.clone()).unwrap();

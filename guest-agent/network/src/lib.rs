@@ -19,6 +19,7 @@ mod options;
 mod resolvers;
 mod routes;
 mod subnet;
+mod sweeper;
 
 pub use endpoint::{Endpoint, NetworkInfo};
 pub use error::Error;
@@ -26,3 +27,6 @@ pub use network::Network;
 pub use options::{NameServers, Options};
 pub use resolvers::Resolvers;
 pub use subnet::Subnet;
+
+#[cfg(test)]
+mod tests;

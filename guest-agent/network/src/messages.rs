@@ -40,8 +40,9 @@ pub(crate) fn add_bridge(name: &str, mac: Mac, mtu: u32) -> Change {
     }
 }
 
-/// Makes a pair of interfaces, both up: `name` as a port of `bridge`, and `peer` with `mac` in the
-/// namespace `netns`.
+/// Makes a pair of interfaces: `name`, up, as a port of `bridge`, and `peer` with `mac` in the
+/// namespace `netns`. The peer can't come up at once: the kernel makes it first, and half a pair
+/// doesn't open.
 pub(crate) fn add_veth(
     name: &str,
     bridge: u32,
@@ -51,7 +52,6 @@ pub(crate) fn add_veth(
     mtu: u32,
 ) -> Change {
     let mut inside = LinkMessage::default();
-    set_up(&mut inside);
     inside.attributes = vec![
         LinkAttribute::IfName(peer.to_owned()),
         LinkAttribute::Address(mac.to_vec()),

@@ -3,13 +3,14 @@
 use std::net::Ipv4Addr;
 use std::os::fd::BorrowedFd;
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::bridge::{self, switch};
 use crate::identity::{Identity, random_id};
 use crate::leases::Leases;
 use crate::namespace::Namespaces;
 use crate::netlink::Netlink;
+use crate::sweeper::Sweeper;
 use crate::{Endpoint, Error, NetworkInfo, Options, Resolvers, Subnet, firewall, messages, routes};
 
 /// Prefix of our interfaces' names on the machine.
@@ -24,13 +25,14 @@ pub struct Network {
     options: Options,
     state_directory: PathBuf,
     namespaces: Namespaces,
+    leases: Arc<Mutex<Leases>>,
+    sweeper: Sweeper,
     shared: Mutex<Shared>,
 }
 
 /// What calls change.
 struct Shared {
     netlink: Netlink,
-    leases: Leases,
     identity: Identity,
     /// Index of the bridge once bridge and firewall are up.
     bridge: Result<u32, Unavailable>,
@@ -44,7 +46,6 @@ struct Unavailable(String);
 impl std::fmt::Debug for Shared {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Shared")
-            .field("leases", &self.leases)
             .field("bridge", &self.bridge)
             .finish_non_exhaustive()
     }
@@ -65,16 +66,18 @@ impl Network {
         let identity = settle_identity(&mut netlink, state_dir, &options, leases.is_empty())?;
         let mut shared = Shared {
             netlink,
-            leases,
             identity,
             bridge: Err(Unavailable(String::new())),
             warnings: Vec::new(),
         };
         shared.set_up(&options);
+        let leases = Arc::new(Mutex::new(leases));
         Ok(Self {
             options,
             state_directory: state_dir.to_owned(),
             namespaces,
+            sweeper: Sweeper::start(Arc::clone(&leases))?,
+            leases,
             shared: Mutex::new(shared),
         })
     }
@@ -114,29 +117,25 @@ impl Network {
         Ok(self.namespaces.path(id))
     }
 
-    /// Takes everything of a container away: interface, namespace, address. Nothing being there
-    /// (any more) is fine.
+    /// Takes everything of a container away: namespace, lease, interface (a little later, when the
+    /// kernel gets to it; the address stays taken until then). Nothing being there is fine.
     ///
     /// # Errors
     /// When the kernel refuses a step; calling again continues.
     pub fn detach(&self, container: &str) -> Result<(), Error> {
         let id = checked(container)?;
-        {
-            let mut shared = self.shared();
-            if shared.leases.get(id).is_some() {
-                shared
-                    .netlink
-                    .apply(vec![messages::remove_link(&veth(id))])?;
-            }
-        }
         self.namespaces.remove(id)?;
-        self.shared().leases.remove(id)
+        let ended = self.leases().remove(id)?;
+        match ended {
+            Some(lease) => self.sweeper.remove(lease.host_iface, lease.ip),
+            None => Ok(()),
+        }
     }
 
     /// The attachment of a container.
     #[must_use]
     pub fn endpoint(&self, container: &str) -> Option<Endpoint> {
-        self.shared().leases.get(container).cloned()
+        self.leases().get(container).cloned()
     }
 
     /// Removes what an earlier engine left and no container of `live` (ids) uses: leases,
@@ -148,7 +147,7 @@ impl Network {
     /// engine from starting.
     pub fn recover<S: AsRef<str>>(&self, live: &[S]) -> Result<Vec<String>, Error> {
         let is_live = |id: &str| live.iter().any(|other| other.as_ref() == id);
-        let mut known = self.shared().leases.containers();
+        let mut known = self.leases().containers();
         known.extend(self.namespaces.list()?);
         known.sort_unstable();
         known.dedup();
@@ -162,7 +161,8 @@ impl Network {
                 tracing::warn!(%id, %error, "an old attachment could not be removed");
             }
         }
-        self.sweep_links(&is_live)?;
+        self.sweeper.wait()?;
+        self.sweep_links()?;
         Ok(whole)
     }
 
@@ -209,34 +209,38 @@ impl Network {
 
     /// Reserves an address; also the bridge's index and the subnet.
     fn lease(&self, id: &str) -> Result<(Endpoint, u32, Subnet), Error> {
-        let mut shared = self.shared();
-        if let Some(lease) = shared.leases.get(id) {
+        let (bridge, subnet, network_id) = {
+            let mut shared = self.shared();
+            if shared.bridge.is_err() {
+                shared.set_up(&self.options);
+            }
+            let bridge = shared
+                .bridge
+                .clone()
+                .map_err(|Unavailable(reason)| Error::Unavailable { reason })?;
+            (bridge, shared.identity.subnet, shared.identity.id.clone())
+        };
+        let endpoint_id = random_id()?;
+        let mut leases = self.leases();
+        if let Some(lease) = leases.get(id) {
             return Err(Error::AlreadyAttached {
                 id: id.to_owned(),
                 ip: lease.ip,
             });
         }
-        if shared.bridge.is_err() {
-            shared.set_up(&self.options);
-        }
-        let bridge = shared
-            .bridge
-            .clone()
-            .map_err(|Unavailable(reason)| Error::Unavailable { reason })?;
-        let subnet = shared.identity.subnet;
-        let ip = shared.leases.free_address(subnet)?;
+        let ip = leases.free_address(subnet)?;
         let endpoint = Endpoint {
             netns: self.namespaces.path(id),
             ip,
             prefix_len: subnet.prefix_len(),
             gateway: subnet.gateway(),
             mac: bridge::mac(ip).map(|byte| format!("{byte:02x}")).join(":"),
-            endpoint_id: random_id()?,
-            network_id: shared.identity.id.clone(),
+            host_iface: veth(&endpoint_id),
+            endpoint_id,
+            network_id,
             iface: INSIDE.to_owned(),
-            host_iface: veth(id),
         };
-        shared.leases.insert(id, endpoint.clone())?;
+        leases.insert(id, endpoint.clone())?;
         Ok((endpoint, bridge, subnet))
     }
 
@@ -268,18 +272,12 @@ impl Network {
     }
 
     /// Removes ports of our bridge with our prefix that belong to no lease.
-    fn sweep_links(&self, is_live: &dyn Fn(&str) -> bool) -> Result<(), Error> {
+    fn sweep_links(&self) -> Result<(), Error> {
         let mut shared = self.shared();
         let Ok(bridge) = shared.bridge else {
             return Ok(());
         };
-        let kept: Vec<String> = shared
-            .leases
-            .containers()
-            .iter()
-            .filter(|id| is_live(id))
-            .map(|id| veth(id))
-            .collect();
+        let kept = self.leases().interfaces();
         let changes = bridge::links(&mut shared.netlink)?
             .into_iter()
             .filter(|(name, link)| {
@@ -297,6 +295,10 @@ impl Network {
     #[must_use]
     pub fn state_directory(&self) -> &Path {
         &self.state_directory
+    }
+
+    fn leases(&self) -> MutexGuard<'_, Leases> {
+        self.leases.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The guarded part is changed last in every call, so a panicked holder left it consistent.
@@ -343,7 +345,7 @@ const LOOPBACK: u32 = 1;
 /// Settings of a fresh namespace, before it has interfaces: no IPv6 addresses of its own on
 /// `eth0`, and Docker's permission for low ports and pings without capabilities. The names under
 /// `/proc/sys/net` are those of the calling thread's namespace.
-fn prepare_settings() -> Result<(), Error> {
+pub(crate) fn prepare_settings() -> Result<(), Error> {
     for (name, value) in [
         ("ipv6/conf/default/disable_ipv6", "1"),
         ("ipv4/ip_unprivileged_port_start", "0"),
@@ -372,6 +374,7 @@ fn configure_inside(ip: Ipv4Addr, subnet: Subnet) -> Result<(), Error> {
     })?;
     Netlink::open()?.apply(vec![
         messages::bring_up(LOOPBACK, "lo"),
+        messages::bring_up(index, INSIDE),
         messages::add_address(index, INSIDE, ip, subnet),
         messages::add_default_route(subnet.gateway()),
     ])
@@ -416,10 +419,13 @@ fn checked(id: &str) -> Result<&str, Error> {
     }
 }
 
-/// Name of a container's interface on the machine: as much of the id as the kernel's 15 bytes
-/// leave room for, which is also what Docker shows as the short id.
-fn veth(id: &str) -> String {
-    format!("{VETH_PREFIX}{}", id.get(..12).unwrap_or(id))
+/// Name of an endpoint's interface on the machine: as much of its id as the kernel's 15 bytes
+/// leave room for. A new attachment has a new name, so it never meets one that is being removed.
+fn veth(endpoint_id: &str) -> String {
+    format!(
+        "{VETH_PREFIX}{}",
+        endpoint_id.get(..12).unwrap_or(endpoint_id)
+    )
 }
 
 /// An error with its causes on one line.

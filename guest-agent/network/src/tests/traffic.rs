@@ -1,0 +1,153 @@
+//! What packets can and can't do.
+
+use std::io::{ErrorKind, Read, Write};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener, TcpStream};
+use std::os::fd::OwnedFd;
+use std::thread;
+use std::time::Duration;
+
+use rustix::net::sockopt::{Timeout, set_socket_timeout};
+use rustix::net::{AddressFamily, RecvFlags, SendFlags, SocketAddrV4, SocketType, ipproto};
+
+use super::lab::{Lab, OUTSIDE_HOST, OUTSIDE_MACHINE, id, inside};
+
+/// Long enough for a packet that will come, short enough for one that won't.
+const PATIENCE: Duration = Duration::from_millis(700);
+
+/// Whether `ip` answers an ICMP echo; needs no capability thanks to `ping_group_range`.
+fn ping(ip: Ipv4Addr) -> bool {
+    let socket: OwnedFd =
+        rustix::net::socket(AddressFamily::INET, SocketType::DGRAM, Some(ipproto::ICMP)).unwrap();
+    set_socket_timeout(&socket, Timeout::Recv, Some(PATIENCE)).unwrap();
+    let echo = [8, 0, 0, 0, 0, 0, 0, 1, b'h', b'i'];
+    if rustix::net::sendto(
+        &socket,
+        &echo,
+        SendFlags::empty(),
+        &SocketAddrV4::new(ip, 0),
+    )
+    .is_err()
+    {
+        return false;
+    }
+    let mut answer = [0_u8; 64];
+    rustix::net::recv(&socket, &mut answer, RecvFlags::empty())
+        .is_ok_and(|(length, _)| length >= 8 && answer[0] == 0)
+}
+
+fn connect(ip: Ipv4Addr, port: u16) -> std::io::Result<TcpStream> {
+    TcpStream::connect_timeout(&SocketAddr::from((ip, port)), PATIENCE)
+}
+
+/// Accepts one connection, says hello and reports who came.
+fn greet_one(listener: TcpListener) -> thread::JoinHandle<IpAddr> {
+    thread::spawn(move || {
+        let (mut stream, peer) = listener.accept().unwrap();
+        stream.write_all(b"hello").unwrap();
+        peer.ip()
+    })
+}
+
+#[test]
+fn containers_reach_each_other_and_themselves() {
+    Lab::run(|lab| {
+        let network = lab.network();
+        let first = network.attach(&id(1)).unwrap();
+        let second = network.attach(&id(2)).unwrap();
+        assert_eq!(first.ip, Ipv4Addr::new(172, 17, 0, 2));
+        assert_eq!(first.mac, "02:42:ac:11:00:02");
+        assert_eq!(second.ip, Ipv4Addr::new(172, 17, 0, 3));
+        assert!(inside(&first.netns, || ping(second.ip)), "first to second");
+        assert!(inside(&second.netns, || ping(first.ip)), "second to first");
+        assert!(inside(&first.netns, || ping(Ipv4Addr::LOCALHOST)), "lo");
+
+        let listener = inside(&first.netns, || TcpListener::bind(("0.0.0.0", 80)).unwrap());
+        let greeter = greet_one(listener);
+        let text = inside(&second.netns, || {
+            let mut text = String::new();
+            connect(first.ip, 80)
+                .unwrap()
+                .read_to_string(&mut text)
+                .unwrap();
+            text
+        });
+        assert_eq!(text, "hello");
+        assert_eq!(greeter.join().unwrap(), IpAddr::V4(second.ip));
+    });
+}
+
+#[test]
+fn the_way_out_is_masqueraded_and_nothing_comes_in() {
+    Lab::run(|lab| {
+        let network = lab.network();
+        let endpoint = network.attach(&id(1)).unwrap();
+        let listener = lab.on_the_internet(|| TcpListener::bind((OUTSIDE_HOST, 80)).unwrap());
+        let greeter = greet_one(listener);
+        let text = inside(&endpoint.netns, || {
+            let mut text = String::new();
+            connect(OUTSIDE_HOST, 80)
+                .unwrap()
+                .read_to_string(&mut text)
+                .unwrap();
+            text
+        });
+        assert_eq!(text, "hello");
+        assert_eq!(greeter.join().unwrap(), IpAddr::V4(OUTSIDE_MACHINE));
+        assert!(inside(&endpoint.netns, || ping(OUTSIDE_HOST)));
+
+        // Even a neighbour that knows the way can't open a connection to a container.
+        lab.on_the_internet(|| {
+            let mut netlink = crate::netlink::Netlink::open().unwrap();
+            let route = crate::messages::add_default_route(OUTSIDE_MACHINE);
+            netlink.apply(vec![route]).unwrap();
+            assert!(ping(OUTSIDE_MACHINE));
+            assert!(!ping(endpoint.ip), "a container answered the outside");
+        });
+    });
+}
+
+#[test]
+fn the_machines_own_services_are_out_of_reach() {
+    Lab::run(|lab| {
+        let network = lab.network();
+        let endpoint = network.attach(&id(1)).unwrap();
+        let listener = TcpListener::bind(("0.0.0.0", 2375)).unwrap();
+        // The listener does work, from the outside and from the machine.
+        lab.on_the_internet(|| connect(OUTSIDE_MACHINE, 2375).unwrap());
+        connect(endpoint.gateway, 2375).unwrap();
+        drop(listener.accept());
+        for address in [endpoint.gateway, OUTSIDE_MACHINE] {
+            let refused = inside(&endpoint.netns, || connect(address, 2375).unwrap_err());
+            assert_eq!(refused.kind(), ErrorKind::TimedOut, "{address}: {refused}");
+        }
+        assert!(inside(&endpoint.netns, || ping(endpoint.gateway)));
+        // The machine itself may speak to a container.
+        let inner = inside(&endpoint.netns, || {
+            TcpListener::bind(("0.0.0.0", 80)).unwrap()
+        });
+        let greeter = greet_one(inner);
+        let mut text = String::new();
+        connect(endpoint.ip, 80)
+            .unwrap()
+            .read_to_string(&mut text)
+            .unwrap();
+        assert_eq!(text, "hello");
+        assert_eq!(greeter.join().unwrap(), IpAddr::V4(endpoint.gateway));
+    });
+}
+
+#[test]
+fn a_container_without_network_has_only_loopback() {
+    Lab::run(|lab| {
+        let network = lab.network();
+        let netns = network.attach_none(&id(1)).unwrap();
+        inside(&netns, || {
+            let names: Vec<String> = lab.interfaces();
+            assert!(!names.iter().any(|name| name == "eth0"), "{names:?}");
+            assert!(ping(Ipv4Addr::LOCALHOST));
+            assert!(!ping(Ipv4Addr::new(172, 17, 0, 1)));
+        });
+        network.detach(&id(1)).unwrap();
+        assert!(!netns.exists());
+    });
+}
