@@ -7,6 +7,8 @@ mod packages;
 mod progress;
 mod project;
 
+use std::process::ExitCode;
+
 use anyhow::Result;
 use clap::{Parser, Subcommand};
 use project::Project;
@@ -25,8 +27,17 @@ enum Command {
     Image(image::Options),
 }
 
-fn main() -> Result<()> {
-    let arguments = Arguments::parse();
+fn main() -> ExitCode {
+    match run(Arguments::parse()) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            progress::complain(&error);
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(arguments: Arguments) -> Result<()> {
     let project = Project::find()?;
     match arguments.command {
         Command::Image(options) => image::command(&project, &options),

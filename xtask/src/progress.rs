@@ -16,6 +16,14 @@ pub(crate) fn say(line: impl Display) {
     println!("{line}");
 }
 
+/// Prints an error and what caused it, outermost first.
+pub(crate) fn complain(error: &anyhow::Error) {
+    eprintln!("error: {error}");
+    for cause in error.chain().skip(1) {
+        eprintln!("  caused by: {cause}");
+    }
+}
+
 /// Runs one named step and says how long it took.
 pub(crate) fn step<T>(what: &str, body: impl FnOnce() -> Result<T>) -> Result<T> {
     println!("==> {what}");

@@ -57,9 +57,9 @@ impl Project {
         self.target.join("debug")
     }
 
-    /// Static release builds of the machine's programs.
+    /// Static release builds of the machine's programs: ours, or `SLIPWAY_GUEST_DIR`'s.
     pub(crate) fn guest_programs(&self) -> PathBuf {
-        self.target.join(GUEST_TARGET).join("release")
+        foreign_guest_programs().unwrap_or_else(|| self.target.join(GUEST_TARGET).join("release"))
     }
 
     /// The machine's image.
@@ -71,6 +71,11 @@ impl Project {
     pub(crate) fn tools(&self) -> PathBuf {
         self.target.join("tools/root")
     }
+}
+
+/// Where the machine's programs were built by someone else.
+pub(crate) fn foreign_guest_programs() -> Option<PathBuf> {
+    env::var_os("SLIPWAY_GUEST_DIR").map(PathBuf::from)
 }
 
 /// The cargo that started us.

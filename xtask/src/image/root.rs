@@ -25,7 +25,7 @@ pub(crate) fn initramfs(modules: &Modules, lists: &Lists, warden: Vec<u8>) -> Re
         tree.directory(directory, 0o755);
     }
     tree.file("init", warden, 0o755);
-    let order = modules.load_order(&lists.initramfs_modules)?;
+    let order = modules.load_order(&lists.initramfs_modules, &[])?;
     add_modules(
         &mut tree,
         &modules.release,
@@ -52,7 +52,8 @@ pub(crate) fn root(
             0o755,
         );
     }
-    let order = modules.load_order(&lists.root_modules)?;
+    let loaded = modules.load_order(&lists.initramfs_modules, &[])?;
+    let order = modules.load_order(&lists.root_modules, &loaded)?;
     add_modules(
         &mut tree,
         &modules.release,
