@@ -1,14 +1,21 @@
-//! Builds our programs: static release programs for the machine, development programs for the host.
+//! Builds our programs: static release programs for the machine, development programs for the
+//! host, the window with its page.
 
+use std::fs;
+use std::path::Path;
 use std::process::Command;
+use std::time::SystemTime;
 
-use anyhow::{Result, bail};
+use anyhow::{Context, Result, bail};
 
 use crate::progress::{run, say, step};
 use crate::project::{GUEST_TARGET, Project, cargo, foreign_guest_programs};
 
 /// What runs in the machine.
 const GUEST_PACKAGES: [&str; 3] = ["warden", "agent", "hello"];
+/// What runs on the person's machine, beside the window.
+const HOST_PACKAGES: [&str; 2] = ["cli", "host-service"];
+const WINDOW_PACKAGE: &str = "slipway-desktop";
 
 /// Builds the machine's programs, linked statically: the machine has no libraries for them.
 pub(crate) fn guest(project: &Project) -> Result<()> {
@@ -21,21 +28,95 @@ pub(crate) fn guest(project: &Project) -> Result<()> {
     }
     if (std::env::consts::OS, std::env::consts::ARCH) != ("linux", "x86_64") {
         bail!(
-            "the machine's programs are built on x86-64 Linux only for now: copy target/image from such a machine"
+            "the machine's programs are built on x86-64 Linux only for now: \
+             copy target/image from such a machine"
         );
     }
     step("the machine's programs", || {
         let mut command = Command::new(cargo());
         command
             .current_dir(&project.root)
-            .args(["build", "--release", "--target", GUEST_TARGET])
-            .args([
-                "--config",
-                &format!("target.{GUEST_TARGET}.rustflags=[\"-Ctarget-feature=+crt-static\"]"),
-            ]);
+            .args(["build", "--release", "--target", GUEST_TARGET]);
+        command.arg("--config");
+        command.arg(format!(
+            "target.{GUEST_TARGET}.rustflags=[\"-Ctarget-feature=+crt-static\"]"
+        ));
         for package in GUEST_PACKAGES {
             command.args(["--package", package]);
         }
         run(&mut command)
     })
+}
+
+/// Builds the host's programs for development; on Linux also the machine's, which run natively there.
+pub(crate) fn host(project: &Project, window: bool) -> Result<()> {
+    step("the host's programs", || {
+        let mut command = Command::new(cargo());
+        command.current_dir(&project.root).arg("build");
+        let native = if std::env::consts::OS == "linux" {
+            &GUEST_PACKAGES[..]
+        } else {
+            &[]
+        };
+        for package in HOST_PACKAGES
+            .iter()
+            .chain(native)
+            .chain(window.then_some(&WINDOW_PACKAGE))
+        {
+            command.args(["--package", package]);
+        }
+        run(&mut command)
+    })
+}
+
+/// Builds the window's page when something in it is newer than the last build.
+pub(crate) fn page(project: &Project) -> Result<()> {
+    let ui = project.root.join("ui");
+    let built = newest(&ui.join("dist"), false)?;
+    if built.is_some() && built >= newest(&ui, true)? {
+        return Ok(());
+    }
+    step("the window's page", || {
+        run(Command::new("npm")
+            .current_dir(&ui)
+            .args(["run", "--silent", "build"]))
+    })
+}
+
+/// The newest change below a directory, or nothing if it is not there.
+fn newest(directory: &Path, sources: bool) -> Result<Option<SystemTime>> {
+    if !directory.is_dir() {
+        return Ok(None);
+    }
+    let mut newest = None;
+    for entry in
+        fs::read_dir(directory).with_context(|| format!("listing {}", directory.display()))?
+    {
+        let entry = entry.with_context(|| format!("listing {}", directory.display()))?;
+        let name = entry.file_name();
+        if sources
+            && ["node_modules", "dist", "dist-mock", "test-results"]
+                .iter()
+                .any(|skip| name == *skip)
+        {
+            continue;
+        }
+        let metadata = entry
+            .metadata()
+            .with_context(|| format!("examining {}", entry.path().display()))?;
+        let time = if metadata.is_dir() {
+            self::newest(&entry.path(), sources)?
+        } else {
+            metadata.modified().ok()
+        };
+        newest = newest.max(time);
+    }
+    Ok(newest)
+}
+
+/// `cargo xtask build`: everything.
+pub(crate) fn everything(project: &Project) -> Result<()> {
+    guest(project)?;
+    page(project)?;
+    host(project, true)
 }

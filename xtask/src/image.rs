@@ -130,9 +130,11 @@ fn gather(project: &Project, update: bool) -> Result<Inputs> {
         parts.push(sha256(&read(&project.guest_programs().join(program))?));
     }
     // The builder itself decides the bytes too.
-    parts.push(sha256(&read(
-        &std::env::current_exe().context("finding xtask's own program")?,
-    )?));
+    let mut sources = Vec::new();
+    lists::collect_files(&project.root.join("xtask/src/image"), &mut sources)?;
+    for source in &sources {
+        parts.push(sha256(&read(source)?));
+    }
     parts.push(hello::created());
     let digest = sha256(parts.join("\n").as_bytes());
     Ok(Inputs {

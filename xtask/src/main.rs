@@ -1,11 +1,15 @@
 //! `cargo xtask`: set-up, build, image, run, test, bench. All automation lives here, in Rust.
 
 mod build;
+mod cross;
 mod elf;
 mod image;
 mod packages;
 mod progress;
 mod project;
+mod run;
+mod setup;
+mod test;
 
 use std::process::ExitCode;
 
@@ -23,12 +27,22 @@ struct Arguments {
 
 #[derive(Subcommand)]
 enum Command {
+    /// Install what is missing on this machine
+    Setup,
+    /// Build every program and the window
+    Build,
     /// Build the machine's image: kernel, initramfs, root and manifest
     Image(image::Options),
+    /// Build everything, start the machine, run a container, open the window
+    Run(run::Options),
+    /// Run every test
+    Test(test::Options),
+    /// Check that the host's programs compile elsewhere
+    Check(cross::Options),
 }
 
 fn main() -> ExitCode {
-    match run(Arguments::parse()) {
+    match dispatch(Arguments::parse()) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             progress::complain(&error);
@@ -37,9 +51,21 @@ fn main() -> ExitCode {
     }
 }
 
-fn run(arguments: Arguments) -> Result<()> {
+fn dispatch(arguments: Arguments) -> Result<()> {
     let project = Project::find()?;
     match arguments.command {
-        Command::Image(options) => image::command(&project, &options),
+        Command::Setup => setup::command(&project),
+        Command::Build => {
+            setup::system(&[setup::Need::Build, setup::Need::Window])?;
+            setup::page(&project)?;
+            build::everything(&project)
+        }
+        Command::Run(options) => run::command(&project, &options),
+        Command::Test(options) => test::command(&project, &options),
+        Command::Check(options) => cross::command(&project, &options),
+        Command::Image(options) => {
+            setup::system(&[setup::Need::Build, setup::Need::Image])?;
+            image::command(&project, &options)
+        }
     }
 }

@@ -2,6 +2,7 @@
 //! the exact command when one fails. The only module here that prints or starts programs.
 #![expect(
     clippy::print_stdout,
+    clippy::print_stderr,
     reason = "progress lines are this program's output"
 )]
 
