@@ -1,7 +1,7 @@
 //! What can go wrong with images, one variant a cause, and the kind that callers decide by.
 
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// The result of this crate's operations.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
@@ -16,10 +16,10 @@ pub enum Error {
     /// The registry wants other credentials. Docker's message.
     #[error("{0}")]
     Unauthorized(String),
-    /// A bad name, archive, manifest or layer, or content that is not what its digest says.
+    /// A bad or ambiguous name, a bad archive, manifest or layer, or content that is not what its digest says.
     #[error("{0}")]
     Invalid(String),
-    /// The image is in use, or an id prefix is ambiguous. Docker's message.
+    /// The image is in use. Docker's message.
     #[error("{0}")]
     Conflict(String),
     /// The disk is full.
@@ -46,6 +46,24 @@ pub enum Error {
     Interrupted,
 }
 
+/// How much room is left around `path`, and what to do about it.
+fn free_space(path: &Path) -> String {
+    let around = path
+        .ancestors()
+        .find_map(|directory| rustix::fs::statvfs(directory).ok());
+    match around {
+        Some(fs) if fs.f_files > 0 && fs.f_favail == 0 => {
+            "no inodes are free on the data disk; remove images or containers you no longer need"
+                .to_owned()
+        }
+        Some(fs) => format!(
+            "{} free on the data disk; remove images or containers you no longer need, or enlarge the disk",
+            crate::progress::human_size(fs.f_bavail * fs.f_frsize)
+        ),
+        None => "the data disk is full".to_owned(),
+    }
+}
+
 /// The coarse kind of an [`Error`], for picking an HTTP status.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kind {
@@ -66,6 +84,24 @@ pub enum Kind {
 }
 
 impl Error {
+    /// Wraps what the system said about `path`; a full disk becomes [`Error::NoSpace`] with what
+    /// is free there.
+    pub(crate) fn io(action: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Self {
+        let path = path.to_owned();
+        move |source| match source.kind() {
+            io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => Self::NoSpace(format!(
+                "{action} {}: {}",
+                path.display(),
+                free_space(&path)
+            )),
+            _ => Self::Io {
+                action,
+                path,
+                source,
+            },
+        }
+    }
+
     /// Which kind of failure this is.
     pub fn kind(&self) -> Kind {
         match self {
@@ -77,6 +113,11 @@ impl Error {
             Self::Network(_) => Kind::Network,
             Self::Io { .. } | Self::Index(_) | Self::Interrupted => Kind::Internal,
         }
+    }
+
+    /// An [`Error::Invalid`] in these words.
+    pub(crate) fn invalid(message: impl Into<String>) -> Self {
+        Self::Invalid(message.into())
     }
 
     /// Docker's words for an image that is not here: `No such image: x:latest`.

@@ -9,10 +9,16 @@ mod config;
 mod digest;
 mod error;
 mod image;
+mod layer;
+mod load;
+mod manifest;
 mod platform;
 mod progress;
 mod reference;
+mod remove_tree;
 mod store;
+mod stream;
+mod unpack;
 
 pub use auth::Auth;
 pub use config::{Healthcheck, History, ImageConfig};

@@ -117,7 +117,7 @@ fn bar(current: u64, total: u64) -> String {
 }
 
 /// Decimal units and four significant digits, as docker/go-units prints (`%.4g%s`).
-fn human_size(bytes: u64) -> String {
+pub(crate) fn human_size(bytes: u64) -> String {
     let mut size = bytes as f64;
     let mut unit = 0;
     const UNITS: [&str; 7] = ["B", "kB", "MB", "GB", "TB", "PB", "EB"];

@@ -1,76 +1,202 @@
 //! The image store: the one door to everything this crate keeps.
+//!
+//! Under the root: `index.redb` (names, images, layers), `layers/<diff id>/` (unpacked, shared by
+//! all images that have the layer), `blobs/sha256/` (layers as they came, for pushing and saving
+//! the very same bytes), `tmp/` (work in progress).
+
+mod files;
+mod import;
+mod index;
+mod names;
+mod removal;
 
 use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::io::AsyncRead;
 use tokio::sync::mpsc;
 
+use self::files::Files;
+pub(crate) use self::files::Stage;
+pub(crate) use self::import::{Import, NewImage};
+pub(crate) use self::index::LayerRow;
+use self::index::{Change, ImageRow, Index, Snapshot};
 use crate::{
-    ContainerUse, Digest, Error, Image, LoadedImage, PullOptions, PullProgress, Pulled, Reference,
-    RemoveOptions, Removed, Result,
+    ContainerUse, Digest, Error, Image, ImageConfig, LoadedImage, PullOptions, PullProgress,
+    Pulled, Reference, RemoveOptions, Removed, Result,
 };
 
 /// The images under one root directory. Cheap to clone; all clones share one index.
 #[derive(Clone, Debug)]
-pub struct Store {}
+pub struct Store {
+    inner: Arc<Inner>,
+}
+
+/// What all clones share.
+#[derive(Debug)]
+pub(crate) struct Inner {
+    pub(crate) files: Files,
+    pub(crate) index: Index,
+    writing: Mutex<()>,
+}
+
+impl Inner {
+    /// Excludes other changes, for those that decide by what they read.
+    pub(crate) fn writing(&self) -> MutexGuard<'_, ()> {
+        self.writing.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
 
 impl Store {
     /// Opens or creates the store in `root`, removing what an interrupted operation left behind.
     /// One store may be open on a root at a time. Blocks.
-    pub fn open(_root: &Path) -> Result<Self> {
-        Err(Error::Interrupted)
+    pub fn open(root: &Path) -> Result<Self> {
+        let files = Files::create(root)?;
+        let index = Index::open(&files.index())?;
+        files.sweep(&index.snapshot()?)?;
+        Ok(Self {
+            inner: Arc::new(Inner {
+                files,
+                index,
+                writing: Mutex::new(()),
+            }),
+        })
     }
 
     /// Every image, newest first.
     pub fn list(&self) -> Result<Vec<Image>> {
-        Err(Error::Interrupted)
+        let index = self.inner.index.snapshot()?;
+        let visible = index.images.iter().filter(|(_, row)| !row.hidden);
+        let mut images = visible
+            .map(|(id, row)| self.image(&index, id, row))
+            .collect::<Result<Vec<_>>>()?;
+        let created =
+            |image: &Image| -> Option<jiff::Timestamp> { image.created.as_deref()?.parse().ok() };
+        images.sort_by_key(|image| std::cmp::Reverse(created(image)));
+        Ok(images)
     }
 
     /// Finds an image by name, `name:tag`, `name@digest`, id or unique id prefix.
-    pub fn resolve(&self, _name_or_id: &str) -> Result<Image> {
-        Err(Error::Interrupted)
+    pub fn resolve(&self, name_or_id: &str) -> Result<Image> {
+        let index = self.inner.index.snapshot()?;
+        let id = names::resolve(&index, name_or_id)?;
+        let row = index
+            .images
+            .get(&id)
+            .ok_or_else(|| Error::no_such_image(name_or_id))?;
+        self.image(&index, &id, row)
     }
 
     /// The image with this id, even when it was removed by force and only containers still use it.
-    pub fn get(&self, _id: &Digest) -> Result<Image> {
-        Err(Error::Interrupted)
+    pub fn get(&self, id: &Digest) -> Result<Image> {
+        let index = self.inner.index.snapshot()?;
+        let row = index
+            .images
+            .get(id)
+            .ok_or_else(|| Error::no_such_image(&id.to_string()))?;
+        self.image(&index, id, row)
     }
 
     /// Gives an image another name, taking that name from whichever image had it.
-    pub fn tag(&self, _id: &Digest, _reference: &Reference) -> Result<()> {
-        Err(Error::Interrupted)
+    pub fn tag(&self, id: &Digest, reference: &Reference) -> Result<()> {
+        if reference.digest().is_some() {
+            return Err(Error::invalid(
+                "refusing to create a tag with a digest reference",
+            ));
+        }
+        let _writing = self.inner.writing();
+        let index = self.inner.index.snapshot()?;
+        let row = index
+            .images
+            .get(id)
+            .filter(|row| !row.hidden)
+            .ok_or_else(|| Error::no_such_image(&id.to_string()))?;
+        self.inner.index.apply(&Change {
+            put_images: vec![(
+                *id,
+                ImageRow {
+                    last_tagged: import::now(),
+                    ..row.clone()
+                },
+            )],
+            put_names: vec![(reference.clone(), *id)],
+            ..Change::default()
+        })
     }
 
     /// Removes a name, and the image with its last name, as `docker rmi` does. `users` returns the
     /// containers that use an image. Blocks.
     pub fn remove(
         &self,
-        _name_or_id: &str,
-        _options: RemoveOptions,
-        _users: impl Fn(&Digest) -> Vec<ContainerUse>,
+        name_or_id: &str,
+        options: RemoveOptions,
+        users: impl Fn(&Digest) -> Vec<ContainerUse>,
     ) -> Result<Vec<Removed>> {
-        Err(Error::Interrupted)
+        let plan = {
+            let _writing = self.inner.writing();
+            let index = self.inner.index.snapshot()?;
+            let plan = removal::plan(&index, name_or_id, options, &users)?;
+            self.apply_removal(&index, &plan.change)?;
+            plan
+        };
+        Ok(plan.removed)
     }
 
     /// Frees the layers of images that were removed by force while a container used them and that
     /// no container uses any more. To be called after a container is removed. Blocks.
-    pub fn collect(&self, _users: impl Fn(&Digest) -> Vec<ContainerUse>) -> Result<()> {
-        Err(Error::Interrupted)
+    pub fn collect(&self, users: impl Fn(&Digest) -> Vec<ContainerUse>) -> Result<()> {
+        let _writing = self.inner.writing();
+        let index = self.inner.index.snapshot()?;
+        let change = removal::collect(&index, &users);
+        if change.drop_images.is_empty() {
+            return Ok(());
+        }
+        self.apply_removal(&index, &change)
+    }
+
+    /// The index first: a crash between leaves files that the next start sweeps.
+    fn apply_removal(&self, index: &Snapshot, change: &Change) -> Result<()> {
+        self.inner.index.apply(change)?;
+        for layer in &change.drop_layers {
+            let blob = index.layers.get(layer).map(|row| row.blob);
+            let shared = index
+                .layers
+                .iter()
+                .any(|(other, row)| !change.drop_layers.contains(other) && Some(row.blob) == blob);
+            self.inner
+                .files
+                .drop_layer(layer, blob.as_ref().filter(|_| !shared));
+        }
+        Ok(())
     }
 
     /// The directories of an image's layers for overlayfs, topmost first.
-    pub fn layers(&self, _image: &Image) -> Result<Vec<PathBuf>> {
-        Err(Error::Interrupted)
+    pub fn layers(&self, image: &Image) -> Result<Vec<PathBuf>> {
+        let paths = image
+            .layers
+            .iter()
+            .rev()
+            .map(|diff_id| self.inner.files.layer(diff_id));
+        paths
+            .map(|path| match path.is_dir() {
+                true => Ok(path),
+                false => Err(Error::Io {
+                    action: "open layer",
+                    source: std::io::ErrorKind::NotFound.into(),
+                    path,
+                }),
+            })
+            .collect()
     }
 
     /// Takes in the images of an archive: `docker save`'s or an OCI layout, plain, gzip or zstd.
     /// When it fails nothing of the archive stays.
     pub async fn load(
         &self,
-        _archive: impl AsyncRead + Send + Unpin,
-        _progress: mpsc::Sender<PullProgress>,
+        archive: impl AsyncRead + Send + Unpin,
+        progress: mpsc::Sender<PullProgress>,
     ) -> Result<Vec<LoadedImage>> {
-        Err(Error::Interrupted)
+        crate::load::load(self.inner.clone(), archive, progress).await
     }
 
     /// Pulls an image from its registry.
@@ -81,5 +207,41 @@ impl Store {
         _progress: mpsc::Sender<PullProgress>,
     ) -> Result<Pulled> {
         Err(Error::Interrupted)
+    }
+
+    fn image(&self, index: &Snapshot, id: &Digest, row: &ImageRow) -> Result<Image> {
+        let bytes = self.inner.index.config(id)?.ok_or_else(|| {
+            Error::Index(format!(
+                "image {id} has no configuration; remove the image and pull it again"
+            ))
+        })?;
+        let config = ImageConfig::parse(&bytes)?;
+        let names = names::references(index, id);
+        let platform = config.platform();
+        let familiar = |digests: bool| {
+            let wanted = names
+                .iter()
+                .filter(|name| name.digest().is_some() == digests);
+            wanted.map(Reference::familiar).collect()
+        };
+        Ok(Image {
+            id: *id,
+            repo_tags: familiar(false),
+            repo_digests: familiar(true),
+            created: config.created().map(str::to_owned),
+            size: row
+                .layers
+                .iter()
+                .filter_map(|layer| index.layers.get(layer))
+                .map(|layer| layer.size)
+                .sum(),
+            architecture: platform.architecture,
+            variant: config.variant().to_owned(),
+            os: platform.os,
+            parent: None,
+            layers: row.layers.clone(),
+            last_tagged: row.last_tagged,
+            config,
+        })
     }
 }

@@ -1,0 +1,146 @@
+//! A layer's tar stream to an overlay lower directory.
+//!
+//! Layers come from strangers. Every name is resolved by the kernel inside the destination
+//! ([`tree`]), so whatever names, links, whiteouts or devices a layer holds, nothing outside is
+//! read or written. Whiteouts become what overlayfs understands: character device 0/0 and the
+//! `trusted.overlay.opaque` attribute.
+
+mod entries;
+mod metadata;
+mod names;
+mod tree;
+
+use std::io::Read;
+use std::path::Path;
+
+pub(crate) use entries::{Content, Entries, Entry, Node};
+use names::EntryName;
+use tree::Tree;
+
+use crate::{Error, Result};
+
+/// Unpacks the plain tar stream `source` into the existing empty directory `destination`, reads
+/// the stream to its end, and returns the sum of the files' sizes in bytes.
+pub(crate) fn unpack(source: impl Read, destination: &Path) -> Result<u64> {
+    let mut entries = Entries::new(source);
+    let mut tree = Tree::open(destination)?;
+    let mut size = 0_u64;
+    while let Some(entry) = entries.next()? {
+        let written =
+            apply(&mut tree, &mut entries, &entry).map_err(|error| name_entry(error, &entry))?;
+        size = size.saturating_add(written);
+        entries.finish_entry()?;
+    }
+    entries.drain()?;
+    tree.finish()?;
+    Ok(size)
+}
+
+/// Says which entry of the layer was at fault.
+fn name_entry(error: Error, entry: &Entry) -> Error {
+    match error {
+        Error::Invalid(why) => Error::Invalid(format!(
+            "layer entry {:?}: {why}",
+            String::from_utf8_lossy(&entry.path)
+        )),
+        other => other,
+    }
+}
+
+fn apply(tree: &mut Tree, entries: &mut Entries<impl Read>, entry: &Entry) -> Result<u64> {
+    match names::classify(&entry.path)? {
+        EntryName::Root => {
+            if matches!(entry.node, Node::Directory) {
+                tree.set_root(&entry.attributes)?;
+            }
+            Ok(0)
+        }
+        EntryName::Ignored => Ok(0),
+        EntryName::Opaque { parent } => tree.make_opaque(&parent).map(|()| 0),
+        EntryName::Whiteout { parent, name } => tree.whiteout(&parent, &name).map(|()| 0),
+        EntryName::Member { parent, name } => create(tree, entries, entry, &parent, &name),
+    }
+}
+
+fn create(
+    tree: &mut Tree,
+    entries: &mut Entries<impl Read>,
+    entry: &Entry,
+    parent: &[u8],
+    name: &std::ffi::CStr,
+) -> Result<u64> {
+    let attributes = &entry.attributes;
+    match &entry.node {
+        Node::Directory => tree.directory(parent, name, attributes)?,
+        Node::Symlink(target) => tree.symlink(parent, name, target, attributes)?,
+        Node::Device { kind, major, minor } => {
+            tree.node(parent, name, *kind, (*major, *minor), attributes)?;
+        }
+        Node::HardLink(target) => match names::classify(target)? {
+            EntryName::Member {
+                parent: from,
+                name: from_name,
+            } => {
+                tree.hard_link(&from, &from_name, parent, name)?;
+            }
+            _ => {
+                return Err(Error::invalid(
+                    "a hard link to something that is not a file of the layer",
+                ));
+            }
+        },
+        Node::File(content) => {
+            let (file, path) = tree.file(parent, name)?;
+            let size = write_content(entries, content, &file, &path)?;
+            tree.seal_file(&file, attributes)?;
+            return Ok(size);
+        }
+    }
+    Ok(0)
+}
+
+/// Writes a file's bytes, leaving holes where a sparse map has them.
+fn write_content(
+    entries: &mut Entries<impl Read>,
+    content: &Content,
+    file: &std::fs::File,
+    path: &Path,
+) -> Result<u64> {
+    use std::os::unix::fs::FileExt as _;
+
+    let write_at = |bytes: &[u8], offset: u64| {
+        file.write_all_at(bytes, offset)
+            .map_err(Error::io("write", path))
+    };
+    match content {
+        Content::Plain(size) => {
+            let mut offset = 0;
+            entries.copy(*size, |bytes| {
+                write_at(bytes, offset)?;
+                offset += bytes.len() as u64;
+                Ok(())
+            })?;
+            Ok(*size)
+        }
+        Content::Sparse { regions, size } => {
+            for region in regions {
+                let end = region.offset.checked_add(region.length);
+                if end.is_none_or(|end| end > *size) {
+                    return Err(Error::invalid("its sparse map reaches past its end"));
+                }
+                let mut offset = region.offset;
+                entries.copy(region.length, |bytes| {
+                    write_at(bytes, offset)?;
+                    offset += bytes.len() as u64;
+                    Ok(())
+                })?;
+            }
+            file.set_len(*size).map_err(Error::io("resize", path))?;
+            Ok(*size)
+        }
+    }
+}
+
+#[cfg(test)]
+#[path = "unpack/tests.rs"]
+mod tests;

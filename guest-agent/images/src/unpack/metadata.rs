@@ -1,0 +1,102 @@
+//! Owner, mode, extended attributes and times, in the order the kernel wants: a change of owner
+//! clears setuid bits and file capabilities, so it comes first.
+
+use std::ffi::CStr;
+use std::os::fd::{AsRawFd as _, BorrowedFd};
+
+use rustix::fs::{AtFlags, Gid, Mode, Timespec, Timestamps, Uid, XattrFlags};
+use rustix::io::{Errno, Result};
+
+use super::entries::Attributes;
+
+const OPAQUE: &CStr = c"trusted.overlay.opaque";
+/// Overlayfs's own marks are ours to set: a layer that brought a `redirect` could make one
+/// directory stand for another.
+const RESERVED: [&[u8]; 2] = [b"trusted.overlay.", b"user.overlay."];
+
+/// Applies everything but the time to an open file or directory.
+pub(super) fn apply(file: BorrowedFd<'_>, attributes: &Attributes) -> Result<()> {
+    let (uid, gid) = owner(attributes);
+    rustix::fs::fchown(file, uid, gid)?;
+    mode(file, Mode::from_bits_retain(attributes.mode))?;
+    for (name, value) in wanted(attributes) {
+        tolerate(
+            name,
+            rustix::fs::fsetxattr(file, name, value, XattrFlags::empty()),
+        )?;
+    }
+    Ok(())
+}
+
+/// Applies owner, extended attributes and time to a name that is not followed nor opened. The mode
+/// is left: links have none, and devices get theirs from whoever made them.
+pub(super) fn apply_at(parent: BorrowedFd<'_>, name: &CStr, attributes: &Attributes) -> Result<()> {
+    let (uid, gid) = owner(attributes);
+    rustix::fs::chownat(parent, name, uid, gid, AtFlags::SYMLINK_NOFOLLOW)?;
+    for (xattr, value) in wanted(attributes) {
+        // There is no setxattrat before Linux 6.13; the link to our own handle of the parent is
+        // followed, the name itself is not.
+        let mut path = format!("/proc/self/fd/{}/", parent.as_raw_fd()).into_bytes();
+        path.extend_from_slice(name.to_bytes());
+        tolerate(
+            xattr,
+            rustix::fs::lsetxattr(path.as_slice(), xattr, value, XattrFlags::empty()),
+        )?;
+    }
+    rustix::fs::utimensat(
+        parent,
+        name,
+        &timestamps(attributes.mtime),
+        AtFlags::SYMLINK_NOFOLLOW,
+    )
+}
+
+/// Sets the permission bits.
+pub(super) fn mode(file: BorrowedFd<'_>, mode: Mode) -> Result<()> {
+    rustix::fs::fchmod(file, mode)
+}
+
+/// Sets the modification time, and the access time to the same.
+pub(super) fn time(file: BorrowedFd<'_>, mtime: (i64, u32)) -> Result<()> {
+    rustix::fs::futimens(file, &timestamps(mtime))
+}
+
+/// Marks a directory as hiding everything below.
+pub(super) fn opaque(directory: BorrowedFd<'_>) -> Result<()> {
+    rustix::fs::fsetxattr(directory, OPAQUE, b"y", XattrFlags::empty())
+}
+
+fn owner(attributes: &Attributes) -> (Option<Uid>, Option<Gid>) {
+    (
+        Some(Uid::from_raw(attributes.uid)),
+        Some(Gid::from_raw(attributes.gid)),
+    )
+}
+
+fn wanted(attributes: &Attributes) -> impl Iterator<Item = (&[u8], &[u8])> {
+    attributes
+        .xattrs
+        .iter()
+        .map(|(name, value)| (name.as_slice(), value.as_slice()))
+        .filter(|(name, _)| !RESERVED.iter().any(|reserved| name.starts_with(reserved)))
+}
+
+/// A file system without some class of attributes is no reason to refuse an image, except where
+/// the program would silently lose its capabilities.
+fn tolerate(name: &[u8], set: Result<()>) -> Result<()> {
+    match set {
+        Err(Errno::OPNOTSUPP) if name != b"security.capability" => Ok(()),
+        set => set,
+    }
+}
+
+fn timestamps((seconds, nanoseconds): (i64, u32)) -> Timestamps {
+    let time = Timespec {
+        tv_sec: seconds,
+        tv_nsec: i64::from(nanoseconds) as _,
+    };
+    Timestamps {
+        last_access: time,
+        last_modification: time,
+    }
+}
