@@ -166,6 +166,15 @@ fn assemble(project: &Project, inputs: &Inputs, into: &Path) -> Result<()> {
     manifest::write(into, inputs, &kernel.release)
 }
 
+/// An initramfs, not compressed, with nothing but an init.
+pub(crate) fn initramfs_with(init: Vec<u8>) -> Result<Vec<u8>> {
+    let mut tree = tree::Tree::default();
+    tree.file("init", init, 0o755);
+    // The kernel opens it for the init's standard streams; its own tree has it already.
+    tree.directory("dev", 0o755);
+    cpio::archive(&tree)
+}
+
 /// The lower-case hexadecimal SHA-256 of bytes.
 pub(crate) fn sha256(bytes: &[u8]) -> String {
     use sha2::Digest;

@@ -1,5 +1,6 @@
 //! `cargo xtask`: set-up, build, image, run, test, bench. All automation lives here, in Rust.
 
+mod bench;
 mod build;
 mod cross;
 mod elf;
@@ -37,6 +38,8 @@ enum Command {
     Run(run::Options),
     /// Run every test
     Test(test::Options),
+    /// Measure against a peer
+    Bench(bench::Options),
     /// Check that the host's programs compile elsewhere
     Check(cross::Options),
 }
@@ -62,6 +65,7 @@ fn dispatch(arguments: Arguments) -> Result<()> {
         }
         Command::Run(options) => run::command(&project, &options),
         Command::Test(options) => test::command(&project, &options),
+        Command::Bench(options) => bench::command(&project, &options),
         Command::Check(options) => cross::command(&project, &options),
         Command::Image(options) => {
             setup::system(&[setup::Need::Build, setup::Need::Image])?;

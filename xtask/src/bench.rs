@@ -1,0 +1,75 @@
+//! `cargo xtask bench NAME`: measures Slipway against a peer in the same run and ends with a line a
+//! figure: `bench NAME/FIGURE ours=… peer=… ratio=… line=… ok|short`.
+
+mod boot;
+
+use anyhow::{Result, bail};
+use clap::{Args, ValueEnum};
+
+use crate::progress::say;
+use crate::project::Project;
+
+/// What to measure.
+#[derive(Clone, Copy, ValueEnum)]
+enum Name {
+    /// From `slipway machine start` to the API's first answer, against an empty init
+    Boot,
+}
+
+/// How to measure.
+#[derive(Args)]
+pub(crate) struct Options {
+    /// What to measure
+    name: Name,
+    /// How many times each side runs, in turn
+    #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..))]
+    rounds: u32,
+}
+
+/// `cargo xtask bench`.
+pub(crate) fn command(project: &Project, options: &Options) -> Result<()> {
+    match options.name {
+        Name::Boot => boot::bench(project, options.rounds),
+    }
+}
+
+/// Prints a figure's line; a ratio above the line is an error.
+fn report(figure: &str, ours: u64, peer: u64, line: f64) -> Result<()> {
+    let ratio = to_float(ours) / to_float(peer.max(1));
+    let verdict = if ratio <= line { "ok" } else { "short" };
+    say(format_args!(
+        "bench {figure} ours={ours}ms peer={peer}ms ratio={ratio:.2} line={line:.2} {verdict}"
+    ));
+    if ratio > line {
+        bail!("{figure}: {ratio:.2} is above the line of {line:.2}");
+    }
+    Ok(())
+}
+
+fn to_float(milliseconds: u64) -> f64 {
+    std::time::Duration::from_millis(milliseconds).as_secs_f64()
+}
+
+/// The middle of the sorted figures.
+fn median(figures: &[u64]) -> u64 {
+    let mut sorted = figures.to_vec();
+    sorted.sort_unstable();
+    sorted.get(sorted.len() / 2).copied().unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn medians() {
+        assert_eq!(median(&[5, 1, 9]), 5);
+        assert_eq!(median(&[]), 0);
+    }
+
+    #[test]
+    fn a_ratio_above_the_line_is_short() {
+        assert!(report("x/y", 120, 100, 1.25).is_ok());
+        assert!(report("x/y", 130, 100, 1.25).is_err());
+    }
+}
