@@ -1,1 +1,24 @@
-//! Placeholder.
+//! Containers, images, networks and events as objects with state. [`Engine`] is the one door; the
+//! HTTP side calls it and renders what it returns.
+
+mod blocking;
+pub mod containers;
+mod engine;
+mod error;
+pub mod events;
+pub mod filters;
+mod ids;
+pub mod image;
+mod networks;
+mod reconcile;
+mod shutdown;
+mod state_file;
+mod system;
+pub mod time;
+mod warden_client;
+
+pub use engine::{Engine, Machine, Options};
+pub use error::{Error, Kind};
+pub use ids::short;
+pub use networks::{NetworkKind, NetworkSnapshot};
+pub use system::{DiskUsage, SystemInfo, VERSION};

@@ -1,0 +1,100 @@
+//! The portable half of a container's configuration: Docker's `Config` object, as clients send it
+//! at create, as inspect shows it, and as it is kept on disk.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Deserializer, Serialize};
+use serde_json::{Map, Value};
+
+/// Docker's container `Config`. Nulls are what Docker writes for absent lists.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default, rename_all = "PascalCase")]
+pub struct Config {
+    /// Host name; the short id when the client gave none.
+    pub hostname: String,
+    /// NIS domain name.
+    pub domainname: String,
+    /// `--user`.
+    pub user: String,
+    /// The client that creates the container wants to attach standard input.
+    pub attach_stdin: bool,
+    /// … standard output.
+    pub attach_stdout: bool,
+    /// … standard error.
+    pub attach_stderr: bool,
+    /// `80/tcp` …
+    #[serde(skip_serializing_if = "Map::is_empty")]
+    pub exposed_ports: Map<String, Value>,
+    /// Allocate a terminal.
+    pub tty: bool,
+    /// Keep standard input open.
+    pub open_stdin: bool,
+    /// Close standard input after the first attached client.
+    pub stdin_once: bool,
+    /// `NAME=value`.
+    pub env: Vec<String>,
+    /// Arguments, or the command when there is no entry point.
+    #[serde(deserialize_with = "one_or_many")]
+    pub cmd: Option<Vec<String>>,
+    /// How health would be checked; kept as it came.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub healthcheck: Option<Value>,
+    /// Image as the client named it.
+    pub image: String,
+    /// Anonymous volumes: paths in the container.
+    pub volumes: Option<Map<String, Value>>,
+    /// Working directory; empty is `/`.
+    pub working_dir: String,
+    /// Entry point.
+    #[serde(deserialize_with = "one_or_many")]
+    pub entrypoint: Option<Vec<String>>,
+    /// No network at all.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub network_disabled: bool,
+    /// Hardware address of the container's interface.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub mac_address: String,
+    /// Build triggers of the image.
+    pub on_build: Option<Vec<String>>,
+    /// Labels.
+    pub labels: BTreeMap<String, String>,
+    /// Signal that stops the container; empty is SIGTERM.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub stop_signal: String,
+    /// Seconds until a stop is forced.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub stop_timeout: Option<i64>,
+    /// Shell of the image's shell-form commands.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub shell: Option<Vec<String>>,
+}
+
+/// Docker takes a string where a list of strings belongs.
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum OneOrMany {
+    One(String),
+    Many(Vec<String>),
+}
+
+/// Reads a list of strings, or a single string as a list of one.
+pub fn one_or_many<'de, D: Deserializer<'de>>(
+    deserializer: D,
+) -> Result<Option<Vec<String>>, D::Error> {
+    Ok(
+        Option::<OneOrMany>::deserialize(deserializer)?.map(|value| match value {
+            OneOrMany::One(one) => vec![one],
+            OneOrMany::Many(many) => many,
+        }),
+    )
+}
+
+impl Config {
+    /// The program and its arguments: entry point, then command.
+    #[must_use]
+    pub fn command(&self) -> Vec<String> {
+        let mut args = self.entrypoint.clone().unwrap_or_default();
+        args.extend(self.cmd.clone().unwrap_or_default());
+        args
+    }
+}

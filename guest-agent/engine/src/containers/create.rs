@@ -1,0 +1,325 @@
+//! `docker create`: the image's configuration and the request become a container on disk.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use serde_json::Value;
+
+use super::{Config, Container, HostConfig, Record, State, mounts, validate};
+use crate::events::Subject;
+use crate::time::Time;
+use crate::{Engine, Error, blocking, ids};
+
+/// What a client asks for.
+#[derive(Debug, Clone, Default)]
+pub struct CreateRequest {
+    /// Name; random when empty.
+    pub name: String,
+    /// The portable half.
+    pub config: Config,
+    /// The machine's half.
+    pub host_config: HostConfig,
+    /// Networks named in `NetworkingConfig.EndpointsConfig`.
+    pub networks: Vec<String>,
+    /// Wanted platform, such as `linux/arm64`.
+    pub platform: Option<String>,
+}
+
+/// What came of it.
+#[derive(Debug, Clone)]
+pub struct Created {
+    /// The container's id.
+    pub id: String,
+    /// Things that won't work as asked.
+    pub warnings: Vec<String>,
+}
+
+impl Engine {
+    /// Creates a container.
+    pub async fn create_container(
+        self: &Arc<Self>,
+        mut request: CreateRequest,
+    ) -> Result<Created, Error> {
+        validate::config(&mut request.config)?;
+        let warnings = validate::host_config(&mut request.host_config, crate::system::cpus())?;
+        if let [extra] = request.networks.as_slice()
+            && extra != "default"
+            && request.host_config.network_mode == "bridge"
+        {
+            request.host_config.network_mode = extra.clone();
+        }
+        let this = Arc::clone(self);
+        blocking::to_the_end(async move {
+            let id = blocking::run(move || this.create_blocking(request)).await?;
+            Ok(Created { id, warnings })
+        })
+        .await
+    }
+
+    fn create_blocking(&self, request: CreateRequest) -> Result<String, Error> {
+        let CreateRequest {
+            name,
+            mut config,
+            mut host_config,
+            platform,
+            ..
+        } = request;
+        let image = self.store()?.resolve(&config.image).map_err(Error::from)?;
+        if let Some(wanted) = platform {
+            let wanted = images::Platform::parse(&wanted)?;
+            if wanted.architecture != image.architecture {
+                return Err(Error::NotFound(format!(
+                    "image with reference {} was found but does not provide the specified platform ({wanted})",
+                    config.image
+                )));
+            }
+        }
+        merge_image(&mut config, &image.config);
+        if config.command().is_empty() {
+            return Err(Error::Invalid("no command specified".into()));
+        }
+        self.resolve_modes(&mut host_config)?;
+
+        let id = ids::random_id()?;
+        if config.hostname.is_empty() && host_config.uts_mode != "host" {
+            config.hostname = match host_config.network_mode.as_str() {
+                "host" => self.host_name(),
+                _ => ids::short(&id).to_owned(),
+            };
+        }
+        let dir = self.containers_dir().join(&id);
+        let mounts = mounts::plan(&config, &host_config, &dir)?;
+        let name = {
+            let mut index = self.index();
+            if name.is_empty() {
+                index.reserve_random_name(&id)?
+            } else {
+                index.reserve_name(&name, &id)?
+            }
+        };
+        let record = Record {
+            id: id.clone(),
+            name,
+            created: Time::now(),
+            image: image.id.to_string(),
+            platform: if image.os.is_empty() {
+                "linux".into()
+            } else {
+                image.os.clone()
+            },
+            config,
+            host_config,
+            mounts,
+            state: State::Created,
+            started_at: Time::zero(),
+            finished_at: Time::zero(),
+            exit_code: 0,
+            oom_killed: false,
+            error: String::new(),
+            restart_count: 0,
+            manually_stopped: false,
+            endpoint: None,
+        };
+        let container = Container::new(record, dir.clone());
+        let written = make_directories(&container)
+            .and_then(|()| self.fill_volumes(&container, &image))
+            .and_then(|()| container.save_blocking());
+        if let Err(error) = written {
+            self.index().remove(&id);
+            if let Err(error) = std::fs::remove_dir_all(&dir) {
+                tracing::warn!(%error, path = %dir.display(), "cleaning up a failed create");
+            }
+            return Err(error);
+        }
+        self.index().insert(Arc::clone(&container));
+        self.container_event(&container, "create", &[]);
+        Ok(id)
+    }
+
+    /// `container:NAME` becomes `container:ID`.
+    fn resolve_modes(&self, host: &mut HostConfig) -> Result<(), Error> {
+        for mode in [
+            &mut host.network_mode,
+            &mut host.pid_mode,
+            &mut host.ipc_mode,
+        ] {
+            if let Some(name) = mode.strip_prefix("container:") {
+                let other = self.container(name)?;
+                *mode = format!("container:{}", other.id);
+            }
+        }
+        Ok(())
+    }
+
+    fn fill_volumes(&self, container: &Container, image: &images::Image) -> Result<(), Error> {
+        let points = container.lock().record.mounts.clone();
+        let volumes: Vec<_> = points
+            .iter()
+            .filter(|point| point.kind == "volume")
+            .collect();
+        if volumes.is_empty() {
+            return Ok(());
+        }
+        let layers = self.store()?.layers(image)?;
+        for volume in volumes {
+            super::copy_up::copy_up(&layers, &volume.destination, volume.source.as_ref())?;
+        }
+        Ok(())
+    }
+
+    /// Publishes an event about a container, with its name, image and labels as attributes.
+    pub(crate) fn container_event(
+        &self,
+        container: &Container,
+        action: &str,
+        more: &[(&str, String)],
+    ) {
+        let (name, image, labels) = {
+            let inner = container.lock();
+            let record = &inner.record;
+            (
+                record.name.clone(),
+                record.config.image.clone(),
+                record.config.labels.clone(),
+            )
+        };
+        let mut attributes: BTreeMap<String, String> = labels;
+        attributes.insert("image".into(), image);
+        attributes.insert("name".into(), name);
+        for (key, value) in more {
+            attributes.insert((*key).to_owned(), value.clone());
+        }
+        self.events
+            .publish(Subject::Container, action, &container.id, attributes);
+    }
+}
+
+fn make_directories(container: &Container) -> Result<(), Error> {
+    for name in ["upper", "work", "rootfs"] {
+        let path = container.dir.join(name);
+        std::fs::create_dir_all(&path).map_err(|e| Error::file("creating", &path, e))?;
+    }
+    // The upper directory's mode becomes the mode of `/` in the container.
+    set_mode(&container.dir.join("upper"), 0o755)?;
+    set_mode(&container.dir, 0o710)
+}
+
+fn set_mode(path: &std::path::Path, mode: u32) -> Result<(), Error> {
+    use std::os::unix::fs::PermissionsExt;
+    std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode))
+        .map_err(|e| Error::file("setting the mode of", path, e))
+}
+
+/// Fills what the request leaves out from the image, as Docker does: a new entry point discards
+/// the image's command, environment and labels are merged by name.
+fn merge_image(config: &mut Config, image: &images::ImageConfig) {
+    if config.user.is_empty() {
+        config.user = image.user().to_owned();
+    }
+    for port in image.exposed_ports() {
+        config
+            .exposed_ports
+            .entry(port)
+            .or_insert_with(|| Value::Object(serde_json::Map::new()));
+    }
+    for env in image.env() {
+        let name = env.split('=').next().unwrap_or_default();
+        let is_set = config
+            .env
+            .iter()
+            .any(|own| own.split('=').next() == Some(name));
+        if !is_set {
+            config.env.push(env);
+        }
+    }
+    for (key, value) in image.labels() {
+        config.labels.entry(key).or_insert(value);
+    }
+    if config.entrypoint.as_ref().is_none_or(Vec::is_empty) {
+        if config.cmd.as_ref().is_none_or(Vec::is_empty) {
+            config.cmd = image.cmd();
+        }
+        if config.entrypoint.is_none() {
+            config.entrypoint = image.entrypoint();
+        }
+    }
+    if config.healthcheck.is_none() {
+        config.healthcheck = image
+            .runtime()
+            .and_then(|runtime| runtime.get("Healthcheck"))
+            .filter(|check| !check.is_null())
+            .cloned();
+    }
+    if config.working_dir.is_empty() {
+        config.working_dir = image.working_dir().to_owned();
+    }
+    if config
+        .volumes
+        .as_ref()
+        .is_none_or(serde_json::Map::is_empty)
+    {
+        let volumes = image.volumes();
+        config.volumes = (!volumes.is_empty()).then(|| {
+            volumes
+                .into_iter()
+                .map(|v| (v, Value::Object(serde_json::Map::new())))
+                .collect()
+        });
+    }
+    if config.stop_signal.is_empty() {
+        config.stop_signal = image.stop_signal().to_owned();
+    }
+    if config.shell.is_none() {
+        config.shell = image.shell();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "tests")]
+    use super::*;
+
+    fn image() -> images::ImageConfig {
+        images::ImageConfig::parse(
+            br#"{"config":{"Env":["A=1","B=2"],"Cmd":["serve"],"Entrypoint":["/app"],
+                "Labels":{"k":"image"},"WorkingDir":"/srv","User":"www"}}"#,
+        )
+        .unwrap()
+    }
+
+    #[test]
+    fn an_empty_request_takes_the_images_word() {
+        let mut config = Config::default();
+        merge_image(&mut config, &image());
+        assert_eq!(config.command(), ["/app", "serve"]);
+        assert_eq!(config.env, ["A=1", "B=2"]);
+        assert_eq!(
+            (config.working_dir.as_str(), config.user.as_str()),
+            ("/srv", "www")
+        );
+    }
+
+    #[test]
+    fn a_new_entry_point_discards_the_images_command() {
+        let mut config = Config {
+            entrypoint: Some(vec!["sh".into()]),
+            ..Config::default()
+        };
+        merge_image(&mut config, &image());
+        assert_eq!(config.command(), ["sh"]);
+    }
+
+    #[test]
+    fn a_new_command_keeps_the_entry_point_and_own_values_win() {
+        let mut config = Config {
+            cmd: Some(vec!["test".into()]),
+            env: vec!["A=9".into()],
+            ..Config::default()
+        };
+        config.labels.insert("k".into(), "own".into());
+        merge_image(&mut config, &image());
+        assert_eq!(config.command(), ["/app", "test"]);
+        assert_eq!(config.env, ["A=9", "B=2"]);
+        assert_eq!(config.labels["k"], "own");
+    }
+}

@@ -1,0 +1,385 @@
+//! `docker exec`: another process in a running container.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use runtime::spec::Process;
+use tokio::net::UnixStream;
+use warden::protocol::{AttachStreams, Call, Exit, Outcome, Target};
+
+use super::attach::socket_pair;
+use super::detach::DetachScanner;
+use super::{Container, Record, State, capabilities, env, spec};
+use crate::{Engine, Error, ids};
+
+/// How long a finished exec can still be inspected.
+const KEPT: Duration = Duration::from_secs(300);
+
+/// What a client asks for.
+#[derive(Debug, Clone, Default)]
+pub struct ExecRequest {
+    /// Program and arguments.
+    pub cmd: Vec<String>,
+    /// Additions to the environment.
+    pub env: Vec<String>,
+    /// User; the container's when empty.
+    pub user: String,
+    /// Working directory; the container's when empty.
+    pub working_dir: String,
+    /// With a terminal.
+    pub tty: bool,
+    /// All capabilities.
+    pub privileged: bool,
+    /// Attach standard input.
+    pub attach_stdin: bool,
+    /// Attach standard output.
+    pub attach_stdout: bool,
+    /// Attach standard error.
+    pub attach_stderr: bool,
+    /// Rows and columns.
+    pub console_size: Option<(u16, u16)>,
+    /// Keys that detach.
+    pub detach_keys: String,
+}
+
+/// Where an exec session is in its life.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum ExecState {
+    Created,
+    Starting,
+    Running { pid: i32 },
+    Ended { code: i32 },
+}
+
+/// An exec session.
+#[derive(Debug)]
+pub(crate) struct Exec {
+    id: String,
+    container: Arc<Container>,
+    request: ExecRequest,
+    state: Mutex<ExecState>,
+}
+
+/// An exec session at one instant.
+#[derive(Debug, Clone)]
+pub struct ExecSnapshot {
+    /// Its id.
+    pub id: String,
+    /// The container's id.
+    pub container: String,
+    /// What was asked for.
+    pub request: ExecRequest,
+    /// Whether it runs.
+    pub running: bool,
+    /// Process id on the machine, 0 when it doesn't run.
+    pub pid: i32,
+    /// How it ended.
+    pub exit_code: Option<i32>,
+}
+
+/// A started exec session.
+#[derive(Debug)]
+pub struct ExecStart {
+    /// Whether it has a terminal.
+    pub tty: bool,
+    /// Its streams; nothing when it was started detached.
+    pub stream: Option<UnixStream>,
+    /// Watches for the detach keys, with a terminal.
+    pub scanner: Option<DetachScanner>,
+}
+
+impl Exec {
+    fn state(&self) -> MutexGuard<'_, ExecState> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn target(&self) -> Target {
+        Target {
+            container: self.container.id.clone(),
+            exec: Some(self.id.clone()),
+        }
+    }
+}
+
+/// The container must run and not be frozen.
+fn check_active(container: &Container, name: &str) -> Result<(), Error> {
+    match container.lock().record.state {
+        State::Running { .. } => Ok(()),
+        State::Paused { .. } => Err(Error::Conflict(format!(
+            "Container {name} is paused, unpause the container before exec"
+        ))),
+        State::Restarting => Err(Error::Conflict(format!(
+            "Container {} is restarting, wait until the container is running",
+            container.id
+        ))),
+        _ => Err(Error::not_running(&container.id)),
+    }
+}
+
+impl Engine {
+    fn execs(&self) -> MutexGuard<'_, std::collections::HashMap<String, Arc<Exec>>> {
+        self.execs.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn exec(&self, id: &str) -> Result<Arc<Exec>, Error> {
+        self.execs()
+            .get(id)
+            .cloned()
+            .ok_or_else(|| Error::NotFound(format!("No such exec instance: {id}")))
+    }
+
+    /// Prepares an exec session and returns its id.
+    pub fn create_exec(&self, name: &str, request: ExecRequest) -> Result<String, Error> {
+        if request.cmd.is_empty() {
+            return Err(Error::Invalid("No exec command specified".into()));
+        }
+        let container = self.container(name)?;
+        check_active(&container, name)?;
+        DetachScanner::parse(&request.detach_keys)?;
+        let id = ids::random_id()?;
+        let action = format!("exec_create: {}", request.cmd.join(" "));
+        container.lock().exec_ids.push(id.clone());
+        self.container_event(&container, &action, &[("execID", id.clone())]);
+        let exec = Exec {
+            id: id.clone(),
+            container,
+            request,
+            state: Mutex::new(ExecState::Created),
+        };
+        self.execs().insert(id.clone(), Arc::new(exec));
+        Ok(id)
+    }
+
+    /// Whether the session may be started now; what is said before a connection is taken over.
+    pub fn check_exec(&self, id: &str) -> Result<(), Error> {
+        let exec = self.exec(id)?;
+        check_active(&exec.container, &exec.container.id)
+    }
+
+    /// Starts an exec session; with `attach`, returns its streams.
+    pub async fn start_exec(
+        self: &Arc<Self>,
+        id: &str,
+        attach: bool,
+        console_size: Option<(u16, u16)>,
+    ) -> Result<ExecStart, Error> {
+        let exec = self.exec(id)?;
+        check_active(&exec.container, &exec.container.id)?;
+        {
+            let mut state = exec.state();
+            match *state {
+                ExecState::Created => *state = ExecState::Starting,
+                ExecState::Ended { .. } => {
+                    return Err(Error::Conflict(format!(
+                        "exec command {id} has already run"
+                    )));
+                }
+                _ => {
+                    return Err(Error::Conflict(format!(
+                        "exec command {id} is already running"
+                    )));
+                }
+            }
+        }
+        let request = &exec.request;
+        let action = format!("exec_start: {}", request.cmd.join(" "));
+        self.container_event(&exec.container, &action, &[("execID", id.to_owned())]);
+        let started = self.start_exec_claimed(&exec, attach, console_size).await;
+        if started.is_err() {
+            let mut state = exec.state();
+            if *state == ExecState::Starting {
+                *state = ExecState::Ended { code: 126 };
+            }
+            drop(state);
+            self.exec_over(&exec);
+        }
+        started
+    }
+
+    async fn start_exec_claimed(
+        self: &Arc<Self>,
+        exec: &Arc<Exec>,
+        attach: bool,
+        console_size: Option<(u16, u16)>,
+    ) -> Result<ExecStart, Error> {
+        let request = &exec.request;
+        let record = exec.container.lock().record.clone();
+        let mut process = process(&record, request)?;
+        if request.tty && console_size.is_some() {
+            process.console_size = console_size;
+        }
+        let streams = AttachStreams {
+            stdin: request.attach_stdin,
+            stdout: request.attach_stdout,
+            stderr: request.attach_stderr,
+        };
+        let (attached, fds, stream) = if attach {
+            let (theirs, ours) = socket_pair()?;
+            (vec![streams], vec![theirs], Some(ours))
+        } else {
+            (Vec::new(), Vec::new(), None)
+        };
+        let call = Call::Exec {
+            container: exec.container.id.clone(),
+            exec: exec.id.clone(),
+            process: Box::new(process),
+            attach: attached,
+        };
+        match self.warden.call(call, fds).await {
+            Ok(Outcome::Started { pid, .. }) => {
+                let mut state = exec.state();
+                // A short process may have ended before this answer was read.
+                if *state == ExecState::Starting {
+                    *state = ExecState::Running { pid };
+                }
+            }
+            Ok(other) => {
+                return Err(Error::System(format!(
+                    "the warden gave an unexpected answer to an exec: {other:?}"
+                )));
+            }
+            Err(failure) => {
+                let refused = super::start::refusal(
+                    &failure,
+                    "OCI runtime exec failed: exec failed: unable to start container process: ",
+                );
+                *exec.state() = ExecState::Ended {
+                    code: refused.exit_code,
+                };
+                return Err(refused.error);
+            }
+        }
+        let scanner = if request.tty {
+            Some(DetachScanner::parse(&request.detach_keys)?)
+        } else {
+            None
+        };
+        Ok(ExecStart {
+            tty: request.tty,
+            stream,
+            scanner,
+        })
+    }
+
+    /// The session at this instant.
+    pub fn inspect_exec(&self, id: &str) -> Result<ExecSnapshot, Error> {
+        let exec = self.exec(id)?;
+        let state = *exec.state();
+        Ok(ExecSnapshot {
+            id: exec.id.clone(),
+            container: exec.container.id.clone(),
+            request: exec.request.clone(),
+            running: matches!(state, ExecState::Running { .. } | ExecState::Starting),
+            pid: match state {
+                ExecState::Running { pid } => pid,
+                _ => 0,
+            },
+            exit_code: match state {
+                ExecState::Ended { code } => Some(code),
+                _ => None,
+            },
+        })
+    }
+
+    /// Sets the size of the session's terminal.
+    pub async fn resize_exec(&self, id: &str, rows: u16, cols: u16) -> Result<(), Error> {
+        let exec = self.exec(id)?;
+        self.warden
+            .call(
+                Call::Resize {
+                    target: exec.target(),
+                    rows,
+                    cols,
+                },
+                Vec::new(),
+            )
+            .await
+            .map_err(|failure| Error::System(failure.message))?;
+        Ok(())
+    }
+
+    /// Takes the end of a session from the warden. Returns at once.
+    pub(crate) fn on_exec_exit(self: &Arc<Self>, target: &Target, exit: &Exit) {
+        let forget = Arc::clone(self);
+        let forgotten = target.clone();
+        tokio::spawn(async move { forget.warden.forget(forgotten).await });
+        let Some(Ok(exec)) = target.exec.as_deref().map(|id| self.exec(id)) else {
+            return;
+        };
+        *exec.state() = ExecState::Ended { code: exit.code };
+        self.container_event(
+            &exec.container,
+            "exec_die",
+            &[
+                ("exitCode", exit.code.to_string()),
+                ("execID", exec.id.clone()),
+            ],
+        );
+        self.exec_over(&exec);
+    }
+
+    /// Takes the session out of its container at once and out of memory after a while.
+    fn exec_over(self: &Arc<Self>, exec: &Arc<Exec>) {
+        exec.container.lock().exec_ids.retain(|id| *id != exec.id);
+        let engine = Arc::clone(self);
+        let id = exec.id.clone();
+        tokio::spawn(async move {
+            tokio::time::sleep(KEPT).await;
+            engine.execs().remove(&id);
+        });
+    }
+
+    /// The container has ended: what was never started in it never will be.
+    pub(crate) fn end_execs_of(self: &Arc<Self>, container: &Container) {
+        let left: Vec<_> = self
+            .execs()
+            .values()
+            .filter(|exec| exec.container.id == container.id)
+            .filter(|exec| *exec.state() == ExecState::Created)
+            .cloned()
+            .collect();
+        for exec in left {
+            *exec.state() = ExecState::Ended { code: 137 };
+            self.exec_over(&exec);
+        }
+    }
+
+    /// The container is gone, and its sessions with it.
+    pub(crate) fn forget_execs_of(&self, container: &Container) {
+        self.execs()
+            .retain(|_, exec| exec.container.id != container.id);
+    }
+}
+
+fn process(record: &Record, request: &ExecRequest) -> Result<Process, Error> {
+    let security = spec::security(record)?;
+    let mut environment =
+        env::environment(&record.id, &record.config, &record.host_config, request.tty);
+    env::override_with(&mut environment, &request.env);
+    let or = |own: &str, theirs: &str| if own.is_empty() { theirs } else { own }.to_owned();
+    let privileged = request.privileged || record.host_config.privileged;
+    Ok(Process {
+        args: request.cmd.clone(),
+        env: environment,
+        cwd: spec::cwd(&or(&request.working_dir, &record.config.working_dir)),
+        user: or(&request.user, &record.config.user),
+        additional_groups: record.host_config.group_add.clone().unwrap_or_default(),
+        tty: request.tty,
+        console_size: request.console_size.filter(|_| request.tty),
+        capabilities: if privileged {
+            capabilities::all()
+        } else {
+            spec::container_capabilities(record)?
+        },
+        no_new_privileges: security.no_new_privileges,
+        oom_score_adj: record.host_config.oom_score_adj,
+        rlimits: spec::rlimits(record),
+        seccomp: if privileged {
+            runtime::spec::Seccomp::Unconfined
+        } else {
+            security.seccomp
+        },
+        open_stdin: request.attach_stdin,
+        stdin_once: true,
+    })
+}

@@ -1,0 +1,151 @@
+//! What happens when a process ends: the exit is recorded, waiters are told, the restart policy
+//! decides, `--rm` removes.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use warden::protocol::{Exit, Target};
+
+use super::{Container, State};
+use crate::Engine;
+use crate::time::Time;
+
+/// First delay before a restart by policy, doubled each time.
+const FIRST_BACK_OFF_MS: u64 = 100;
+/// The longest delay.
+const LONGEST_BACK_OFF_MS: u64 = 60_000;
+/// Who ran this long is healthy: the delay starts anew.
+const HEALTHY_SECONDS: u64 = 10;
+
+impl Engine {
+    /// Takes an exit from the warden. Returns at once.
+    pub(crate) fn on_exit(self: &Arc<Self>, target: Target, exit: Exit) {
+        if target.exec.is_some() {
+            self.on_exec_exit(&target, &exit);
+            return;
+        }
+        match self.container(&target.container) {
+            Ok(container) if Self::keep_early_exit(&container, &exit) => {}
+            Ok(container) => self.spawn_exit(container, exit),
+            Err(_) => {
+                // Nobody's any more: nothing to record.
+                let engine = Arc::clone(self);
+                tokio::spawn(async move { engine.warden.forget(target).await });
+            }
+        }
+    }
+
+    pub(crate) fn spawn_exit(self: &Arc<Self>, container: Arc<Container>, exit: Exit) {
+        let engine = Arc::clone(self);
+        tokio::spawn(async move { engine.container_exited(container, exit).await });
+    }
+
+    pub(crate) async fn container_exited(self: &Arc<Self>, container: Arc<Container>, exit: Exit) {
+        if container.lock().record.state.pid().is_none() {
+            return;
+        }
+        self.release_network(&container).await;
+        let finished_at = exit.finished_at.parse().unwrap_or_else(|_| Time::now());
+        let (restart, ran_seconds, auto_remove) = {
+            let mut inner = container.lock();
+            let ran_seconds = finished_at.seconds_since(inner.record.started_at);
+            let record = &mut inner.record;
+            record.exit_code = exit.code;
+            record.oom_killed = exit.oom_killed;
+            record.finished_at = finished_at;
+            record.endpoint = None;
+            let restart =
+                !inner.removing && !self.is_shutting_down() && wants_restart(&inner.record);
+            let record = &mut inner.record;
+            if restart {
+                record.restart_count += 1;
+                record.state = State::Restarting;
+            } else {
+                record.state = State::Exited;
+            }
+            if ran_seconds >= HEALTHY_SECONDS {
+                inner.back_off_ms = 0;
+            }
+            // With a restart the container stays "running" for those who wait for its end.
+            inner.exits += 1;
+            let auto_remove = !restart && inner.record.host_config.auto_remove && !inner.removing;
+            (restart, ran_seconds, auto_remove)
+        };
+        container.save_or_log().await;
+        self.container_event(
+            &container,
+            "die",
+            &[
+                ("exitCode", exit.code.to_string()),
+                ("execDuration", ran_seconds.to_string()),
+            ],
+        );
+        if exit.oom_killed {
+            self.container_event(&container, "oom", &[]);
+        }
+        self.end_execs_of(&container);
+        self.warden
+            .forget(Target {
+                container: container.id.clone(),
+                exec: None,
+            })
+            .await;
+        container.changed();
+        if restart {
+            self.restart_later(container);
+        } else if auto_remove && !self.is_shutting_down() {
+            self.auto_remove(&container).await;
+        }
+    }
+
+    /// Starts the container again after its back-off, unless somebody stops it meanwhile.
+    pub(crate) fn restart_later(self: &Arc<Self>, container: Arc<Container>) {
+        let (epoch, delay) = {
+            let mut inner = container.lock();
+            let delay = match inner.back_off_ms {
+                0 => FIRST_BACK_OFF_MS,
+                last => (last * 2).min(LONGEST_BACK_OFF_MS),
+            };
+            inner.back_off_ms = delay;
+            (inner.restart_epoch, delay)
+        };
+        let engine = Arc::clone(self);
+        tokio::spawn(async move {
+            let interrupted = container.until(|inner| {
+                (inner.restart_epoch != epoch || inner.record.state != State::Restarting)
+                    .then_some(())
+            });
+            tokio::select! {
+                () = interrupted => return,
+                () = tokio::time::sleep(Duration::from_millis(delay)) => {}
+            }
+            {
+                let mut inner = container.lock();
+                if inner.record.state != State::Restarting || inner.removing {
+                    return;
+                }
+                inner.record.state = State::Starting;
+            }
+            if let Err(error) = engine.start_claimed(&container, State::Exited).await {
+                tracing::warn!(container = container.id, %error, "restarting by policy failed");
+            }
+        });
+    }
+}
+
+/// Whether the policy starts the container again after the exit in the record.
+pub(crate) fn wants_restart(record: &super::Record) -> bool {
+    let policy = &record.host_config.restart_policy;
+    if record.manually_stopped {
+        return false;
+    }
+    match policy.name.as_str() {
+        "always" | "unless-stopped" => true,
+        "on-failure" => {
+            record.exit_code != 0
+                && (policy.maximum_retry_count == 0
+                    || i64::from(record.restart_count) < policy.maximum_retry_count)
+        }
+        _ => false,
+    }
+}

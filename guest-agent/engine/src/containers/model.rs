@@ -1,0 +1,247 @@
+//! A container in memory: its record, what lives only as long as the engine, and how others wait
+//! for its changes.
+
+use std::os::fd::OwnedFd;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use tokio::sync::watch;
+use warden::protocol::{AttachStreams, Exit};
+
+use super::{Record, State};
+use crate::time::{Time, human_duration};
+use crate::{Error, ids};
+
+/// A container. The lock is held for a few instructions only, never across an await; long steps
+/// are claimed by a state ([`State::Starting`]) or a flag (`removing`).
+#[derive(Debug)]
+pub(crate) struct Container {
+    /// 64 hexadecimal digits.
+    pub(crate) id: String,
+    /// Its directory.
+    pub(crate) dir: PathBuf,
+    inner: Mutex<Inner>,
+    /// Counts changes; waiters look at [`Inner`] after each.
+    changes: watch::Sender<u64>,
+    /// Orders writes of the record.
+    saving: Mutex<()>,
+}
+
+/// What the lock guards.
+#[derive(Debug)]
+pub(crate) struct Inner {
+    /// The record, as it is or will be on disk.
+    pub(crate) record: Record,
+    /// Clients that attached before the start.
+    pub(crate) early_clients: Vec<(AttachStreams, OwnedFd)>,
+    /// The exit of a process whose start has not been recorded yet.
+    pub(crate) early_exit: Option<Exit>,
+    /// Exec sessions, oldest first.
+    pub(crate) exec_ids: Vec<String>,
+    /// Exits so far, for `wait --condition next-exit`.
+    pub(crate) exits: u64,
+    /// A removal is under way.
+    pub(crate) removing: bool,
+    /// It is gone.
+    pub(crate) removed: bool,
+    /// A stop or kill by a person must end a pending restart; counts such requests.
+    pub(crate) restart_epoch: u64,
+    /// Delay before the next restart by policy.
+    pub(crate) back_off_ms: u64,
+}
+
+/// A container at one instant, for showing.
+#[derive(Debug, Clone)]
+pub struct Snapshot {
+    /// The record.
+    pub record: Record,
+    /// Exec sessions.
+    pub exec_ids: Vec<String>,
+    /// A removal is under way.
+    pub removing: bool,
+    /// Its directory.
+    pub dir: PathBuf,
+}
+
+impl Container {
+    pub(crate) fn new(record: Record, dir: PathBuf) -> Arc<Self> {
+        Arc::new(Self {
+            id: record.id.clone(),
+            dir,
+            inner: Mutex::new(Inner {
+                record,
+                early_clients: Vec::new(),
+                early_exit: None,
+                exec_ids: Vec::new(),
+                exits: 0,
+                removing: false,
+                removed: false,
+                restart_epoch: 0,
+                back_off_ms: 0,
+            }),
+            changes: watch::channel(0).0,
+            saving: Mutex::new(()),
+        })
+    }
+
+    /// Locks it; never hold this across an await.
+    pub(crate) fn lock(&self) -> MutexGuard<'_, Inner> {
+        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Tells the waiters to look again.
+    pub(crate) fn changed(&self) {
+        self.changes.send_modify(|n| *n += 1);
+    }
+
+    /// Waits until `test` gives something, looking again after each change.
+    pub(crate) async fn until<T>(&self, mut test: impl FnMut(&mut Inner) -> Option<T>) -> T {
+        let mut changes = self.changes.subscribe();
+        loop {
+            changes.borrow_and_update();
+            if let Some(found) = test(&mut self.lock()) {
+                return found;
+            }
+            if changes.changed().await.is_err() {
+                // Can't happen while `self` lives; pending is the honest answer.
+                std::future::pending::<()>().await;
+            }
+        }
+    }
+
+    /// Writes the record as it is now. Blocks.
+    pub(crate) fn save_blocking(&self) -> Result<(), Error> {
+        let _one_at_a_time = self.saving.lock().unwrap_or_else(PoisonError::into_inner);
+        let record = {
+            let inner = self.lock();
+            if inner.removed {
+                return Ok(());
+            }
+            inner.record.clone()
+        };
+        record.write(&self.record_path())
+    }
+
+    /// Writes the record as it is now.
+    pub(crate) async fn save(self: &Arc<Self>) -> Result<(), Error> {
+        let this = Arc::clone(self);
+        crate::blocking::run(move || this.save_blocking()).await
+    }
+
+    /// Writes the record; a failure is logged because what happened has happened.
+    pub(crate) async fn save_or_log(self: &Arc<Self>) {
+        if let Err(error) = self.save().await {
+            tracing::error!(container = self.id, %error, "saving the container's state failed");
+        }
+    }
+
+    pub(crate) fn record_path(&self) -> PathBuf {
+        self.dir.join("config.json")
+    }
+
+    pub(crate) fn log_path(&self) -> PathBuf {
+        log_path(&self.dir, &self.id)
+    }
+
+    pub(crate) fn snapshot(&self) -> Snapshot {
+        let inner = self.lock();
+        Snapshot {
+            record: inner.record.clone(),
+            exec_ids: inner.exec_ids.clone(),
+            removing: inner.removing,
+            dir: self.dir.clone(),
+        }
+    }
+}
+
+fn log_path(dir: &Path, id: &str) -> PathBuf {
+    dir.join(format!("{id}-json.log"))
+}
+
+impl Snapshot {
+    /// Docker's word for the state.
+    #[must_use]
+    pub fn status(&self) -> &'static str {
+        match self.record.state {
+            State::Running { .. } => "running",
+            State::Paused { .. } => "paused",
+            State::Restarting => "restarting",
+            _ if self.removing => "removing",
+            State::Dead => "dead",
+            State::Created | State::Starting if self.record.started_at.is_zero() => "created",
+            State::Created | State::Starting | State::Exited => {
+                if self.record.started_at.is_zero() {
+                    "created"
+                } else {
+                    "exited"
+                }
+            }
+        }
+    }
+
+    /// The status column of `docker ps`: `Up 3 minutes`, `Exited (1) 2 hours ago`.
+    #[must_use]
+    pub fn status_text(&self) -> String {
+        let record = &self.record;
+        let now = Time::now();
+        let since = |then: Time| human_duration(now.seconds_since(then));
+        match self.status() {
+            "running" => format!("Up {}", since(record.started_at)),
+            "paused" => format!("Up {} (Paused)", since(record.started_at)),
+            "restarting" => {
+                format!(
+                    "Restarting ({}) {} ago",
+                    record.exit_code,
+                    since(record.finished_at)
+                )
+            }
+            "removing" => "Removal In Progress".into(),
+            "dead" => "Dead".into(),
+            "created" => "Created".into(),
+            _ if record.finished_at.is_zero() => String::new(),
+            _ => format!(
+                "Exited ({}) {} ago",
+                record.exit_code,
+                since(record.finished_at)
+            ),
+        }
+    }
+
+    /// The program (`Path`) and its arguments (`Args`).
+    #[must_use]
+    pub fn path_and_args(&self) -> (String, Vec<String>) {
+        let mut command = self.record.config.command();
+        if command.is_empty() {
+            return (String::new(), command);
+        }
+        let path = command.remove(0);
+        (path, command)
+    }
+
+    /// The command column of `docker ps`: arguments with spaces are quoted.
+    #[must_use]
+    pub fn command_text(&self) -> String {
+        let (mut text, args) = self.path_and_args();
+        for arg in args {
+            if arg.contains(' ') {
+                text += &format!(" '{arg}'");
+            } else {
+                text += &format!(" {arg}");
+            }
+        }
+        text
+    }
+
+    /// The log file, or nothing with another log driver.
+    #[must_use]
+    pub fn log_path(&self) -> Option<PathBuf> {
+        (self.record.host_config.log_config.driver != "none")
+            .then(|| log_path(&self.dir, &self.record.id))
+    }
+
+    /// The first twelve digits of the id.
+    #[must_use]
+    pub fn short_id(&self) -> &str {
+        ids::short(&self.record.id)
+    }
+}

@@ -1,0 +1,340 @@
+//! From `-v`, `--mount`, `--tmpfs` and the image's `VOLUME`s to the mounts of a container.
+
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+
+use runtime::spec::{Mount, MountKind};
+
+use super::record::MountPoint;
+use super::validate::clean_path;
+use super::{Config, HostConfig, MountRequest};
+use crate::{Error, ids};
+
+const PROPAGATIONS: &[&str] = &[
+    "rprivate", "private", "rshared", "shared", "rslave", "slave",
+];
+
+/// All mounts that the user or the image asked for. Anonymous volumes get directories below
+/// `dir`.
+pub(crate) fn plan(
+    config: &Config,
+    host: &HostConfig,
+    dir: &Path,
+) -> Result<Vec<MountPoint>, Error> {
+    let mut points = Vec::new();
+    for bind in host.binds.iter().flatten() {
+        points.push(parse_bind(bind)?);
+    }
+    for request in &host.mounts {
+        points.push(from_request(request, dir)?);
+    }
+    for (destination, options) in &host.tmpfs {
+        points.push(tmpfs(destination, options)?);
+    }
+    let mut seen = BTreeSet::new();
+    for point in &points {
+        if !seen.insert(point.destination.clone()) {
+            return Err(Error::Invalid(format!(
+                "Duplicate mount point: {}",
+                point.destination
+            )));
+        }
+    }
+    for path in config
+        .volumes
+        .iter()
+        .flatten()
+        .map(|(path, _)| clean_path(path))
+    {
+        if path == "/" {
+            return Err(Error::Invalid(
+                "invalid specification: destination can't be '/'".into(),
+            ));
+        }
+        // A mount of the user's own wins over the image's volume at the same place.
+        if seen.insert(path.clone()) {
+            points.push(anonymous_volume(path, dir)?);
+        }
+    }
+    Ok(points)
+}
+
+fn anonymous_volume(destination: String, dir: &Path) -> Result<MountPoint, Error> {
+    let name = ids::random_id()?;
+    Ok(MountPoint {
+        kind: "volume".into(),
+        source: dir
+            .join("volumes")
+            .join(&name)
+            .join("_data")
+            .display()
+            .to_string(),
+        name,
+        destination,
+        mode: String::new(),
+        rw: true,
+        propagation: String::new(),
+        tmpfs_options: Vec::new(),
+        strict: false,
+        non_recursive: false,
+    })
+}
+
+fn parse_bind(text: &str) -> Result<MountPoint, Error> {
+    let invalid = || Error::Invalid(format!("invalid volume specification: '{text}'"));
+    let parts: Vec<&str> = text.split(':').collect();
+    let (source, destination, mode) = match parts.as_slice() {
+        [source, destination] => (*source, *destination, ""),
+        [source, destination, mode] => (*source, *destination, *mode),
+        // `-v /path` never arrives here: clients send it as a volume of the configuration.
+        _ => return Err(invalid()),
+    };
+    if source.is_empty() || destination.is_empty() || text.ends_with(':') {
+        return Err(invalid());
+    }
+    if !destination.starts_with('/') {
+        return Err(Error::Invalid(format!(
+            "invalid volume specification: '{text}': invalid mount config for type \"bind\": invalid mount path: '{destination}' mount path must be absolute"
+        )));
+    }
+    let destination = clean_path(destination);
+    if destination == "/" {
+        return Err(Error::Invalid(format!(
+            "invalid volume specification: '{text}': invalid mount config for type \"bind\": invalid specification: destination can't be '/'"
+        )));
+    }
+    let mut point = MountPoint {
+        kind: "bind".into(),
+        name: String::new(),
+        source: clean_path(source),
+        destination,
+        mode: mode.into(),
+        rw: true,
+        propagation: "rprivate".into(),
+        tmpfs_options: Vec::new(),
+        strict: false,
+        non_recursive: false,
+    };
+    for option in mode.split(',').filter(|o| !o.is_empty()) {
+        match option {
+            "ro" => point.rw = false,
+            "rw" | "z" | "Z" | "cached" | "delegated" | "consistent" | "nocopy" => {}
+            "bind" => point.non_recursive = true,
+            "rbind" => {}
+            other if PROPAGATIONS.contains(&other) => point.propagation = other.into(),
+            _ => return Err(Error::Invalid(format!("invalid mode: {mode}"))),
+        }
+    }
+    if !source.starts_with('/') {
+        return Err(Error::NotSupported(format!(
+            "named volumes are not supported by Slipway {} yet: '{source}' in '{text}' is not an absolute path",
+            crate::VERSION
+        )));
+    }
+    Ok(point)
+}
+
+fn from_request(request: &MountRequest, dir: &Path) -> Result<MountPoint, Error> {
+    let kind = request.kind.as_str();
+    let invalid = |why: &str| {
+        Err(Error::Invalid(format!(
+            "invalid mount config for type \"{kind}\": {why}"
+        )))
+    };
+    if request.target.is_empty() {
+        return invalid("field Target must not be empty");
+    }
+    if !request.target.starts_with('/') {
+        return invalid(&format!(
+            "invalid mount path: '{}' mount path must be absolute",
+            request.target
+        ));
+    }
+    let destination = clean_path(&request.target);
+    if destination == "/" {
+        return invalid("invalid specification: destination can't be '/'");
+    }
+    match kind {
+        "bind" => {
+            if request.source.is_empty() {
+                return invalid("field Source must not be empty");
+            }
+            if !request.source.starts_with('/') {
+                return invalid(&format!(
+                    "invalid mount path: '{}' mount path must be absolute",
+                    request.source
+                ));
+            }
+            let options = request.bind_options.clone().unwrap_or_default();
+            if !options.propagation.is_empty()
+                && !PROPAGATIONS.contains(&options.propagation.as_str())
+            {
+                return invalid(&format!(
+                    "invalid propagation mode: {}",
+                    options.propagation
+                ));
+            }
+            if !options.create_mountpoint && !Path::new(&request.source).exists() {
+                return invalid(&format!(
+                    "bind source path does not exist: {}",
+                    request.source
+                ));
+            }
+            Ok(MountPoint {
+                kind: "bind".into(),
+                name: String::new(),
+                source: clean_path(&request.source),
+                destination,
+                mode: String::new(),
+                rw: !request.read_only,
+                propagation: if options.propagation.is_empty() {
+                    "rprivate".into()
+                } else {
+                    options.propagation
+                },
+                tmpfs_options: Vec::new(),
+                strict: !options.create_mountpoint,
+                non_recursive: options.non_recursive,
+            })
+        }
+        "tmpfs" => {
+            if !request.source.is_empty() {
+                return invalid("field Source must not be specified");
+            }
+            let options = request.tmpfs_options.clone().unwrap_or_default();
+            let mut point = tmpfs(&destination, "")?;
+            if options.size_bytes > 0 {
+                point
+                    .tmpfs_options
+                    .push(format!("size={}", options.size_bytes));
+            }
+            if options.mode != 0 {
+                point.tmpfs_options.push(format!("mode={:o}", options.mode));
+            }
+            point.rw = !request.read_only;
+            Ok(point)
+        }
+        "volume" if request.source.is_empty() => anonymous_volume(destination, dir),
+        "volume" => Err(Error::NotSupported(format!(
+            "named volumes are not supported by Slipway {} yet: '{}'",
+            crate::VERSION,
+            request.source
+        ))),
+        "image" | "cluster" | "npipe" => Err(Error::NotSupported(format!(
+            "mounts of type \"{kind}\" are not supported by Slipway {}",
+            crate::VERSION
+        ))),
+        _ => invalid("mount type unknown"),
+    }
+}
+
+fn tmpfs(destination: &str, options: &str) -> Result<MountPoint, Error> {
+    if !destination.starts_with('/') || clean_path(destination) == "/" {
+        return Err(Error::Invalid(format!(
+            "invalid mount config for type \"tmpfs\": invalid mount path: '{destination}' mount path must be absolute"
+        )));
+    }
+    let mut point = MountPoint {
+        kind: "tmpfs".into(),
+        name: String::new(),
+        source: String::new(),
+        destination: clean_path(destination),
+        mode: options.into(),
+        rw: true,
+        propagation: String::new(),
+        tmpfs_options: Vec::new(),
+        strict: false,
+        non_recursive: false,
+    };
+    for option in options.split(',').filter(|o| !o.is_empty()) {
+        match option {
+            "ro" => point.rw = false,
+            "rw" => {}
+            other => point.tmpfs_options.push(other.into()),
+        }
+    }
+    Ok(point)
+}
+
+/// Makes what the mounts need on the machine and turns them into the runtime's form, parents
+/// before what is inside them. Blocks.
+pub(crate) fn prepare(points: &[MountPoint]) -> Result<Vec<Mount>, Error> {
+    let mut sorted: Vec<&MountPoint> = points.iter().collect();
+    sorted.sort_by_key(|point| point.destination.matches('/').count());
+    sorted.into_iter().map(prepare_one).collect()
+}
+
+fn prepare_one(point: &MountPoint) -> Result<Mount, Error> {
+    if point.kind == "tmpfs" {
+        return Ok(Mount {
+            kind: MountKind::Tmpfs,
+            source: PathBuf::new(),
+            target: point.destination.clone(),
+            readonly: !point.rw,
+            options: point.tmpfs_options.clone(),
+        });
+    }
+    let source = PathBuf::from(&point.source);
+    if !source.exists() {
+        if point.strict {
+            return Err(Error::Invalid(format!(
+                "invalid mount config for type \"bind\": bind source path does not exist: {}",
+                point.source
+            )));
+        }
+        std::fs::create_dir_all(&source).map_err(|e| Error::file("creating", &source, e))?;
+    }
+    let propagation = if point.propagation.is_empty() {
+        "rprivate"
+    } else {
+        &point.propagation
+    };
+    Ok(Mount {
+        kind: MountKind::Bind,
+        source,
+        target: point.destination.clone(),
+        readonly: !point.rw,
+        options: vec![
+            propagation.to_owned(),
+            if point.non_recursive { "bind" } else { "rbind" }.to_owned(),
+        ],
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "tests")]
+    use super::*;
+
+    #[test]
+    fn binds_are_parsed_as_docker_does() {
+        let point = parse_bind("/a/../b:/c/:ro,rshared").unwrap();
+        assert_eq!(
+            (point.source.as_str(), point.destination.as_str()),
+            ("/b", "/c")
+        );
+        assert!(!point.rw);
+        assert_eq!(point.propagation, "rshared");
+        for bad in ["/a:/b:/c:/d", "/a:", ":/b", "/a:b", "/a:/", "/a:/b:wat"] {
+            assert!(matches!(parse_bind(bad), Err(Error::Invalid(_))), "{bad}");
+        }
+        assert!(matches!(parse_bind("vol:/b"), Err(Error::NotSupported(_))));
+    }
+
+    #[test]
+    fn the_users_mount_wins_over_the_images_volume() {
+        let mut config = Config::default();
+        let volumes = ["/data", "/other"].map(|p| (p.to_owned(), serde_json::json!({})));
+        config.volumes = Some(volumes.into_iter().collect());
+        let host = HostConfig {
+            binds: Some(vec!["/tmp:/data".into()]),
+            ..HostConfig::default()
+        };
+        let points = plan(&config, &host, Path::new("/x")).unwrap();
+        let kinds: Vec<_> = points
+            .iter()
+            .map(|p| (p.kind.as_str(), p.destination.as_str()))
+            .collect();
+        assert_eq!(kinds, [("bind", "/data"), ("volume", "/other")]);
+    }
+}

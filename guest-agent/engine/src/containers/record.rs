@@ -1,0 +1,89 @@
+//! What is kept of a container on disk, in `<root>/containers/<id>/config.json`.
+
+use std::path::Path;
+
+use serde::{Deserialize, Serialize};
+
+use super::{Config, HostConfig, State};
+use crate::time::Time;
+use crate::{Error, state_file};
+
+/// Everything about a container that outlives the engine.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Record {
+    /// 64 hexadecimal digits.
+    pub id: String,
+    /// Without a slash.
+    pub name: String,
+    /// When it was created.
+    pub created: Time,
+    /// Id of its image, `sha256:…`.
+    pub image: String,
+    /// `linux/amd64`'s first part.
+    pub platform: String,
+    /// Configuration, merged with the image's.
+    pub config: Config,
+    /// Its ties to this machine.
+    pub host_config: HostConfig,
+    /// Mounts that the user or the image asked for.
+    pub mounts: Vec<MountPoint>,
+    /// Where it is in its life.
+    pub state: State,
+    /// When it was last started; zero when never.
+    pub started_at: Time,
+    /// When it last ended; zero when never.
+    pub finished_at: Time,
+    /// How it last ended.
+    pub exit_code: i32,
+    /// The kernel killed it for memory.
+    pub oom_killed: bool,
+    /// Why the last start failed.
+    pub error: String,
+    /// How often the restart policy started it.
+    pub restart_count: u32,
+    /// A person stopped it: the restart policy leaves it alone.
+    pub manually_stopped: bool,
+    /// Its place on the bridge network, while it runs.
+    pub endpoint: Option<network::Endpoint>,
+}
+
+/// A mount that the user or the image asked for.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct MountPoint {
+    /// `bind`, `volume` (anonymous) or `tmpfs`.
+    pub kind: String,
+    /// Name of an anonymous volume; empty otherwise.
+    pub name: String,
+    /// Path on the machine; empty for tmpfs.
+    pub source: String,
+    /// Path in the container.
+    pub destination: String,
+    /// The mode as it was written: `ro`, `z` …
+    pub mode: String,
+    /// Not read-only.
+    pub rw: bool,
+    /// `rprivate` …; empty where it means nothing.
+    pub propagation: String,
+    /// Data of a tmpfs mount.
+    pub tmpfs_options: Vec<String>,
+    /// From `--mount` rather than `-v`: the source must exist.
+    pub strict: bool,
+    /// Bind only the directory itself, not what is mounted below.
+    pub non_recursive: bool,
+}
+
+impl Record {
+    /// Reads a record.
+    pub(crate) fn read(path: &Path) -> Result<Self, Error> {
+        let content = std::fs::read(path).map_err(|e| Error::file("reading", path, e))?;
+        serde_json::from_slice(&content)
+            .map_err(|e| Error::System(format!("reading {}: {e}", path.display())))
+    }
+
+    /// Writes it, so that a crash leaves the old or the new one.
+    pub(crate) fn write(&self, path: &Path) -> Result<(), Error> {
+        let content = serde_json::to_vec(self)
+            .map_err(|e| Error::System(format!("writing {}: {e}", path.display())))?;
+        state_file::write(path, &content)
+    }
+}

@@ -1,0 +1,145 @@
+//! `docker rm`, and the end of containers that were created with `--rm`.
+
+use std::sync::Arc;
+
+use super::{Container, State};
+use crate::{Engine, Error, blocking};
+
+/// How a client wants it removed.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct RemoveRequest {
+    /// Kill it if it runs.
+    pub force: bool,
+    /// Its anonymous volumes too. They live with the container for now and go in any case.
+    pub volumes: bool,
+    /// Only a link, which Slipway doesn't have.
+    pub link: bool,
+}
+
+impl Engine {
+    /// Removes a container.
+    pub async fn remove_container(
+        self: &Arc<Self>,
+        name: &str,
+        request: RemoveRequest,
+    ) -> Result<(), Error> {
+        let container = self.container(name)?;
+        if request.link {
+            return Err(Error::Invalid(
+                "Conflict, cannot remove the default link name of the container".into(),
+            ));
+        }
+        let prefix = format!("cannot remove container \"{name}\": ");
+        let engine = Arc::clone(self);
+        blocking::to_the_end(async move {
+            engine
+                .remove_found(&container, request.force)
+                .await
+                .map_err(|e| match e {
+                    Error::Conflict(message) if message.starts_with("removal of container") => {
+                        Error::Conflict(message)
+                    }
+                    e => e.prefixed(&prefix),
+                })
+        })
+        .await
+    }
+
+    /// Removes a container whose `--rm` has come due.
+    pub(crate) async fn auto_remove(self: &Arc<Self>, container: &Arc<Container>) {
+        match self.remove_found(container, true).await {
+            // Somebody else is at it.
+            Ok(()) | Err(Error::Conflict(_)) => {}
+            Err(error) => {
+                tracing::error!(container = container.id, %error, "removing it after its end");
+            }
+        }
+    }
+
+    pub(crate) async fn remove_found(
+        self: &Arc<Self>,
+        container: &Arc<Container>,
+        force: bool,
+    ) -> Result<(), Error> {
+        container
+            .until(|inner| {
+                if inner.removing || inner.removed {
+                    return Some(Err(Error::Conflict(format!(
+                        "removal of container {} is already in progress",
+                        container.id
+                    ))));
+                }
+                match inner.record.state {
+                    State::Starting => return None,
+                    State::Paused { .. } if !force => {
+                        return Some(Err(Error::Conflict(
+                            "container is paused and must be unpaused first".into(),
+                        )));
+                    }
+                    state if state.is_running() && !force => {
+                        let word = match state {
+                            State::Restarting => "restarting",
+                            _ => "running",
+                        };
+                        return Some(Err(Error::Conflict(format!(
+                            "container is {word}: stop the container before removing or force remove"
+                        ))));
+                    }
+                    _ => {}
+                }
+                inner.removing = true;
+                Some(Ok(()))
+            })
+            .await?;
+        let removed = self.remove_claimed(container).await;
+        if removed.is_err() {
+            container.lock().removing = false;
+            container.changed();
+        }
+        removed
+    }
+
+    async fn remove_claimed(self: &Arc<Self>, container: &Arc<Container>) -> Result<(), Error> {
+        let runs = container.lock().record.state.is_running();
+        if runs {
+            self.stop_found(container, Some(super::signals::KILL), Some(10))
+                .await
+                .map_err(|e| e.prefixed("could not kill container: "))?;
+        }
+        container.lock().record.state = State::Dead;
+        let engine = Arc::clone(self);
+        let gone = Arc::clone(container);
+        blocking::run(move || {
+            // The record goes first: after a crash half-way the rest is swept away at the start.
+            let record = gone.record_path();
+            match std::fs::remove_file(&record) {
+                Err(e) if e.kind() != std::io::ErrorKind::NotFound => {
+                    return Err(Error::file("removing", &record, e));
+                }
+                _ => {}
+            }
+            match std::fs::remove_dir_all(&gone.dir) {
+                Err(e) if e.kind() != std::io::ErrorKind::NotFound => {
+                    return Err(Error::file("removing", &gone.dir, e));
+                }
+                _ => {}
+            }
+            engine.index().remove(&gone.id);
+            engine.forget_execs_of(&gone);
+            let users = engine.image_users();
+            if let Err(error) = engine.store()?.collect(users) {
+                tracing::warn!(%error, "freeing the layers of removed images failed");
+            }
+            Ok(())
+        })
+        .await?;
+        {
+            let mut inner = container.lock();
+            inner.removed = true;
+            inner.early_clients.clear();
+        }
+        self.container_event(container, "destroy", &[]);
+        container.changed();
+        Ok(())
+    }
+}

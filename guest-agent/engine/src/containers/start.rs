@@ -1,0 +1,330 @@
+//! `docker start`: claims the container, prepares its surroundings, and has the warden start it.
+
+use std::os::fd::OwnedFd;
+use std::sync::Arc;
+
+use runtime::spec::{ContainerSpec, Namespace};
+use warden::protocol::{AttachStreams, Call, Exit, Failure, FailureReason, Outcome};
+
+use super::{Container, Record, State, host_files, mounts, spec};
+use crate::time::Time;
+use crate::{Engine, Error, blocking};
+
+/// Docker's exit code when a start fails for a reason of no program's.
+const UNKNOWN: i32 = 128;
+
+impl Engine {
+    /// Starts a container.
+    pub async fn start_container(self: &Arc<Self>, name: &str) -> Result<(), Error> {
+        let container = self.container(name)?;
+        let engine = Arc::clone(self);
+        blocking::to_the_end(async move {
+            let before = claim(&container).await?;
+            {
+                let mut inner = container.lock();
+                inner.record.manually_stopped = false;
+                inner.record.restart_count = 0;
+                inner.back_off_ms = 0;
+            }
+            engine.start_claimed(&container, before).await
+        })
+        .await
+    }
+
+    /// Starts a container whose state the caller has set to [`State::Starting`]; `before` is the
+    /// state to go back to when it fails.
+    pub(crate) async fn start_claimed(
+        self: &Arc<Self>,
+        container: &Arc<Container>,
+        before: State,
+    ) -> Result<(), Error> {
+        let started = self.try_start(container).await;
+        match started {
+            Ok((pid, started_at)) => {
+                let early_exit = {
+                    let mut inner = container.lock();
+                    let record = &mut inner.record;
+                    record.state = State::Running { pid };
+                    record.started_at = started_at;
+                    record.exit_code = 0;
+                    record.oom_killed = false;
+                    record.error.clear();
+                    inner.early_exit.take()
+                };
+                container.changed();
+                self.container_event(container, "start", &[]);
+                container.save_or_log().await;
+                if let Some(exit) = early_exit {
+                    self.spawn_exit(Arc::clone(container), exit);
+                }
+                Ok(())
+            }
+            Err(Refused { error, exit_code }) => {
+                self.release_network(container).await;
+                let auto_remove = {
+                    let mut inner = container.lock();
+                    // Closing their ends tells the clients that nothing will come.
+                    inner.early_clients.clear();
+                    inner.early_exit = None;
+                    let record = &mut inner.record;
+                    record.state = before;
+                    record.exit_code = exit_code;
+                    record.error = error.to_string();
+                    record.endpoint = None;
+                    record.host_config.auto_remove
+                };
+                container.changed();
+                container.save_or_log().await;
+                if auto_remove {
+                    self.auto_remove(container).await;
+                }
+                Err(error)
+            }
+        }
+    }
+
+    async fn try_start(
+        self: &Arc<Self>,
+        container: &Arc<Container>,
+    ) -> Result<(i32, Time), Refused> {
+        let spec = self.prepare(container).await.map_err(Refused::unknown)?;
+        let (attach, fds): (Vec<AttachStreams>, Vec<OwnedFd>) =
+            std::mem::take(&mut container.lock().early_clients)
+                .into_iter()
+                .unzip();
+        let call = Call::Start {
+            spec: Box::new(spec),
+            attach,
+        };
+        match self.warden.call(call, fds).await {
+            Ok(Outcome::Started { pid, started_at }) => {
+                Ok((pid, started_at.parse().unwrap_or_else(|_| Time::now())))
+            }
+            Ok(other) => Err(Refused::unknown(Error::System(format!(
+                "the warden gave an unexpected answer to a start: {other:?}"
+            )))),
+            Err(failure) => Err(refusal(
+                &failure,
+                "failed to create task for container: failed to create shim task: OCI runtime create failed: runc create failed: unable to start container process: error during container init: ",
+            )),
+        }
+    }
+
+    /// Everything that must be there before the process: network, files, mounts, layers.
+    async fn prepare(self: &Arc<Self>, container: &Arc<Container>) -> Result<ContainerSpec, Error> {
+        let record = container.lock().record.clone();
+        let net = self.join_network(container, &record).await?;
+        let resolvers = match record.host_config.network_mode.as_str() {
+            "none" | "host" => network::Resolvers::default(),
+            _ => self.network().await?.resolvers(),
+        };
+        let gateway = match self.localhost_alias() {
+            Some(std::net::IpAddr::V4(alias)) => Some(alias),
+            _ => container.lock().record.endpoint.as_ref().map(|e| e.gateway),
+        };
+        let engine = Arc::clone(self);
+        let container = Arc::clone(container);
+        blocking::run(move || {
+            let record = container.lock().record.clone();
+            let store = engine.store()?;
+            let image = store.get(&images::Digest::parse(&record.image).map_err(|e| {
+                Error::System(format!("the container's image id is damaged: {e}"))
+            })?)?;
+            let mut all = match record.host_config.network_container() {
+                Some(other) => {
+                    let other = engine.container(other)?;
+                    host_files::shared(&other.dir, record.host_config.readonly_rootfs)
+                }
+                None => host_files::prepare(
+                    &container.dir,
+                    &host_files::Facts {
+                        record: &record,
+                        resolvers,
+                        gateway,
+                    },
+                )?,
+            };
+            all.extend(mounts::prepare(&record.mounts)?);
+            let pid = engine.process_namespace(&record.host_config.pid_mode, "pid")?;
+            let ipc = engine.process_namespace(&record.host_config.ipc_mode, "ipc")?;
+            spec::build(
+                &record,
+                spec::Surroundings {
+                    dir: container.dir.clone(),
+                    layers: store.layers(&image)?,
+                    mounts: all,
+                    net,
+                    pid,
+                    ipc,
+                    cpus: crate::system::cpus(),
+                },
+            )
+        })
+        .await
+    }
+
+    /// The namespace that `host`, `container:ID` or anything else (a new one) means.
+    fn process_namespace(&self, mode: &str, kind: &str) -> Result<Namespace, Error> {
+        if mode == "host" {
+            return Ok(Namespace::Host);
+        }
+        let Some(other) = mode.strip_prefix("container:") else {
+            return Ok(Namespace::New);
+        };
+        let pid = self.pid_of(other)?;
+        Ok(Namespace::Path(format!("/proc/{pid}/ns/{kind}").into()))
+    }
+
+    fn pid_of(&self, name: &str) -> Result<i32, Error> {
+        let other = self.container(name)?;
+        let state = other.lock().record.state;
+        state.pid().ok_or_else(|| {
+            Error::Conflict(format!(
+                "cannot join namespace of a non running container: {}",
+                other.id
+            ))
+        })
+    }
+
+    async fn join_network(
+        &self,
+        container: &Arc<Container>,
+        record: &Record,
+    ) -> Result<Namespace, Error> {
+        let id = container.id.clone();
+        let mode = record.host_config.network_mode.as_str();
+        if record.config.network_disabled || mode == "none" {
+            let network = self.network().await?;
+            let path = blocking::run(move || Ok(network.attach_none(&id)?)).await?;
+            return Ok(Namespace::Path(path));
+        }
+        if mode == "host" {
+            return Ok(Namespace::Host);
+        }
+        if let Some(other) = record.host_config.network_container() {
+            let pid = self.pid_of(other).map_err(|e| match e {
+                Error::Conflict(_) => Error::Conflict(format!(
+                    "cannot join network of a non running container: {other}"
+                )),
+                e => e,
+            })?;
+            return Ok(Namespace::Path(format!("/proc/{pid}/ns/net").into()));
+        }
+        if mode != "bridge" {
+            return Err(Error::NotFound(format!(
+                "failed to set up container networking: network {mode} not found"
+            )));
+        }
+        let network = self.network().await?;
+        let endpoint = blocking::run(move || Ok(network.attach(&id)?))
+            .await
+            .map_err(|e| e.prefixed("failed to set up container networking: "))?;
+        let path = endpoint.netns.clone();
+        self.network_event(container, "connect", &endpoint.network_id);
+        container.lock().record.endpoint = Some(endpoint);
+        Ok(Namespace::Path(path))
+    }
+
+    /// Gives the container's network namespace and address back.
+    pub(crate) async fn release_network(&self, container: &Arc<Container>) {
+        let (mode, endpoint) = {
+            let inner = container.lock();
+            (
+                inner.record.host_config.network_mode.clone(),
+                inner.record.endpoint.clone(),
+            )
+        };
+        if mode == "host" || mode.starts_with("container:") {
+            return;
+        }
+        let Ok(network) = self.network().await else {
+            return;
+        };
+        let id = container.id.clone();
+        if let Err(error) = blocking::run(move || Ok(network.detach(&id)?)).await {
+            tracing::warn!(container = container.id, %error, "leaving the network failed");
+        }
+        if let Some(endpoint) = endpoint {
+            self.network_event(container, "disconnect", &endpoint.network_id);
+        }
+    }
+
+    /// Whether an exit belongs to a start that is still being recorded; keeps it then.
+    pub(crate) fn keep_early_exit(container: &Container, exit: &Exit) -> bool {
+        let mut inner = container.lock();
+        if inner.record.state == State::Starting {
+            inner.early_exit = Some(exit.clone());
+            return true;
+        }
+        false
+    }
+}
+
+/// Takes the right to start; waits while somebody else is at it.
+async fn claim(container: &Arc<Container>) -> Result<State, Error> {
+    let claimed = container
+        .until(|inner| {
+            let state = inner.record.state;
+            Some(match state {
+                State::Starting => return None,
+                State::Paused { .. } => Err(Error::Conflict(
+                    "cannot start a paused container, try unpause instead".into(),
+                )),
+                State::Running { .. } | State::Restarting => Err(Error::NotModified),
+                _ if inner.removing || inner.removed || state == State::Dead => Err(
+                    Error::Conflict("container is marked for removal and cannot be started".into()),
+                ),
+                State::Created | State::Exited | State::Dead => {
+                    inner.record.state = State::Starting;
+                    Ok(state)
+                }
+            })
+        })
+        .await?;
+    Ok(claimed)
+}
+
+/// A start that failed, with the exit code that Docker records for it.
+pub(crate) struct Refused {
+    pub(crate) error: Error,
+    pub(crate) exit_code: i32,
+}
+
+impl Refused {
+    fn unknown(error: Error) -> Self {
+        Self {
+            error,
+            exit_code: UNKNOWN,
+        }
+    }
+}
+
+/// Docker's error and exit code for a process that the warden could not start.
+pub(crate) fn refusal(failure: &Failure, prefix: &str) -> Refused {
+    let message = format!("{prefix}{}", failure.message);
+    let lower = message.to_lowercase();
+    let (error, exit_code) = match failure.reason {
+        FailureReason::CommandNotFound => (Error::Invalid(message), 127),
+        // The docker command looks for these words to choose its own exit code.
+        FailureReason::CommandNotExecutable if lower.contains("permission denied") => {
+            (Error::Invalid(message), 126)
+        }
+        FailureReason::CommandNotExecutable if lower.contains("is a directory") => {
+            (Error::Invalid(format!("{message}: permission denied")), 126)
+        }
+        FailureReason::CommandNotExecutable => (Error::Invalid(message), 126),
+        FailureReason::UnknownUser => (Error::Invalid(message), 126),
+        _ if lower.contains("not a directory") => (
+            Error::Invalid(format!(
+                "{message}: Are you trying to mount a directory onto a file (or vice-versa)? Check if the specified host path exists and is the expected type"
+            )),
+            127,
+        ),
+        _ if lower.contains("permission denied") => (Error::Invalid(message), 126),
+        _ if lower.contains("no such file or directory") => (Error::Invalid(message), 127),
+        FailureReason::NotFound => (Error::NotFound(message), UNKNOWN),
+        FailureReason::InvalidSpec => (Error::Invalid(message), UNKNOWN),
+        FailureReason::System => (Error::System(message), UNKNOWN),
+    };
+    Refused { error, exit_code }
+}

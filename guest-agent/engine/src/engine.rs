@@ -1,0 +1,203 @@
+//! The engine as a whole: what it holds and how it comes up.
+
+use std::collections::HashMap;
+use std::net::{IpAddr, Ipv4Addr};
+use std::os::fd::OwnedFd;
+use std::path::PathBuf;
+use std::sync::atomic::AtomicBool;
+use std::sync::{Arc, Mutex, OnceLock};
+
+use tokio::sync::{OnceCell, watch};
+use warden::protocol::Event;
+
+use crate::containers::{Container, Index};
+use crate::events::Events;
+use crate::warden_client::WardenClient;
+use crate::{Error, blocking, containers};
+
+/// What the engine runs on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Machine {
+    /// The virtual machine, which is all ours.
+    Vm,
+    /// A Linux host that we share.
+    Native,
+}
+
+/// How the engine is set up.
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// State that outlives the machine's power: images, containers.
+    pub root: PathBuf,
+    /// State that ends with the machine: network namespaces, sockets.
+    pub run: PathBuf,
+    /// What it runs on.
+    pub machine: Machine,
+    /// Image archives to load if they were never loaded before.
+    pub bundled_images: Option<PathBuf>,
+}
+
+/// The engine. Cheap to share by [`Arc`].
+#[derive(Debug)]
+pub struct Engine {
+    pub(crate) options: Options,
+    pub(crate) warden: WardenClient,
+    pub(crate) events: Events,
+    pub(crate) containers: Mutex<Index>,
+    pub(crate) execs: Mutex<HashMap<String, Arc<containers::exec::Exec>>>,
+    pub(crate) store: OnceLock<images::Store>,
+    pub(crate) network: OnceCell<Arc<network::Network>>,
+    pub(crate) shutting_down: AtomicBool,
+    /// `None` while state is read from disk; then whether that worked.
+    ready: watch::Sender<Option<Result<(), String>>>,
+}
+
+impl Engine {
+    /// Starts the engine on its socket to the warden. Returns at once; reading the state from disk
+    /// goes on in the background and [`Engine::ready`] waits for it.
+    pub fn start(options: Options, warden: OwnedFd) -> Result<Arc<Self>, Error> {
+        let (warden, events) = WardenClient::connect(warden)?;
+        let engine = Arc::new(Self {
+            options,
+            warden,
+            events: Events::default(),
+            containers: Mutex::default(),
+            execs: Mutex::default(),
+            store: OnceLock::new(),
+            network: OnceCell::new(),
+            shutting_down: AtomicBool::new(false),
+            ready: watch::channel(None).0,
+        });
+        tokio::spawn(Arc::clone(&engine).come_up(events));
+        Ok(engine)
+    }
+
+    async fn come_up(self: Arc<Self>, mut events: tokio::sync::mpsc::UnboundedReceiver<Event>) {
+        let outcome = self.load().await;
+        if let Err(error) = &outcome {
+            tracing::error!(%error, "the engine's state cannot be read");
+        }
+        self.ready
+            .send_replace(Some(outcome.map_err(|e| e.to_string())));
+        let bundled = Arc::clone(&self);
+        tokio::spawn(async move { bundled.load_bundled_images().await });
+        while let Some(Event::Exited { target, exit }) = events.recv().await {
+            self.on_exit(target, exit);
+        }
+        // Without a warden nothing can be started or noticed. The warden starts a new agent when
+        // it is alive, and the machine goes down when it isn't.
+        tracing::error!("the warden is gone: the engine ends");
+        std::process::exit(1);
+    }
+
+    async fn load(self: &Arc<Self>) -> Result<(), Error> {
+        let this = Arc::clone(self);
+        blocking::run(move || {
+            let root = this.options.root.join("images");
+            std::fs::create_dir_all(&root).map_err(|e| Error::file("creating", &root, e))?;
+            let store = images::Store::open(&root)?;
+            let _ = this.store.set(store);
+            Ok(())
+        })
+        .await?;
+        self.reconcile().await
+    }
+
+    /// Waits until the state is read; fails for good when it could not be.
+    pub async fn ready(&self) -> Result<(), Error> {
+        let mut ready = self.ready.subscribe();
+        let outcome = ready
+            .wait_for(Option::is_some)
+            .await
+            .map_err(|_| Error::Unavailable("the engine is shutting down".into()))?
+            .clone();
+        match outcome {
+            Some(Err(why)) => Err(Error::System(format!(
+                "the engine could not read its state: {why}; see `slipway diagnose`"
+            ))),
+            _ => Ok(()),
+        }
+    }
+
+    pub(crate) fn store(&self) -> Result<&images::Store, Error> {
+        self.store
+            .get()
+            .ok_or_else(|| Error::Unavailable("the image store is not open yet".into()))
+    }
+
+    /// The default network, set up on first use: it takes longer than the rest of the start.
+    pub(crate) async fn network(&self) -> Result<Arc<network::Network>, Error> {
+        let network = self
+            .network
+            .get_or_try_init(|| async {
+                let run = self.options.run.join("network");
+                let state = self.options.root.join("network");
+                let options = match self.options.machine {
+                    Machine::Vm => network::Options::for_machine(),
+                    Machine::Native => network::Options::default(),
+                };
+                let live: Vec<String> = self
+                    .all_containers()
+                    .iter()
+                    .filter(|container| container.lock().record.state.pid().is_some())
+                    .map(|container| container.id.clone())
+                    .collect();
+                blocking::run(move || {
+                    for dir in [&run, &state] {
+                        std::fs::create_dir_all(dir)
+                            .map_err(|e| Error::file("creating", dir, e))?;
+                    }
+                    let network = network::Network::open(&run, &state, options)?;
+                    // Nobody can have attached yet, so what is not live is left over.
+                    network.recover(&live)?;
+                    Ok(Arc::new(network))
+                })
+                .await
+            })
+            .await?;
+        Ok(Arc::clone(network))
+    }
+
+    /// Where a person's own `localhost` is reached from inside the machine.
+    pub(crate) fn localhost_alias(&self) -> Option<IpAddr> {
+        match self.options.machine {
+            Machine::Vm => Some(IpAddr::V4(Ipv4Addr::new(10, 0, 2, 2))),
+            Machine::Native => None,
+        }
+    }
+
+    /// The directory of all containers.
+    pub(crate) fn containers_dir(&self) -> PathBuf {
+        self.options.root.join("containers")
+    }
+
+    /// Every container, in no special order.
+    pub(crate) fn all_containers(&self) -> Vec<Arc<Container>> {
+        self.index().all()
+    }
+
+    /// The engine's options.
+    #[must_use]
+    pub fn options(&self) -> &Options {
+        &self.options
+    }
+
+    /// Where events come from.
+    #[must_use]
+    pub fn events(&self) -> &Events {
+        &self.events
+    }
+}
+
+impl From<network::Error> for Error {
+    fn from(error: network::Error) -> Self {
+        // Clients see one line only: put the causes into it.
+        let mut text = error.to_string();
+        let mut source = std::error::Error::source(&error);
+        while let Some(cause) = source {
+            text += &format!(": {cause}");
+            source = cause.source();
+        }
+        Self::System(text)
+    }
+}

@@ -1,0 +1,159 @@
+//! Docker's `filters` parameter: a JSON object of a filter's name to the values wanted, either
+//! `{"status":["running"]}` (old clients) or `{"status":{"running":true}}`.
+
+use std::collections::BTreeMap;
+
+use crate::Error;
+
+/// Parsed filters; empty lets everything through.
+#[derive(Debug, Clone, Default)]
+pub struct Filters(BTreeMap<String, Vec<String>>);
+
+impl Filters {
+    /// Parses the parameter; an empty text is no filter.
+    pub fn parse(text: &str) -> Result<Self, Error> {
+        if text.is_empty() {
+            return Ok(Self::default());
+        }
+        let invalid = || Error::Invalid("invalid filter".into());
+        let value: serde_json::Value = serde_json::from_str(text).map_err(|_| invalid())?;
+        let object = value.as_object().ok_or_else(invalid)?;
+        let mut filters = BTreeMap::new();
+        for (name, wanted) in object {
+            let values = match wanted {
+                serde_json::Value::Array(values) => values
+                    .iter()
+                    .map(|v| v.as_str().map(str::to_owned).ok_or_else(invalid))
+                    .collect::<Result<_, _>>()?,
+                serde_json::Value::Object(values) => values
+                    .iter()
+                    .filter(|(_, on)| on.as_bool() != Some(false))
+                    .map(|(v, _)| v.clone())
+                    .collect(),
+                serde_json::Value::Null => Vec::new(),
+                _ => return Err(invalid()),
+            };
+            filters.insert(name.clone(), values);
+        }
+        Ok(Self(filters))
+    }
+
+    /// Refuses filters whose name isn't in `known`.
+    pub fn accept_only(&self, known: &[&str]) -> Result<(), Error> {
+        match self.0.keys().find(|name| !known.contains(&name.as_str())) {
+            Some(name) => Err(Error::Invalid(format!("invalid filter '{name}'"))),
+            None => Ok(()),
+        }
+    }
+
+    /// The values wanted of `name`.
+    #[must_use]
+    pub fn get(&self, name: &str) -> &[String] {
+        self.0.get(name).map_or(&[], Vec::as_slice)
+    }
+
+    /// Whether there is a filter of that name with at least one value.
+    #[must_use]
+    pub fn has(&self, name: &str) -> bool {
+        !self.get(name).is_empty()
+    }
+
+    /// No filter of that name, or one of its values passes `test`.
+    pub fn any(&self, name: &str, test: impl Fn(&str) -> bool) -> bool {
+        let values = self.get(name);
+        values.is_empty() || values.iter().any(|value| test(value))
+    }
+
+    /// No filter of that name, or all of its values pass `test`.
+    pub fn all(&self, name: &str, test: impl Fn(&str) -> bool) -> bool {
+        self.get(name).iter().all(|value| test(value))
+    }
+
+    /// The value of a yes-or-no filter such as `dangling`.
+    pub fn flag(&self, name: &str) -> Result<Option<bool>, Error> {
+        let mut found = None;
+        for value in self.get(name) {
+            let flag = match value.to_ascii_lowercase().as_str() {
+                "1" | "true" | "t" => true,
+                "0" | "false" | "f" => false,
+                _ => {
+                    return Err(Error::Invalid(format!("invalid filter '{name}={value}'")));
+                }
+            };
+            found = Some(flag);
+        }
+        Ok(found)
+    }
+
+    /// Whether the labels pass the `label` and `label!` filters (`key` or `key=value`).
+    #[must_use]
+    pub fn labels(&self, labels: &BTreeMap<String, String>) -> bool {
+        let has = |wanted: &str| match wanted.split_once('=') {
+            Some((key, value)) => labels.get(key).is_some_and(|v| v == value),
+            None => labels.contains_key(wanted),
+        };
+        self.all("label", has) && !self.get("label!").iter().any(|wanted| has(wanted))
+    }
+}
+
+/// Whether `text` matches `pattern`, a small regular expression as used in name filters:
+/// literals, `.`, `*`, `+`, `?`, `^` and `$`, unanchored.
+#[must_use]
+pub fn matches_pattern(pattern: &str, text: &str) -> bool {
+    let pattern: Vec<char> = pattern.chars().collect();
+    let text: Vec<char> = text.chars().collect();
+    match pattern.split_first() {
+        Some(('^', rest)) => matches_here(rest, &text),
+        _ => (0..=text.len()).any(|start| matches_here(&pattern, &text[start..])),
+    }
+}
+
+fn matches_here(pattern: &[char], text: &[char]) -> bool {
+    let (first, rest) = match pattern {
+        [] => return true,
+        ['$'] => return text.is_empty(),
+        ['\\', escaped, rest @ ..] => (Some(*escaped), rest),
+        ['.', rest @ ..] => (None, rest),
+        [literal, rest @ ..] => (Some(*literal), rest),
+    };
+    let matches_one = |c: &char| first.is_none_or(|f| f == *c);
+    let run = text.iter().take_while(|c| matches_one(c)).count();
+    match rest {
+        ['*', rest @ ..] => (0..=run).any(|n| matches_here(rest, &text[n..])),
+        ['+', rest @ ..] => (1..=run).any(|n| matches_here(rest, &text[n..])),
+        ['?', rest @ ..] => (0..=run.min(1)).any(|n| matches_here(rest, &text[n..])),
+        _ => run > 0 && matches_here(rest, &text[1..]),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "tests")]
+    use super::*;
+
+    #[test]
+    fn reads_both_forms() {
+        for text in [
+            r#"{"status":["running"]}"#,
+            r#"{"status":{"running":true}}"#,
+        ] {
+            assert_eq!(Filters::parse(text).unwrap().get("status"), ["running"]);
+        }
+        assert!(Filters::parse("[]").is_err());
+        assert!(Filters::parse(r#"{"x":[1]}"#).is_err());
+        let error = Filters::parse(r#"{"x":["y"]}"#)
+            .unwrap()
+            .accept_only(&["id"])
+            .unwrap_err();
+        assert_eq!(error.to_string(), "invalid filter 'x'");
+    }
+
+    #[test]
+    fn matches_names() {
+        assert!(matches_pattern("web", "my-web-1"));
+        assert!(matches_pattern("^/?web$", "/web"));
+        assert!(!matches_pattern("^web$", "web1"));
+        assert!(matches_pattern("w.b+", "wobbb"));
+        assert!(!matches_pattern("x+", "y"));
+    }
+}

@@ -1,0 +1,152 @@
+//! What the engine finds when it comes up: containers on disk, processes with the warden.
+
+use std::collections::HashMap;
+use std::path::Path;
+use std::sync::Arc;
+
+use warden::protocol::{Call, Outcome, ProcessState};
+
+use crate::containers::{Container, Record, State, wants_restart};
+use crate::time::Time;
+use crate::{Engine, Error, blocking};
+
+/// The exit code of a container that was running when the machine went down.
+const LOST: i32 = 255;
+
+impl Engine {
+    /// Reads all containers and brings them into line with what the warden knows: those that run
+    /// keep running, exits that happened meanwhile are recorded, those that the warden doesn't know
+    /// were lost with the machine.
+    pub(crate) async fn reconcile(self: &Arc<Self>) -> Result<(), Error> {
+        let dir = self.containers_dir();
+        let records = blocking::run(move || read_all(&dir)).await?;
+        let known = self.known_processes().await?;
+        for mut record in records {
+            let process = known.get(&record.id);
+            let was_running = record.state.is_running() || record.state == State::Starting;
+            match (process, was_running) {
+                (Some(process), _) => {
+                    record.state = State::Running { pid: process.pid };
+                    if let Ok(started) = process.started_at.parse() {
+                        record.started_at = started;
+                    }
+                }
+                (None, true) => {
+                    record.state = State::Exited;
+                    record.exit_code = LOST;
+                    record.finished_at = Time::now();
+                    record.endpoint = None;
+                }
+                (None, false) => {}
+            }
+            let lost = process.is_none() && was_running;
+            let idle = process.is_none() && !record.started_at.is_zero();
+            let dir = self.containers_dir().join(&record.id);
+            let exit = process.and_then(|process| process.exit.clone());
+            let name = record.name.clone();
+            let container = Container::new(record, dir);
+            {
+                let mut index = self.index();
+                if let Err(error) = index.reserve_name(&name, &container.id) {
+                    tracing::error!(container = container.id, %error, "a name is taken twice");
+                    let id = container.id.clone();
+                    container.lock().record.name = index.reserve_random_name(&id)?;
+                }
+                index.insert(Arc::clone(&container));
+            }
+            if let Some(exit) = exit {
+                self.spawn_exit(Arc::clone(&container), exit);
+            }
+            if lost {
+                container.save().await?;
+            }
+            if idle {
+                self.revive(&container);
+            }
+        }
+        if self.options.run.join("network").exists() {
+            // Opening the network gives back what dead containers held.
+            let engine = Arc::clone(self);
+            tokio::spawn(async move {
+                if let Err(error) = engine.network().await {
+                    tracing::warn!(%error, "recovering the network failed");
+                }
+            });
+        }
+        Ok(())
+    }
+
+    async fn known_processes(&self) -> Result<HashMap<String, ProcessState>, Error> {
+        let outcome = self
+            .warden
+            .call(Call::List, Vec::new())
+            .await
+            .map_err(|failure| Error::System(failure.message))?;
+        let Outcome::Processes { processes } = outcome else {
+            return Err(Error::System(
+                "the warden gave an unexpected answer to a list".into(),
+            ));
+        };
+        let (sessions, containers): (Vec<_>, Vec<_>) = processes
+            .into_iter()
+            .partition(|process| process.target.exec.is_some());
+        for session in sessions
+            .into_iter()
+            .filter(|session| session.exit.is_some())
+        {
+            // Whoever waited for it is gone with the old engine.
+            self.warden.forget(session.target).await;
+        }
+        Ok(containers
+            .into_iter()
+            .map(|p| (p.target.container.clone(), p))
+            .collect())
+    }
+
+    /// Starts a container again that doesn't run, if its policy says so; removes it if it was
+    /// created with `--rm`.
+    fn revive(self: &Arc<Self>, container: &Arc<Container>) {
+        let (restart, auto_remove) = {
+            let inner = container.lock();
+            let record = &inner.record;
+            // At the engine's start `always` means always, whoever stopped it.
+            let always = record.host_config.restart_policy.name == "always";
+            (
+                always || wants_restart(record),
+                record.host_config.auto_remove,
+            )
+        };
+        if restart {
+            container.lock().record.state = State::Restarting;
+            self.restart_later(Arc::clone(container));
+        } else if auto_remove {
+            let engine = Arc::clone(self);
+            let container = Arc::clone(container);
+            tokio::spawn(async move { engine.auto_remove(&container).await });
+        }
+    }
+}
+
+fn read_all(dir: &Path) -> Result<Vec<Record>, Error> {
+    std::fs::create_dir_all(dir).map_err(|e| Error::file("creating", dir, e))?;
+    let mut records = Vec::new();
+    let entries = std::fs::read_dir(dir).map_err(|e| Error::file("reading", dir, e))?;
+    for entry in entries {
+        let path = entry.map_err(|e| Error::file("reading", dir, e))?.path();
+        let config = path.join("config.json");
+        if !config.exists() {
+            // A create or a remove that was interrupted: nobody has seen this container, or
+            // somebody asked for its removal.
+            if let Err(error) = std::fs::remove_dir_all(&path) {
+                tracing::warn!(%error, path = %path.display(), "removing a leftover");
+            }
+            continue;
+        }
+        match Record::read(&config) {
+            Ok(record) => records.push(record),
+            // One damaged record must not keep the others away.
+            Err(error) => tracing::error!(%error, "a container cannot be read"),
+        }
+    }
+    Ok(records)
+}

@@ -1,0 +1,280 @@
+//! Facts about the machine and the engine, for `docker info`, `version` and `system df`.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use crate::containers::{Snapshot, State};
+use crate::{Engine, Error, Machine, blocking};
+
+/// Slipway's version.
+pub const VERSION: &str = env!("CARGO_PKG_VERSION");
+
+/// What `docker info` shows.
+#[derive(Debug, Clone)]
+pub struct SystemInfo {
+    /// Stable id of this engine.
+    pub id: String,
+    /// Containers in all.
+    pub containers: usize,
+    /// … that run.
+    pub running: usize,
+    /// … that are frozen.
+    pub paused: usize,
+    /// … that don't run.
+    pub stopped: usize,
+    /// Images.
+    pub images: usize,
+    /// Kernel release.
+    pub kernel: String,
+    /// `x86_64`, `aarch64`.
+    pub architecture: String,
+    /// Name of the operating system.
+    pub operating_system: String,
+    /// Its version.
+    pub os_version: String,
+    /// Host name.
+    pub name: String,
+    /// Processors.
+    pub cpus: usize,
+    /// Memory in bytes.
+    pub memory_bytes: u64,
+    /// Where state is kept.
+    pub root: String,
+    /// File system of the root.
+    pub backing_filesystem: String,
+    /// cgroup v2 controllers that can be used.
+    pub controllers: Vec<String>,
+    /// What does not work here, in words.
+    pub warnings: Vec<String>,
+    /// Open descriptors of this process.
+    pub descriptors: usize,
+}
+
+/// What `docker system df` shows.
+#[derive(Debug, Clone)]
+pub struct DiskUsage {
+    /// Bytes of all layers.
+    pub layers_size: u64,
+    /// All images, with how many containers use each.
+    pub images: Vec<(images::Image, usize)>,
+    /// All containers, with the size of what they wrote.
+    pub containers: Vec<(Snapshot, u64)>,
+}
+
+/// Number of processors.
+pub(crate) fn cpus() -> usize {
+    std::thread::available_parallelism().map_or(1, usize::from)
+}
+
+/// Memory of the machine in bytes.
+pub(crate) fn memory_bytes() -> u64 {
+    std::fs::read_to_string("/proc/meminfo")
+        .ok()
+        .and_then(|text| {
+            let line = text.lines().find(|line| line.starts_with("MemTotal:"))?;
+            line.split_whitespace().nth(1)?.parse::<u64>().ok()
+        })
+        .unwrap_or(0)
+        * 1024
+}
+
+/// Bytes of the regular files below a directory; what can't be read counts nothing.
+pub(crate) fn directory_size(dir: &Path) -> u64 {
+    let Ok(entries) = std::fs::read_dir(dir) else {
+        return 0;
+    };
+    entries
+        .filter_map(Result::ok)
+        .map(|entry| match entry.metadata() {
+            Ok(meta) if meta.is_dir() => directory_size(&entry.path()),
+            Ok(meta) if meta.is_file() => meta.len(),
+            _ => 0,
+        })
+        .sum()
+}
+
+fn cgroup_controllers() -> Vec<String> {
+    [
+        "/sys/fs/cgroup/cgroup.controllers",
+        "/sys/fs/cgroup/unified/cgroup.controllers",
+    ]
+    .iter()
+    .find_map(|path| std::fs::read_to_string(path).ok())
+    .map(|text| text.split_whitespace().map(str::to_owned).collect())
+    .unwrap_or_default()
+}
+
+fn os_release(key: &str) -> Option<String> {
+    let text = std::fs::read_to_string("/etc/os-release").ok()?;
+    let line = text
+        .lines()
+        .find_map(|line| line.strip_prefix(key)?.strip_prefix('='))?;
+    Some(line.trim_matches('"').to_owned())
+}
+
+impl Engine {
+    /// The machine's host name.
+    #[must_use]
+    pub(crate) fn host_name(&self) -> String {
+        rustix::system::uname()
+            .nodename()
+            .to_string_lossy()
+            .into_owned()
+    }
+
+    /// Release of the kernel.
+    #[must_use]
+    pub fn kernel(&self) -> String {
+        rustix::system::uname()
+            .release()
+            .to_string_lossy()
+            .into_owned()
+    }
+
+    /// The facts for `docker info`.
+    pub async fn info(self: &Arc<Self>) -> Result<SystemInfo, Error> {
+        let engine = Arc::clone(self);
+        blocking::run(move || engine.info_blocking()).await
+    }
+
+    fn info_blocking(&self) -> Result<SystemInfo, Error> {
+        let states: Vec<State> = self
+            .all_containers()
+            .iter()
+            .map(|c| c.lock().record.state)
+            .collect();
+        let running = states
+            .iter()
+            .filter(|s| matches!(s, State::Running { .. } | State::Restarting))
+            .count();
+        let paused = states
+            .iter()
+            .filter(|s| matches!(s, State::Paused { .. }))
+            .count();
+        let controllers = cgroup_controllers();
+        let has = |name: &str| controllers.iter().any(|c| c == name);
+        let mut warnings = Vec::new();
+        for (controller, warning) in [
+            ("memory", "WARNING: No memory limit support"),
+            ("cpu", "WARNING: No cpu cfs quota support"),
+            ("cpu", "WARNING: No cpu shares support"),
+            ("cpuset", "WARNING: No cpuset support"),
+            ("pids", "WARNING: No pids limit support"),
+            ("io", "WARNING: No io.weight support"),
+        ] {
+            if !has(controller) {
+                warnings.push(warning.to_owned());
+            }
+        }
+        if let Some(network) = self.network.get() {
+            warnings.extend(
+                network
+                    .info()
+                    .warnings
+                    .iter()
+                    .map(|w| format!("WARNING: {w}")),
+            );
+        }
+        let uname = rustix::system::uname();
+        Ok(SystemInfo {
+            id: self.identity()?,
+            containers: states.len(),
+            running,
+            paused,
+            stopped: states.len() - running - paused,
+            images: self.store()?.list()?.len(),
+            kernel: self.kernel(),
+            architecture: uname.machine().to_string_lossy().into_owned(),
+            operating_system: match self.options.machine {
+                Machine::Vm => format!("Slipway {VERSION}"),
+                Machine::Native => os_release("PRETTY_NAME").unwrap_or_else(|| "Linux".into()),
+            },
+            os_version: match self.options.machine {
+                Machine::Vm => VERSION.into(),
+                Machine::Native => os_release("VERSION_ID").unwrap_or_default(),
+            },
+            name: self.host_name(),
+            cpus: cpus(),
+            memory_bytes: memory_bytes(),
+            root: self.options.root.display().to_string(),
+            backing_filesystem: filesystem_name(&self.options.root),
+            controllers,
+            warnings,
+            descriptors: std::fs::read_dir("/proc/self/fd").map_or(0, Iterator::count),
+        })
+    }
+
+    /// An id that stays with the state directory, made on first use.
+    fn identity(&self) -> Result<String, Error> {
+        let path = self.options.root.join("engine-id");
+        if let Ok(id) = std::fs::read_to_string(&path)
+            && !id.trim().is_empty()
+        {
+            return Ok(id.trim().to_owned());
+        }
+        let id = crate::ids::random_id()?;
+        let id = format!(
+            "{}-{}-{}-{}-{}",
+            &id[..8],
+            &id[8..12],
+            &id[12..16],
+            &id[16..20],
+            &id[20..32]
+        );
+        crate::state_file::write(&path, id.as_bytes())?;
+        Ok(id)
+    }
+
+    /// The figures for `docker system df`.
+    pub async fn disk_usage(self: &Arc<Self>) -> Result<DiskUsage, Error> {
+        let engine = Arc::clone(self);
+        blocking::run(move || {
+            let containers: Vec<_> = engine
+                .all_containers()
+                .iter()
+                .map(|c| (c.snapshot(), directory_size(&c.dir.join("upper"))))
+                .collect();
+            let images: Vec<_> = engine
+                .store()?
+                .list()?
+                .into_iter()
+                .map(|image| {
+                    let id = image.id.to_string();
+                    let users = containers
+                        .iter()
+                        .filter(|(c, _)| c.record.image == id)
+                        .count();
+                    (image, users)
+                })
+                .collect();
+            let layers_size = images.iter().map(|(image, _)| image.size).sum();
+            Ok(DiskUsage {
+                layers_size,
+                images,
+                containers,
+            })
+        })
+        .await
+    }
+
+    /// Bytes that a container wrote into its own layer.
+    pub async fn container_size(&self, snapshot: &Snapshot) -> Result<u64, Error> {
+        let upper = snapshot.dir.join("upper");
+        blocking::run(move || Ok(directory_size(&upper))).await
+    }
+}
+
+fn filesystem_name(path: &Path) -> String {
+    let Ok(found) = rustix::fs::statfs(path) else {
+        return "unknown".into();
+    };
+    match found.f_type {
+        0xef53 => "extfs",
+        0x0102_1994 => "tmpfs",
+        0x9123_683e => "btrfs",
+        0x5846_5342 => "xfs",
+        0x794c_7630 => "overlayfs",
+        _ => "unknown",
+    }
+    .into()
+}
