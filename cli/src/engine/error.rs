@@ -1,0 +1,95 @@
+//! What can go wrong in a conversation with the engine.
+
+/// A step of the conversation that failed.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Error {
+    /// Nobody listens at the endpoint.
+    #[error(transparent)]
+    Connect(client::Error),
+    /// The connection broke, or what came was not HTTP.
+    #[error("the conversation with the engine broke off")]
+    Conversation(#[source] hyper::Error),
+    /// The connection broke after it had become a stream of bytes.
+    #[error("the stream to the engine broke off")]
+    Stream(#[source] std::io::Error),
+    /// The request could not be formed.
+    #[error("the request is not valid HTTP")]
+    Request(#[source] http::Error),
+    /// The request's body could not be written as JSON.
+    #[error("the request cannot be written as JSON")]
+    Encode(#[source] serde_json::Error),
+    /// The answer is not the JSON that the API promises.
+    #[error("the engine's answer is not understood")]
+    Decode(#[source] serde_json::Error),
+    /// The engine said no; the message is its own.
+    #[error("{message}")]
+    Refused {
+        /// HTTP status.
+        status: u16,
+        /// What it says.
+        message: String,
+    },
+}
+
+impl Error {
+    /// The refusal in an answer: Docker's `{"message": …}`, or whatever text is there.
+    pub(super) fn refused(status: u16, body: &[u8]) -> Self {
+        let message = serde_json::from_slice::<serde_json::Value>(body)
+            .ok()
+            .and_then(|body| Some(body.get("message")?.as_str()?.trim_end().to_owned()))
+            .unwrap_or_else(|| String::from_utf8_lossy(body).trim().to_owned());
+        let message = if message.is_empty() {
+            format!("the engine answered with status {status}")
+        } else {
+            message
+        };
+        Self::Refused { status, message }
+    }
+
+    /// Whether the engine says that the thing does not exist.
+    pub(crate) fn is_not_found(&self) -> bool {
+        matches!(self, Self::Refused { status: 404, .. })
+    }
+
+    /// What the person can do next, when the engine's words don't say it.
+    pub(crate) fn hint(&self) -> Option<&'static str> {
+        let Self::Refused { status, message } = self else {
+            return None;
+        };
+        if message.starts_with("No such container") {
+            return Some("`slipway ps -a` lists the containers");
+        }
+        if message.starts_with("No such image") {
+            return Some("`slipway images` lists the images that are here");
+        }
+        match status {
+            501 => Some("this version of the engine does not do that yet"),
+            _ => None,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn dockers_message_is_taken_out() {
+        let error = Error::refused(404, br#"{"message":"No such container: x"}"#);
+        assert_eq!(error.to_string(), "No such container: x");
+        assert!(error.is_not_found());
+        assert!(error.hint().is_some());
+    }
+
+    #[test]
+    fn other_bodies_are_taken_as_they_are() {
+        assert_eq!(
+            Error::refused(502, b"bad gateway\n").to_string(),
+            "bad gateway"
+        );
+        assert_eq!(
+            Error::refused(500, b"").to_string(),
+            "the engine answered with status 500"
+        );
+    }
+}

@@ -1,0 +1,9 @@
+//! Words and tables as Docker prints them.
+
+pub(crate) mod ago;
+pub(crate) mod ports;
+pub(crate) mod reference;
+pub(crate) mod size;
+pub(crate) mod table;
+pub(crate) mod template;
+pub(crate) mod text;

@@ -1,0 +1,83 @@
+//! `slipway save`.
+
+use std::fs::File;
+use std::io::Write;
+use std::path::{Path, PathBuf};
+
+use clap::Args;
+use http_body_util::BodyExt;
+use hyper::body::Incoming;
+
+use crate::app::App;
+use crate::engine::{Error, Query};
+use crate::failure::Failure;
+use crate::output;
+
+/// `slipway save`.
+#[derive(Debug, Args)]
+pub(crate) struct Save {
+    /// Write this file instead of standard output
+    #[arg(short, long, value_name = "FILE")]
+    output: Option<PathBuf>,
+    /// Names or ids
+    #[arg(required = true, value_name = "IMAGE")]
+    images: Vec<String>,
+}
+
+impl Save {
+    pub(crate) async fn act(self, app: &App) -> Result<(), Failure> {
+        if self.output.is_none() && output::out_is_terminal() {
+            return Err(Failure::usage("an archive is nothing for a terminal")
+                .hint("name a file with -o FILE, or redirect: slipway save IMAGE > image.tar"));
+        }
+        let engine = app.engine().await?;
+        let mut query = Query::new();
+        for image in &self.images {
+            query = query.set("names", image);
+        }
+        let body = engine.open("/images/get", &query).await?.into_body();
+        match &self.output {
+            Some(path) => to_file(body, path).await?,
+            None => {
+                copy(body, |chunk| {
+                    output::out(chunk);
+                    Ok(())
+                })
+                .await?
+            }
+        }
+        if app.json {
+            output::json(&serde_json::json!({"images": self.images, "file": self.output}));
+        }
+        Ok(())
+    }
+}
+
+/// Writes a new file beside the old one and puts it in its place when it is whole.
+async fn to_file(body: Incoming, path: &Path) -> Result<(), Failure> {
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    let part = path.with_file_name(format!(".{name}.{}.part", std::process::id()));
+    let fail = |error: std::io::Error| Failure::file("write", path, &error);
+    let mut file = File::create(&part).map_err(fail)?;
+    let copied = copy(body, |chunk| file.write_all(chunk).map_err(fail)).await;
+    let moved = copied.and_then(|()| {
+        file.sync_all().map_err(fail)?;
+        std::fs::rename(&part, path).map_err(fail)
+    });
+    if moved.is_err() {
+        let _ = std::fs::remove_file(&part);
+    }
+    moved
+}
+
+async fn copy(
+    mut body: Incoming,
+    mut sink: impl FnMut(&[u8]) -> Result<(), Failure>,
+) -> Result<(), Failure> {
+    while let Some(frame) = body.frame().await {
+        if let Some(chunk) = frame.map_err(Error::Conversation)?.data_ref() {
+            sink(chunk)?;
+        }
+    }
+    Ok(())
+}
