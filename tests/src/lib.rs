@@ -1,1 +1,24 @@
-//! Placeholder.
+//! The context of whole-machine tests: a machine with a home of its own, real clients, a test
+//! image, a registry, and steps with names.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a test that can't go on fails"
+)]
+
+pub mod busybox;
+pub mod docker;
+pub mod http;
+pub mod machine;
+pub mod places;
+pub mod program;
+pub mod registry;
+pub mod scenario;
+pub mod steps;
+pub mod terminal;
+pub mod wait;
+
+pub use machine::{Driver, Machine};
+pub use program::{Program, Ran};
+pub use steps::Steps;

@@ -1,0 +1,170 @@
+//! Addresses, names, ways out, and what stays closed.
+
+use std::io::{Read, Write};
+use std::net::TcpListener;
+use std::thread;
+
+use crate::{Driver, Machine, Steps};
+
+pub(super) fn steps(machine: &Machine, steps: &mut Steps) {
+    steps.step("network: address and route", || address(machine));
+    steps.step("network: names", || names(machine));
+    steps.step("network: containers reach each other", || {
+        neighbours(machine)
+    });
+    steps.step("network: none and host", || modes(machine));
+    steps.step("network: the machine's own services are closed", || {
+        closed(machine)
+    });
+    if machine.driver() == Driver::Qemu {
+        steps.step("network: out to a service of the host", || out(machine));
+    }
+}
+
+fn address(machine: &Machine) {
+    let script =
+        "ip -4 -o addr show eth0; ip route; cat /proc/net/if_inet6 | grep -v ' lo' | wc -l";
+    let text = machine.run(&[], &["sh", "-c", script]).ok();
+    assert!(text.contains("inet 172."), "{text}");
+    let route = text
+        .lines()
+        .find(|line| line.starts_with("default via 172."))
+        .expect("a default route");
+    assert!(route.contains(".0.1 dev eth0"), "{text}");
+    let id = machine.run_detached(&["--name", "addressed"], &["sleep", "1000"]);
+    let format = "{{.NetworkSettings.Networks.bridge.IPAddress}} {{.NetworkSettings.Networks.bridge.Gateway}} {{.NetworkSettings.Networks.bridge.MacAddress}}";
+    let told = machine.docker(&["inspect", "--format", format, &id]).text();
+    let words: Vec<&str> = told.split(' ').collect();
+    let inside = machine
+        .docker(&["exec", &id, "ip", "-o", "addr", "show", "eth0"])
+        .ok();
+    assert!(
+        inside.contains(&format!("inet {}/16", words[0])),
+        "{told}\n{inside}"
+    );
+    let link = machine
+        .docker(&["exec", &id, "cat", "/sys/class/net/eth0/address"])
+        .text();
+    assert_eq!(link, words[2]);
+    let hosts = machine.docker(&["exec", &id, "cat", "/etc/hosts"]).ok();
+    assert!(
+        hosts.contains(&format!("{}\t{}", words[0], &id[..12])),
+        "{hosts}"
+    );
+    assert_eq!(machine.docker(&["exec", &id, "hostname"]).text(), id[..12]);
+    machine.docker(&["rm", "-f", &id]).ok();
+    let listed = machine
+        .docker(&["network", "ls", "--format", "{{.Name}} {{.Driver}}"])
+        .ok();
+    assert!(
+        listed.lines().any(|line| line == "bridge bridge"),
+        "{listed}"
+    );
+}
+
+fn names(machine: &Machine) {
+    let text = machine.run(&[], &["cat", "/etc/resolv.conf"]).ok();
+    assert!(text.contains("nameserver "), "{text}");
+    if machine.driver() == Driver::Qemu {
+        assert!(text.contains("nameserver 10.0.2.3"), "{text}");
+    }
+    let text = machine
+        .run(
+            &["--dns", "9.9.9.9", "--dns-search", "example.org"],
+            &["cat", "/etc/resolv.conf"],
+        )
+        .ok();
+    assert!(
+        text.contains("nameserver 9.9.9.9") && text.contains("search example.org"),
+        "{text}"
+    );
+}
+
+fn neighbours(machine: &Machine) {
+    let script = "while :; do echo hello | nc -l -p 80; done";
+    let id = machine.run_detached(&[], &["sh", "-c", script]);
+    let format = "{{.NetworkSettings.Networks.bridge.IPAddress}}";
+    let ip = machine.docker(&["inspect", "--format", format, &id]).text();
+    machine.run(&[], &["ping", "-c", "1", "-W", "5", &ip]).ok();
+    let script = format!("until nc -w 2 {ip} 80 < /dev/null; do usleep 100000; done");
+    assert_eq!(machine.run(&[], &["sh", "-c", &script]).text(), "hello");
+    machine.docker(&["rm", "-f", &id]).ok();
+}
+
+fn modes(machine: &Machine) {
+    let names = machine
+        .run(&["--network", "none"], &["ls", "/sys/class/net"])
+        .text();
+    assert!(!names.contains("eth0") && names.contains("lo"), "{names}");
+    let _ = machine
+        .run(
+            &["--network", "none"],
+            &["ping", "-c", "1", "-W", "1", "127.0.0.1"],
+        )
+        .exits(0);
+    if machine.driver() == Driver::Qemu {
+        let text = machine
+            .run(&["--network", "host"], &["ip", "-4", "-o", "addr"])
+            .ok();
+        assert!(text.contains("10.0.2.15"), "{text}");
+    }
+}
+
+fn closed(machine: &Machine) {
+    // A service on all addresses of the machine: reachable from there, not from a container.
+    let script = "while :; do echo secret | nc -l -p 2375; done";
+    let id = machine.run_detached(&["--network", "host"], &["sh", "-c", script]);
+    let reach = |options: &[&str], address: &str| {
+        let script = format!("nc -w 3 {address} 2375 < /dev/null");
+        machine.run(options, &["sh", "-c", &script]).stdout
+    };
+    crate::wait::until_true(
+        "the service listens",
+        std::time::Duration::from_secs(30),
+        || reach(&["--network", "host"], "127.0.0.1") == "secret\n",
+    );
+    let gateway = machine
+        .docker(&[
+            "network",
+            "inspect",
+            "bridge",
+            "--format",
+            "{{(index .IPAM.Config 0).Gateway}}",
+        ])
+        .text();
+    assert_eq!(reach(&[], &gateway), "", "the gateway's services are open");
+    if machine.driver() == Driver::Qemu {
+        assert_eq!(
+            reach(&[], "10.0.2.15"),
+            "",
+            "the machine's services are open"
+        );
+    }
+    machine
+        .run(&[], &["ping", "-c", "1", "-W", "5", &gateway])
+        .ok();
+    machine.docker(&["rm", "-f", &id]).ok();
+}
+
+fn out(machine: &Machine) {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let port = listener.local_addr().expect("an address").port();
+    let server = thread::spawn(move || {
+        let (mut stream, _) = listener.accept().expect("a client");
+        let mut request = [0_u8; 1024];
+        let length = stream.read(&mut request).expect("a request");
+        assert!(
+            request[..length].starts_with(b"GET /page"),
+            "not the request"
+        );
+        stream
+            .write_all(b"HTTP/1.0 200 OK\r\nContent-Length: 5\r\n\r\nhello")
+            .expect("an answer");
+    });
+    let url = format!("http://10.0.2.2:{port}/page");
+    assert_eq!(
+        machine.run(&[], &["wget", "-q", "-O", "-", &url]).text(),
+        "hello"
+    );
+    server.join().expect("the server");
+}

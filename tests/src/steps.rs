@@ -1,0 +1,73 @@
+//! Named steps against one machine: each runs even when another failed, so that one boot tells
+//! everything; the test fails at the end with the list.
+
+use std::env;
+use std::io::Write;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::time::Instant;
+
+/// The steps of one test.
+#[derive(Default)]
+pub struct Steps {
+    filter: Option<String>,
+    passed: usize,
+    failed: Vec<String>,
+}
+
+impl Steps {
+    /// Begins; `SLIPWAY_TEST_STEPS` chooses steps by a part of their name.
+    #[must_use]
+    pub fn begin() -> Self {
+        Self {
+            filter: env::var("SLIPWAY_TEST_STEPS").ok(),
+            ..Self::default()
+        }
+    }
+
+    /// Runs a step.
+    pub fn step(&mut self, name: &str, body: impl FnOnce()) {
+        if self
+            .filter
+            .as_ref()
+            .is_some_and(|part| !name.contains(part.as_str()))
+        {
+            return;
+        }
+        let begun = Instant::now();
+        let passed = catch_unwind(AssertUnwindSafe(body)).is_ok();
+        let took = begun.elapsed().as_millis();
+        let verdict = if passed { "ok" } else { "FAILED" };
+        say(&format!("    {verdict:6} {name} ({took} ms)"));
+        if passed {
+            self.passed += 1;
+        } else {
+            self.failed.push(name.to_owned());
+        }
+    }
+
+    /// Ends the test.
+    pub fn end(self) {
+        say(&format!(
+            "    {} steps passed, {} failed",
+            self.passed,
+            self.failed.len()
+        ));
+        assert!(self.failed.is_empty(), "failed steps: {:#?}", self.failed);
+        assert!(self.passed > 0, "no step was run");
+    }
+}
+
+/// Prints a line past the test harness's capture.
+pub fn say(line: &str) {
+    // A closed standard error is no reason to fail.
+    let _ = writeln!(std::io::stderr(), "{line}");
+}
+
+/// Says why something isn't tested here. With `SLIPWAY_TEST_STRICT=1` that is a failure.
+pub fn skip(why: &str) {
+    say(&format!("SKIPPED: {why}"));
+    assert!(
+        env::var("SLIPWAY_TEST_STRICT").as_deref() != Ok("1"),
+        "skipped although SLIPWAY_TEST_STRICT is set: {why}"
+    );
+}

@@ -1,0 +1,46 @@
+//! Waiting for conditions, always with a deadline.
+
+use std::thread;
+use std::time::{Duration, Instant};
+
+/// Calls `check` until it gives something; panics with `what` when `limit` has passed.
+pub fn until<T>(what: &str, limit: Duration, mut check: impl FnMut() -> Option<T>) -> T {
+    let deadline = Instant::now() + limit;
+    loop {
+        if let Some(found) = check() {
+            return found;
+        }
+        assert!(
+            Instant::now() < deadline,
+            "waited {limit:?} in vain until {what}"
+        );
+        thread::sleep(Duration::from_millis(25));
+    }
+}
+
+/// Like [`until`] for a condition without a value.
+pub fn until_true(what: &str, limit: Duration, mut check: impl FnMut() -> bool) {
+    until(what, limit, || check().then_some(()));
+}
+
+/// Whether a process is there, as anything but a zombie.
+#[must_use]
+pub fn is_alive(pid: u32) -> bool {
+    std::fs::read_to_string(format!("/proc/{pid}/stat")).is_ok_and(|stat| {
+        !stat
+            .rsplit(") ")
+            .next()
+            .is_some_and(|rest| rest.starts_with('Z'))
+    })
+}
+
+/// Sends a signal to a process of ours; one that is gone is fine.
+pub fn signal(pid: u32, signal: rustix::process::Signal) {
+    let pid = i32::try_from(pid)
+        .ok()
+        .and_then(rustix::process::Pid::from_raw);
+    if let Some(pid) = pid {
+        // Gone already is what the caller wants in the end.
+        let _ = rustix::process::kill_process(pid, signal);
+    }
+}
