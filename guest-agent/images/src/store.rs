@@ -10,8 +10,9 @@ mod index;
 mod names;
 mod removal;
 
+use std::collections::HashMap;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
 use tokio::io::AsyncRead;
 use tokio::sync::mpsc;
@@ -38,9 +39,26 @@ pub(crate) struct Inner {
     pub(crate) files: Files,
     pub(crate) index: Index,
     writing: Mutex<()>,
+    /// Layers that somebody is bringing, each with its queue.
+    turns: Mutex<HashMap<Digest, Weak<tokio::sync::Mutex<()>>>>,
 }
 
 impl Inner {
+    /// Waits until nobody else brings this layer, and keeps others waiting until dropped.
+    pub(crate) async fn layer_turn(&self, diff_id: &Digest) -> tokio::sync::OwnedMutexGuard<()> {
+        let queue = {
+            let mut turns = self.turns.lock().unwrap_or_else(PoisonError::into_inner);
+            turns.retain(|_, queue| queue.strong_count() > 0);
+            let queue = turns
+                .get(diff_id)
+                .and_then(Weak::upgrade)
+                .unwrap_or_default();
+            turns.insert(*diff_id, Arc::downgrade(&queue));
+            queue
+        };
+        queue.lock_owned().await
+    }
+
     /// Excludes other changes, for those that decide by what they read.
     pub(crate) fn writing(&self) -> MutexGuard<'_, ()> {
         self.writing.lock().unwrap_or_else(PoisonError::into_inner)
@@ -59,6 +77,7 @@ impl Store {
                 files,
                 index,
                 writing: Mutex::new(()),
+                turns: Mutex::default(),
             }),
         })
     }
@@ -202,11 +221,11 @@ impl Store {
     /// Pulls an image from its registry.
     pub async fn pull(
         &self,
-        _reference: &Reference,
-        _options: PullOptions,
-        _progress: mpsc::Sender<PullProgress>,
+        reference: &Reference,
+        options: PullOptions,
+        progress: mpsc::Sender<PullProgress>,
     ) -> Result<Pulled> {
-        Err(Error::Interrupted)
+        crate::pull::pull(self.inner.clone(), reference, options, progress).await
     }
 
     fn image(&self, index: &Snapshot, id: &Digest, row: &ImageRow) -> Result<Image> {

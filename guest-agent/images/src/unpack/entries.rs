@@ -194,19 +194,6 @@ impl<R: Read> Entries<R> {
         Ok(())
     }
 
-    /// The whole content of the current entry, when it is at most `limit` bytes.
-    pub(crate) fn content(&mut self, limit: u64) -> Result<Vec<u8>> {
-        if self.content > limit {
-            return Err(Error::invalid(format!("it is larger than {limit} bytes")));
-        }
-        let mut bytes = Vec::new();
-        self.copy(self.content, |piece| {
-            bytes.extend_from_slice(piece);
-            Ok(())
-        })?;
-        Ok(bytes)
-    }
-
     /// Skips what is left of the current entry.
     pub(crate) fn finish_entry(&mut self) -> Result<()> {
         self.content += std::mem::take(&mut self.padding);
