@@ -67,6 +67,14 @@ impl Image {
         archive.finish().expect("the archive");
     }
 
+    /// Adds a layer with one file.
+    pub fn add_layer(&mut self, path: &str, bytes: &[u8]) {
+        let mut layer = Builder::new(Vec::new());
+        add(&mut layer, path, 0o644, bytes);
+        self.layers.push(layer.into_inner().expect("memory"));
+        self.config = config(&self.layers);
+    }
+
     /// Layers as a registry holds them.
     #[must_use]
     pub fn compressed_layers(&self) -> Vec<Vec<u8>> {
