@@ -1,0 +1,104 @@
+//! The API pipe on Windows.
+
+use std::io;
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+
+use client::wire::Problem;
+use client::{Endpoint, Home};
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::net::windows::named_pipe::{NamedPipeServer, PipeMode, ServerOptions};
+
+use crate::problem::{Explain, problem};
+
+/// Listens on the pipe: an instance always waits for the next client.
+#[derive(Debug)]
+pub(crate) struct Listener {
+    name: String,
+    next: NamedPipeServer,
+}
+
+impl Listener {
+    /// The first instance of the pipe. The default access list of a pipe lets its creator and
+    /// administrators write; others may only read, and remote clients are refused.
+    pub(crate) fn bind(home: &Home) -> Result<Self, Problem> {
+        let Endpoint::Pipe(name) = home.endpoint() else {
+            return Err(problem("the endpoint is no pipe"));
+        };
+        let next = instance(&name, true).map_err(|error| {
+            problem(format!("cannot listen at {name}"))
+                .because(error)
+                .hint("another program has the pipe; stop it, or set SLIPWAY_PIPE to another name")
+        })?;
+        Ok(Self { name, next })
+    }
+
+    /// The next client.
+    pub(crate) async fn accept(&mut self) -> io::Result<Connection> {
+        self.next.connect().await?;
+        let next = instance(&self.name, false)?;
+        let pipe = std::mem::replace(&mut self.next, next);
+        Ok(Connection {
+            pipe,
+            finished: false,
+        })
+    }
+}
+
+/// Docker's clients close their side with an empty message, which only a pipe of messages
+/// carries.
+fn instance(name: &str, first: bool) -> io::Result<NamedPipeServer> {
+    ServerOptions::new()
+        .first_pipe_instance(first)
+        .pipe_mode(PipeMode::Message)
+        .reject_remote_clients(true)
+        .in_buffer_size(64 * 1024)
+        .out_buffer_size(64 * 1024)
+        .create(name)
+}
+
+/// One client's connection. An empty message is the end of a direction.
+#[derive(Debug)]
+pub(crate) struct Connection {
+    pipe: NamedPipeServer,
+    finished: bool,
+}
+
+impl AsyncRead for Connection {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        match ready!(Pin::new(&mut self.pipe).poll_read(cx, buf)) {
+            // A client that goes away is an end as well.
+            Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Poll::Ready(Ok(())),
+            other => Poll::Ready(other),
+        }
+    }
+}
+
+impl AsyncWrite for Connection {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        if buf.is_empty() {
+            return Poll::Ready(Ok(0));
+        }
+        Pin::new(&mut self.pipe).poll_write(cx, buf)
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.pipe).poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        if !self.finished {
+            ready!(Pin::new(&mut self.pipe).poll_write(cx, &[]))?;
+            self.finished = true;
+        }
+        Poll::Ready(Ok(()))
+    }
+}

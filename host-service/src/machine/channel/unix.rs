@@ -1,0 +1,26 @@
+//! Channels on Unix: sockets in the run folder, and vsock where the kernel has it.
+
+use std::io;
+use std::path::Path;
+
+use tokio::net::UnixStream;
+
+use super::{Address, Channel};
+
+pub(super) fn new_address(run_dir: &Path, name: &str) -> io::Result<Address> {
+    let address = Address::Unix(run_dir.join(format!("{name}.sock")));
+    address.remove();
+    Ok(address)
+}
+
+pub(super) async fn connect(address: &Address) -> io::Result<Box<dyn Channel>> {
+    match address {
+        Address::Unix(path) => Ok(Box::new(UnixStream::connect(path).await?)),
+        #[cfg(target_os = "linux")]
+        Address::Vsock { cid, port } => {
+            let address = tokio_vsock::VsockAddr::new(*cid, *port);
+            Ok(Box::new(tokio_vsock::VsockStream::connect(address).await?))
+        }
+        _ => Err(io::ErrorKind::Unsupported.into()),
+    }
+}

@@ -1,0 +1,43 @@
+//! The host on Linux.
+
+use std::fs::{self, OpenOptions};
+use std::io::ErrorKind;
+use std::path::Path;
+
+/// Bytes of memory.
+pub(crate) fn memory() -> Option<u64> {
+    let text = fs::read_to_string("/proc/meminfo").ok()?;
+    let line = text
+        .lines()
+        .find_map(|line| line.strip_prefix("MemTotal:"))?;
+    let kib: u64 = line.trim().strip_suffix("kB")?.trim().parse().ok()?;
+    Some(kib * 1024)
+}
+
+/// Bytes free for this user on the file system of `path`.
+pub(crate) fn free_space(path: &Path) -> Option<u64> {
+    let stats = rustix::fs::statvfs(path).ok()?;
+    Some(stats.f_bavail * stats.f_frsize)
+}
+
+/// Different after each start of the host.
+pub(crate) fn boot_id() -> Option<String> {
+    let id = fs::read_to_string("/proc/sys/kernel/random/boot_id").ok()?;
+    Some(id.trim().to_owned())
+}
+
+/// The fast accelerators of this system, each with the reason why it cannot work if one is plain
+/// to see.
+pub(crate) fn candidates() -> Vec<(&'static str, Result<(), String>)> {
+    let kvm = match OpenOptions::new().read(true).write(true).open("/dev/kvm") {
+        Ok(_) => Ok(()),
+        Err(error) if error.kind() == ErrorKind::NotFound => {
+            Err("this host has no /dev/kvm".to_owned())
+        }
+        Err(error) if error.kind() == ErrorKind::PermissionDenied => {
+            Err("this user may not open /dev/kvm (join the group kvm)".to_owned())
+        }
+        Err(error) => Err(format!("/dev/kvm: {error}")),
+    };
+    vec![("kvm", kvm)]
+}

@@ -1,0 +1,33 @@
+//! The host on Windows.
+#![expect(
+    unsafe_code,
+    reason = "asking Windows for the size of the memory has no safe wrapper"
+)]
+
+use std::path::Path;
+
+use windows_sys::Win32::System::SystemInformation::{GlobalMemoryStatusEx, MEMORYSTATUSEX};
+
+/// Bytes of memory.
+pub(crate) fn memory() -> Option<u64> {
+    let mut status = MEMORYSTATUSEX::default();
+    status.dwLength = u32::try_from(size_of::<MEMORYSTATUSEX>()).ok()?;
+    // SAFETY: the structure is valid for writing and tells its own size.
+    let done = unsafe { GlobalMemoryStatusEx(&raw mut status) };
+    (done != 0).then_some(status.ullTotalPhys)
+}
+
+/// Not asked for on Windows; QEMU's own error is shown when the disk is full.
+pub(crate) fn free_space(_path: &Path) -> Option<u64> {
+    None
+}
+
+/// Not asked for on Windows: what a probe found is kept until QEMU or the image changes.
+pub(crate) fn boot_id() -> Option<String> {
+    Some("windows".to_owned())
+}
+
+/// The fast accelerators of this system; a probe finds out whether it is switched on.
+pub(crate) fn candidates() -> Vec<(&'static str, Result<(), String>)> {
+    vec![("whpx", Ok(()))]
+}

@@ -1,0 +1,241 @@
+//! QEMU's arguments, and all that must be known before a machine is started.
+
+use std::ffi::OsString;
+use std::path::Path;
+
+use client::Home;
+use client::wire::Problem;
+
+use super::accelerator::{self, Choice, EMULATION};
+use super::image::Image;
+use super::program::{self, Program};
+use crate::machine::channel::{Address, escape};
+use crate::machine::host::Size;
+use crate::machine::{Progress, Start, disk};
+use crate::problem::{Explain, problem};
+
+/// The guest's port for the link on vsock.
+const VSOCK_PORT: u32 = 1024;
+
+/// All that a boot needs.
+#[derive(Debug, Clone)]
+pub(super) struct Plan {
+    pub(super) program: Program,
+    pub(super) image: Image,
+    pub(super) choice: Choice,
+    pub(super) size: Size,
+    pub(super) disk_bytes: u64,
+    pub(super) vsock: bool,
+}
+
+impl Plan {
+    /// Looks for everything and makes the data disk. Blocks.
+    pub(super) fn make(home: &Home, start: &Start) -> Result<Self, Problem> {
+        let machine_dir = home.machine_dir();
+        std::fs::create_dir_all(&machine_dir)
+            .map_err(|error| crate::problem::file("create", &machine_dir, &error))?;
+        let program = program::find(home)?;
+        let image = Image::find()?;
+        let size = Size::choose();
+        let disk_bytes = disk::prepare(&home.data_disk(), size.disk_gib)?;
+        let choice = accelerator::choose(home, &program, &image, &start.cancel);
+        Ok(Self {
+            program,
+            image,
+            choice,
+            size,
+            disk_bytes,
+            vsock: vsock_offered(),
+        })
+    }
+
+    /// Changes what may have been the reason.
+    pub(super) fn after_failure(&mut self, home: &Home, failed: &Problem) {
+        self.vsock = false;
+        if self.choice.name != EMULATION {
+            let reason = failed.cause.as_deref().unwrap_or(&failed.message);
+            let reason = format!("a start failed: {reason}");
+            accelerator::distrust(home, &self.program, &self.image, self.choice.name, &reason);
+            let note = format!("{}: {reason}", self.choice.name);
+            self.choice = Choice {
+                name: EMULATION,
+                note: Some(note),
+            };
+        }
+    }
+
+    pub(super) fn announce(&self, start: &Start) {
+        start.say(Progress::Accelerator {
+            name: self.choice.name,
+            note: self.choice.note.clone(),
+        });
+        start.say(Progress::Size {
+            cpus: Some(self.size.cpus),
+            memory_bytes: Some(self.size.memory_mib << 20),
+            disk_bytes: Some(self.disk_bytes),
+        });
+    }
+}
+
+/// The link goes over vsock where the host has it, unless `SLIPWAY_LINK=serial`.
+fn vsock_offered() -> bool {
+    let wanted = std::env::var("SLIPWAY_LINK").unwrap_or_default();
+    wanted != "serial"
+        && cfg!(target_os = "linux")
+        && std::fs::OpenOptions::new()
+            .read(true)
+            .write(true)
+            .open("/dev/vhost-vsock")
+            .is_ok()
+}
+
+/// The channels of a machine about to start.
+#[derive(Debug, Clone)]
+pub(super) struct Channels {
+    pub(super) monitor: Address,
+    pub(super) link: Address,
+}
+
+impl Channels {
+    pub(super) fn new(home: &Home, plan: &Plan) -> Result<Self, Problem> {
+        let run = home.run_dir();
+        let failed =
+            |error: std::io::Error| problem("cannot make the machine's channels").because(error);
+        let monitor = Address::new(&run, "qmp").map_err(failed)?;
+        let link = if plan.vsock {
+            let mut random = [0; 4];
+            getrandom::fill(&mut random).map_err(|error| failed(std::io::Error::other(error)))?;
+            // Small addresses are reserved.
+            let cid = (u32::from_be_bytes(random) & 0x3fff_ffff) | 0x4000_0000;
+            Address::Vsock {
+                cid,
+                port: VSOCK_PORT,
+            }
+        } else {
+            Address::new(&run, "link").map_err(failed)?
+        };
+        Ok(Self { monitor, link })
+    }
+}
+
+/// The board and its processors: what a probe and a machine have in common.
+pub(super) fn board(accelerator: &str) -> Vec<String> {
+    let arm = cfg!(target_arch = "aarch64");
+    let board = if arm { "virt" } else { "q35" };
+    let (accel, cpu) = match accelerator {
+        EMULATION => ("tcg,thread=multi", "max"),
+        // WHPX knows no `host`, and its interrupt controller hangs Linux guests.
+        "whpx" => ("whpx,kernel-irqchip=off", "max"),
+        other => (other, "host"),
+    };
+    [
+        "-nodefaults",
+        "-no-user-config",
+        "-display",
+        "none",
+        "-no-reboot",
+    ]
+    .into_iter()
+    .chain(["-machine", board, "-accel", accel, "-cpu", cpu])
+    .map(str::to_owned)
+    .collect()
+}
+
+/// The kernel's command line.
+fn kernel_line(plan: &Plan, channels: &Channels) -> String {
+    let console = if cfg!(target_arch = "aarch64") {
+        "ttyAMA0"
+    } else {
+        "ttyS0"
+    };
+    let link = match channels.link {
+        Address::Vsock { port, .. } => format!("vsock:{port}"),
+        _ => "serial:slipway.link".to_owned(),
+    };
+    let mut words = vec![
+        format!("console={console}"),
+        "quiet".to_owned(),
+        // A panicked machine ends, and slipwayd sees it.
+        "panic=1".to_owned(),
+        // The timer's check fails now and then on a host under load.
+        "no_timer_check".to_owned(),
+        // The kernel's tests of its own ciphers take a second under emulation.
+        "cryptomgr.notests".to_owned(),
+    ];
+    if plan.choice.name == EMULATION {
+        // Emulated processors have none of the flaws.
+        words.push("mitigations=off".to_owned());
+        // QEMU 7 leaves garbage in the flags after CMPXCHG16B: about one boot in ten died of a
+        // double fault in the kernel's allocator. The kernel does without it; programs still see it.
+        words.push("clearcpuid=cx16".to_owned());
+    }
+    words.push("slipway.data=/dev/vdb".to_owned());
+    words.push(format!("slipway.link={link}"));
+    words.join(" ")
+}
+
+/// All arguments.
+pub(super) fn arguments(
+    home: &Home,
+    plan: &Plan,
+    channels: &Channels,
+    uuid: &str,
+    console: &Path,
+) -> Vec<OsString> {
+    let mut all: Vec<OsString> = board(plan.choice.name)
+        .into_iter()
+        .map(OsString::from)
+        .collect();
+    let mut add = |words: &[&str]| all.extend(words.iter().map(OsString::from));
+    add(&["-name", "slipway", "-uuid", uuid]);
+    add(&[
+        "-smp",
+        &plan.size.cpus.to_string(),
+        "-m",
+        &format!("{}M", plan.size.memory_mib),
+    ]);
+    add(&["-kernel", &plan.image.kernel.display().to_string()]);
+    add(&["-initrd", &plan.image.initramfs.display().to_string()]);
+    add(&["-append", &kernel_line(plan, channels)]);
+    add(&[
+        "-chardev",
+        &format!("file,id=console,path={}", escape(console)),
+    ]);
+    add(&["-serial", "chardev:console"]);
+    let root = escape(&plan.image.root);
+    add(&[
+        "-drive",
+        &format!("if=none,id=root,file={root},format=raw,readonly=on"),
+    ]);
+    add(&["-device", "virtio-blk-pci,drive=root"]);
+    let data = escape(&home.data_disk());
+    let give_back = "discard=unmap,detect-zeroes=unmap";
+    add(&[
+        "-drive",
+        &format!("if=none,id=data,file={data},format=raw,{give_back}"),
+    ]);
+    add(&["-device", "virtio-blk-pci,drive=data"]);
+    add(&[
+        "-netdev",
+        "user,id=net",
+        "-device",
+        "virtio-net-pci,netdev=net,romfile=",
+    ]);
+    add(&[
+        "-object",
+        "rng-builtin,id=rng",
+        "-device",
+        "virtio-rng-pci,rng=rng",
+    ]);
+    add(&["-device", "virtio-balloon-pci,free-page-reporting=on"]);
+    if let Address::Vsock { cid, .. } = channels.link {
+        add(&["-device", &format!("vhost-vsock-pci,guest-cid={cid}")]);
+    } else {
+        add(&["-chardev", &channels.link.chardev("link")]);
+        add(&["-device", "virtio-serial-pci"]);
+        add(&["-device", "virtserialport,chardev=link,name=slipway.link"]);
+    }
+    add(&["-chardev", &channels.monitor.chardev("monitor")]);
+    add(&["-mon", "chardev=monitor,mode=control"]);
+    all
+}

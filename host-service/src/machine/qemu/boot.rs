@@ -1,0 +1,258 @@
+//! One boot: starts QEMU and watches until the engine answers or there is a reason to give up.
+
+use std::fs::File;
+use std::path::Path;
+use std::process::{Command, Stdio};
+use std::sync::Arc;
+use std::time::Duration;
+
+use client::Home;
+use client::wire::{Driver, Problem};
+use tokio::time::Instant;
+
+use super::accelerator::EMULATION;
+use super::arguments::{Channels, Plan, arguments};
+use super::run::Run;
+use crate::logs;
+use crate::machine::console::{Console, Said, parse};
+use crate::machine::process::Process;
+use crate::machine::record::{Record, now_ms};
+use crate::machine::steps::Steps;
+use crate::machine::tether::Tether;
+use crate::machine::{Progress, Start};
+use crate::problem::{Explain, file, problem};
+
+/// Silence on the console after which a boot is given up: with an accelerator, and without.
+const STALL: (Duration, Duration) = (Duration::from_secs(20), Duration::from_secs(45));
+
+/// How often the console is looked at while the machine boots.
+const LOOK: Duration = Duration::from_millis(20);
+
+/// Lines of the console that go into an error.
+const LAST_LINES: usize = 20;
+
+/// A boot that did not work out.
+pub(super) struct Failure {
+    pub(super) problem: Problem,
+    /// Whether another attempt may work.
+    pub(super) retry: bool,
+}
+
+/// A number of seconds from the environment, for tests.
+pub(super) fn setting(name: &str, default: Duration) -> Duration {
+    std::env::var(name)
+        .ok()
+        .and_then(|value| value.parse().ok())
+        .map_or(default, Duration::from_secs)
+}
+
+pub(super) async fn boot(
+    home: &Arc<Home>,
+    start: &Start,
+    plan: &Plan,
+    steps: &mut Steps,
+    deadline: Instant,
+) -> Result<Run, Failure> {
+    let began = Instant::now();
+    let (process, record) = launch(home, plan).map_err(|problem| Failure {
+        problem,
+        retry: false,
+    })?;
+    start.say(Progress::Process(process.pid()));
+    plan.announce(start);
+    steps.begin("linux");
+    let tether = Tether::new(record.link.clone(), start.clone());
+    let stall = if plan.choice.name == EMULATION {
+        STALL.1
+    } else {
+        STALL.0
+    };
+    let stall = setting("SLIPWAY_BOOT_STALL_S", stall);
+    let watching = watch(home, steps, &process, &tether, stall, deadline);
+    let result = tokio::select! {
+        result = watching => result,
+        () = start.cancel.cancelled() => {
+            Err(Failure { problem: problem("the start was cancelled"), retry: false })
+        }
+    };
+    if let Err(failure) = result {
+        drop(tether);
+        process.kill().await;
+        record.clear(home);
+        return Err(failure);
+    }
+    let ms = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX);
+    start.say(Progress::Booted { ms });
+    let record = Record {
+        boot_ms: Some(ms),
+        steps: steps.finish(),
+        ..record
+    };
+    record.save(home).map_err(|problem| Failure {
+        problem,
+        retry: false,
+    })?;
+    Ok(Run::new(home.clone(), process, tether, record))
+}
+
+/// Starts QEMU; it lives on when slipwayd dies.
+fn launch(home: &Home, plan: &Plan) -> Result<(Process, Record), Problem> {
+    let console = home.console_log();
+    logs::rotate(&console).map_err(|error| file("rotate", &console, &error))?;
+    let channels = Channels::new(home, plan)?;
+    let uuid = uuid()?;
+    let errors = stderr_log(home);
+    let stderr = File::create(&errors).map_err(|error| file("create", &errors, &error))?;
+    let mut command = Command::new(&plan.program.path);
+    command
+        .args(arguments(home, plan, &channels, &uuid, &console))
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(stderr);
+    tracing::info!(?command, "starting QEMU");
+    let process = Process::spawn(command).map_err(|error| {
+        problem(format!("cannot start {}", plan.program.path.display())).because(error)
+    })?;
+    let record = Record {
+        driver: Driver::Qemu,
+        pid: process.pid(),
+        uuid,
+        started_ms: now_ms(),
+        monitor: Some(channels.monitor),
+        link: channels.link,
+        accelerator: Some(plan.choice.name.to_owned()),
+        accelerator_note: plan.choice.note.clone(),
+        cpus: Some(plan.size.cpus),
+        memory_bytes: Some(plan.size.memory_mib << 20),
+        disk_bytes: Some(plan.disk_bytes),
+        boot_ms: None,
+        steps: Vec::new(),
+    };
+    record.save(home)?;
+    Ok((process, record))
+}
+
+pub(super) fn stderr_log(home: &Home) -> std::path::PathBuf {
+    home.logs_dir().join("qemu.stderr")
+}
+
+/// Waits until the engine answers.
+pub(super) async fn watch(
+    home: &Home,
+    steps: &mut Steps,
+    process: &Process,
+    tether: &Tether,
+    stall: Duration,
+    deadline: Instant,
+) -> Result<(), Failure> {
+    let path = home.console_log();
+    let mut console = Console::new(&path);
+    let mut last_sign = Instant::now();
+    let mut ready = std::pin::pin!(tether.ready());
+    loop {
+        // What the console says is read once more after the end: the reason is often there.
+        let ended = process.has_ended();
+        let (lines, new) = console.read().map_err(|error| Failure {
+            problem: file("read", &path, &error),
+            retry: false,
+        })?;
+        if new {
+            last_sign = Instant::now();
+        }
+        for line in lines {
+            match parse(&line) {
+                Some(Said::Step(name)) => steps.done(&name),
+                Some(Said::Failed(why)) => {
+                    let failed = problem("the machine gave up while it started").because(why);
+                    return Err(Failure {
+                        problem: with_console(failed, &path),
+                        retry: false,
+                    });
+                }
+                None => {}
+            }
+        }
+        if let Some(exit) = ended {
+            return Err(died(home, &exit));
+        }
+        let now = Instant::now();
+        if now >= deadline {
+            return Err(Failure {
+                problem: silent(tether, &path, "the machine did not start in time"),
+                retry: false,
+            });
+        }
+        if now >= last_sign + stall {
+            let what = format!(
+                "the machine's start does not go on: no sign of life for {} seconds",
+                stall.as_secs()
+            );
+            return Err(Failure {
+                problem: silent(tether, &path, &what),
+                retry: true,
+            });
+        }
+        tokio::select! {
+            biased;
+            () = &mut ready => return Ok(()),
+            _ = process.ended() => {}
+            () = tokio::time::sleep(LOOK) => {}
+        }
+    }
+}
+
+fn silent(tether: &Tether, console: &Path, what: &str) -> Problem {
+    let failed = problem(what).because(tether.trouble().unwrap_or_default());
+    let failed = failed.hint("see `slipway machine logs`, and try `slipway machine start` again");
+    with_console(failed, console)
+}
+
+/// QEMU ended while the machine was starting.
+fn died(home: &Home, exit: &crate::machine::process::Exit) -> Failure {
+    let said = last_words(home);
+    let failed = if said.is_empty() {
+        problem("the machine ended while it started").because(format!("QEMU ended with {exit}"))
+    } else {
+        problem("QEMU ended while the machine started").because(said.clone())
+    };
+    // QEMU that complains complains again, unless the accelerator or vsock was the reason; a
+    // guest that ended itself may have met a fault of the moment.
+    let about_host = ["kvm", "hvf", "whpx", "vsock", "ddress already in use"];
+    let retry = said.is_empty() || about_host.iter().any(|word| said.contains(word));
+    Failure {
+        problem: with_console(failed, &home.console_log()),
+        retry,
+    }
+}
+
+/// What QEMU said last on its standard error, without warnings.
+pub(super) fn last_words(home: &Home) -> String {
+    let lines = logs::tail(&stderr_log(home), 10).unwrap_or_default();
+    let lines: Vec<String> = lines
+        .into_iter()
+        .filter(|line| !line.contains("warning:") && !line.is_empty())
+        .collect();
+    lines.join("\n")
+}
+
+/// Adds the console's last lines.
+pub(super) fn with_console(mut failed: Problem, console: &Path) -> Problem {
+    let lines = logs::tail(console, LAST_LINES).unwrap_or_default();
+    failed.console = lines.into_iter().filter(|line| !line.is_empty()).collect();
+    failed
+}
+
+fn uuid() -> Result<String, Problem> {
+    let mut bytes = [0; 16];
+    getrandom::fill(&mut bytes)
+        .map_err(|error| problem("the system has no random bytes").because(error))?;
+    let hex: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
+    Ok([
+        &hex[..8],
+        &hex[8..12],
+        &hex[12..16],
+        &hex[16..20],
+        &hex[20..],
+    ]
+    .join("-"))
+}

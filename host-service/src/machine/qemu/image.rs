@@ -1,0 +1,61 @@
+//! The machine's image: kernel, initramfs, root.
+
+use std::path::{Path, PathBuf};
+
+use client::wire::Problem;
+
+use crate::problem::{Explain, problem};
+
+/// The files that a machine boots from.
+#[derive(Debug, Clone)]
+pub(super) struct Image {
+    pub(super) folder: PathBuf,
+    pub(super) kernel: PathBuf,
+    pub(super) initramfs: PathBuf,
+    pub(super) root: PathBuf,
+}
+
+impl Image {
+    /// `SLIPWAY_IMAGE_DIR`, else beside slipwayd, else where a build of the source puts it.
+    pub(super) fn find() -> Result<Self, Problem> {
+        if let Some(folder) = std::env::var_os("SLIPWAY_IMAGE_DIR").filter(|dir| !dir.is_empty()) {
+            return Self::at(Path::new(&folder));
+        }
+        let exe = std::env::current_exe()
+            .map_err(|error| problem("the machine's image was not found").because(error))?;
+        let folder = exe.parent().unwrap_or(Path::new("."));
+        let places = [
+            "image",
+            "../share/slipway/image",
+            "../Resources/image",
+            "../image",
+        ];
+        for place in places {
+            let candidate = folder.join(place);
+            if candidate.join("vmlinux").is_file() {
+                return Self::at(&candidate);
+            }
+        }
+        Err(problem("the machine's image was not found")
+            .because(format!("there is no image folder beside {}", exe.display()))
+            .hint("set SLIPWAY_IMAGE_DIR to it; in the source tree, `cargo xtask image` builds it"))
+    }
+
+    fn at(folder: &Path) -> Result<Self, Problem> {
+        let file = |name: &str| {
+            let path = folder.join(name);
+            match std::fs::File::open(&path) {
+                Ok(_) => Ok(path),
+                Err(error) => Err(problem(format!("the machine's image has no {name}"))
+                    .because(format!("{}: {error}", path.display()))
+                    .hint("install Slipway again; in the source tree, run `cargo xtask image`")),
+            }
+        };
+        Ok(Self {
+            kernel: file("vmlinux")?,
+            initramfs: file("initramfs.zst")?,
+            root: file("root.erofs")?,
+            folder: folder.to_owned(),
+        })
+    }
+}

@@ -1,0 +1,228 @@
+//! Keeps the link to a running guest: connects, makes a session, and a new one when it ends.
+
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use link::control::{self, FromGuest, FromHost};
+use link::{Opener, Service};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::sync::{mpsc, watch};
+use tokio::task::JoinHandle;
+
+use super::channel::Address;
+use super::{Progress, Start};
+use crate::problem::chain;
+
+/// First and longest wait between two attempts to connect.
+const RETRY: (Duration, Duration) = (Duration::from_millis(20), Duration::from_millis(500));
+
+/// How often the host's clock is looked at, to notice that the host slept.
+const CLOCK: Duration = Duration::from_secs(4);
+
+/// A jump of the clock that the guest is told of.
+const JUMP: Duration = Duration::from_millis(500);
+
+/// The link to one guest. Ends with its owner.
+#[derive(Debug)]
+pub(crate) struct Tether {
+    links: watch::Receiver<Option<Opener>>,
+    orders: mpsc::Sender<FromHost>,
+    trouble: Arc<Mutex<Option<String>>>,
+    task: JoinHandle<()>,
+}
+
+impl Tether {
+    /// Begins to connect; the link is made known through `start`.
+    pub(crate) fn new(address: Address, start: Start) -> Self {
+        let (orders, receiver) = mpsc::channel(4);
+        let links = start.links.subscribe();
+        let trouble = Arc::new(Mutex::new(None));
+        let task = tokio::spawn(keep(address, start, receiver, trouble.clone()));
+        Self {
+            links,
+            orders,
+            trouble,
+            task,
+        }
+    }
+
+    /// Waits until the engine answers a ping.
+    pub(crate) async fn ready(&self) {
+        let mut links = self.links.clone();
+        loop {
+            let Ok(link) = links
+                .wait_for(Option::is_some)
+                .await
+                .map(|link| link.clone())
+            else {
+                return std::future::pending().await;
+            };
+            if let Some(link) = link
+                && ping(&link).await.is_some()
+            {
+                return;
+            }
+            tokio::time::sleep(RETRY.0).await;
+        }
+    }
+
+    /// Sends an order; `false` when there is no link for it until the time is up.
+    pub(crate) async fn order(&self, order: FromHost, patience: Duration) -> bool {
+        let mut links = self.links.clone();
+        let sending = async {
+            links.wait_for(Option::is_some).await.is_ok() && self.orders.send(order).await.is_ok()
+        };
+        tokio::time::timeout(patience, sending)
+            .await
+            .unwrap_or(false)
+    }
+
+    /// Why there is no link, as far as known.
+    pub(crate) fn trouble(&self) -> Option<String> {
+        self.trouble
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
+    }
+}
+
+impl Drop for Tether {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
+
+/// Whether the engine answers.
+async fn ping(link: &Opener) -> Option<()> {
+    const REQUEST: &[u8] = b"GET /_ping HTTP/1.1\r\nHost: slipway\r\nConnection: close\r\n\r\n";
+    let mut stream = link.open(Service::Api).await.ok()?;
+    stream.write_all(REQUEST).await.ok()?;
+    stream.flush().await.ok()?;
+    let mut answer = [0; 12];
+    let reading = stream.read_exact(&mut answer);
+    tokio::time::timeout(Duration::from_secs(10), reading)
+        .await
+        .ok()?
+        .ok()?;
+    (&answer == b"HTTP/1.1 200").then_some(())
+}
+
+async fn keep(
+    address: Address,
+    start: Start,
+    mut orders: mpsc::Receiver<FromHost>,
+    trouble: Arc<Mutex<Option<String>>>,
+) {
+    let note = |why: Option<String>| {
+        *trouble.lock().unwrap_or_else(PoisonError::into_inner) = why;
+    };
+    let mut wait = RETRY.0;
+    loop {
+        match session(&address, &start, &mut orders, &note).await {
+            Ok(()) => {
+                tracing::info!("the link to the guest ended");
+                note(Some("the link to the guest ended".to_owned()));
+                wait = RETRY.0;
+            }
+            Err(error) => note(Some(error)),
+        }
+        start.links.send_replace(None);
+        tokio::time::sleep(wait).await;
+        wait = (wait * 2).min(RETRY.1);
+    }
+}
+
+/// One session, until it ends.
+async fn session(
+    address: &Address,
+    start: &Start,
+    orders: &mut mpsc::Receiver<FromHost>,
+    note: &impl Fn(Option<String>),
+) -> Result<(), String> {
+    let io = address
+        .connect()
+        .await
+        .map_err(|error| format!("no link to the guest: {error}"))?;
+    note(Some("the guest does not answer on the link".to_owned()));
+    let (opener, _incoming) = link::host(io).await.map_err(|error| chain(&error))?;
+    let control = opener
+        .open(Service::Control)
+        .await
+        .map_err(|error| chain(&error))?;
+    let (mut reader, mut writer) = control::split(control);
+    note(None);
+    tracing::info!("the link to the guest is up");
+    start.links.send_replace(Some(opener.clone()));
+    let mut drift = Drift::new();
+    let mut send = vec![FromHost::Clock { unix_ns: unix_ns() }];
+    loop {
+        for order in send.drain(..) {
+            writer.send(&order).await.map_err(|error| chain(&error))?;
+        }
+        tokio::select! {
+            () = opener.closed() => return Ok(()),
+            order = orders.recv() => match order {
+                Some(order) => send.push(order),
+                // The tether is being dropped.
+                None => return Ok(()),
+            },
+            () = tokio::time::sleep(CLOCK) => {
+                if drift.jumped() {
+                    send.push(FromHost::Clock { unix_ns: unix_ns() });
+                }
+            }
+            message = reader.receive::<FromGuest>() => match message {
+                Ok(Some(FromGuest::Hello { version, kernel, warnings, .. })) => {
+                    tracing::info!(version, kernel, "the engine says hello");
+                    start.say(Progress::Warnings(warnings));
+                }
+                Ok(Some(_)) => {}
+                Ok(None) => {
+                    // The engine is gone; a new one makes a new session.
+                    opener.close();
+                    return Ok(());
+                }
+                Err(error) => {
+                    opener.close();
+                    return Err(chain(&error));
+                }
+            },
+        }
+    }
+}
+
+/// Notices when the clock on the wall and the one that only counts differ.
+struct Drift {
+    wall: SystemTime,
+    counted: Instant,
+}
+
+impl Drift {
+    fn new() -> Self {
+        Self {
+            wall: SystemTime::now(),
+            counted: Instant::now(),
+        }
+    }
+
+    fn jumped(&mut self) -> bool {
+        let expected = self.wall + self.counted.elapsed();
+        let wall = SystemTime::now();
+        let gap = wall
+            .duration_since(expected)
+            .or_else(|_| expected.duration_since(wall))
+            .unwrap_or_default();
+        let jumped = gap > JUMP;
+        if jumped {
+            *self = Self::new();
+        }
+        jumped
+    }
+}
+
+fn unix_ns() -> u64 {
+    let since = SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .unwrap_or_default();
+    u64::try_from(since.as_nanos()).unwrap_or(u64::MAX)
+}
