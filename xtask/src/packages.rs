@@ -64,10 +64,7 @@ impl Suite {
                 );
             }
             self.update(refresh)?;
-            for name in missing {
-                let entry = self.resolve_and_download(name)?;
-                known.insert(name.clone(), entry);
-            }
+            known.extend(self.resolve_and_download(&missing)?);
             self.write_resolved(&known)?;
         }
         names.iter().map(|name| self.unpack(&known[name])).collect()
@@ -147,40 +144,70 @@ impl Suite {
         fs::write(&stamp, "").with_context(|| format!("writing {}", stamp.display()))
     }
 
-    fn resolve_and_download(&self, name: &str) -> Result<Value> {
-        let text =
-            progress::output(
-                self.apt("apt-cache")
-                    .args(["--no-all-versions", "show", name]),
-            )
-            .with_context(|| format!("looking up {name} in {}", self.name))?;
-        let field = |key: &str| {
-            field(&text, key).ok_or_else(|| {
-                anyhow!(
-                    "apt-cache says nothing of {key} for {name} in {}",
-                    self.name
-                )
-            })
+    /// Looks packages up in the signed lists, downloads what is not here yet, checks it.
+    fn resolve_and_download(&self, names: &[&String]) -> Result<BTreeMap<String, Value>> {
+        let text = progress::output(
+            self.apt("apt-cache")
+                .args(["--no-all-versions", "show"])
+                .args(names),
+        )
+        .with_context(|| format!("looking up packages in {}", self.name))?;
+        let mut found = BTreeMap::new();
+        for record in text
+            .split("\n\n")
+            .filter(|record| !record.trim().is_empty())
+        {
+            let entry = self.entry(record)?;
+            found.insert(entry["name"].as_str().unwrap_or_default().to_owned(), entry);
+        }
+        if let Some(unknown) = names.iter().find(|name| !found.contains_key(**name)) {
+            bail!("Debian {} has no package {unknown}", self.name);
+        }
+        let file = |entry: &Value| {
+            self.directory
+                .join(entry["file"].as_str().unwrap_or_default())
         };
-        let (version, sum) = (field("Version")?, field("SHA256")?);
-        let architecture = field("Architecture")?;
+        let absent: Vec<&String> = found
+            .iter()
+            .filter(|(_, entry)| !file(entry).is_file())
+            .map(|(name, _)| name)
+            .collect();
+        if !absent.is_empty() {
+            let list: Vec<&str> = absent.iter().map(|name| name.as_str()).collect();
+            progress::say(format_args!("    fetching {}", list.join(" ")));
+            progress::output(self.apt("apt-get").args(["-q", "download"]).args(&absent))
+                .with_context(|| format!("downloading from {}", self.name))?;
+        }
+        for entry in found.values() {
+            let path = file(entry);
+            let sum =
+                sha256(&fs::read(&path).with_context(|| format!("reading {}", path.display()))?);
+            if entry["sha256"] != sum {
+                fs::remove_file(&path).with_context(|| format!("removing {}", path.display()))?;
+                bail!(
+                    "{} has the sha256 {sum}, but the signed package list says {}: removed it; try again",
+                    path.display(),
+                    entry["sha256"]
+                );
+            }
+        }
+        Ok(found)
+    }
+
+    /// What is remembered of a package's record.
+    fn entry(&self, record: &str) -> Result<Value> {
+        let field = |key: &str| {
+            field(record, key)
+                .ok_or_else(|| anyhow!("a package of {} has no {key}: {record}", self.name))
+        };
+        let (name, version, sum) = (field("Package")?, field("Version")?, field("SHA256")?);
         // apt-get names its downloads after the version, with the epoch's colon escaped.
-        let file = format!("{name}_{}_{architecture}.deb", version.replace(':', "%3a"));
-        let path = self.directory.join(&file);
-        if !path.is_file() {
-            progress::say(format_args!("    fetching {name} {version}"));
-            progress::output(self.apt("apt-get").args(["-q", "download", name]))
-                .with_context(|| format!("downloading {name} from {}", self.name))?;
-        }
-        let found =
-            sha256(&fs::read(&path).with_context(|| format!("reading {}", path.display()))?);
-        if found != sum {
-            fs::remove_file(&path).with_context(|| format!("removing {}", path.display()))?;
-            bail!(
-                "{file} has the sha256 {found}, but the signed package list says {sum}: removed it; try again"
-            );
-        }
-        let depends = field_or_empty(&text, "Depends");
+        let file = format!(
+            "{name}_{}_{}.deb",
+            version.replace(':', "%3a"),
+            field("Architecture")?
+        );
+        let depends = field_or_empty(record, "Depends");
         Ok(
             json!({ "name": name, "version": version, "sha256": sum, "file": file, "depends": depends }),
         )
