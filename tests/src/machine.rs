@@ -23,6 +23,8 @@ pub enum Driver {
     Qemu,
     /// The engine on this host.
     Native,
+    /// Docker's own daemon, to check the expectations themselves.
+    Docker,
 }
 
 impl Driver {
@@ -32,13 +34,18 @@ impl Driver {
         match self {
             Self::Qemu => "qemu",
             Self::Native => "native",
+            Self::Docker => "docker",
         }
     }
 }
 
+/// Names the socket of a Docker daemon that was started by hand.
+const PEER: &str = "SLIPWAY_TEST_PEER";
+
 /// A machine; stopped, with everything that belongs to it, when dropped.
 pub struct Machine {
     home: TempDir,
+    socket: PathBuf,
     driver: Driver,
     slipway: PathBuf,
     slipwayd: PathBuf,
@@ -67,15 +74,44 @@ impl Machine {
                     return Err("the native engine needs root".to_owned());
                 }
             }
+            Driver::Docker => return Self::peer(),
         }
+        Self::at(driver, slipway, slipwayd, docker, None)
+    }
+
+    /// Docker's own daemon in the place of a machine.
+    ///
+    /// # Errors
+    /// A reason to skip the test.
+    pub fn peer() -> Result<Self, String> {
+        let socket = std::env::var_os(PEER)
+            .ok_or_else(|| format!("{PEER} doesn't name the socket of a Docker daemon"))?;
+        let docker = places::tool("docker")?;
+        Self::at(
+            Driver::Docker,
+            PathBuf::new(),
+            PathBuf::new(),
+            docker,
+            Some(socket.into()),
+        )
+    }
+
+    fn at(
+        driver: Driver,
+        slipway: PathBuf,
+        slipwayd: PathBuf,
+        docker: PathBuf,
+        socket: Option<PathBuf>,
+    ) -> Result<Self, String> {
         // A short path: the socket's address holds 107 bytes.
         let home = tempfile::Builder::new().prefix("sw").tempdir_in("/tmp");
         let home = home.map_err(|error| error.to_string())?;
         let config = home.path().join("docker-config");
         fs::create_dir(&config).map_err(|error| error.to_string())?;
-        let socket = home.path().join("run/docker.sock");
+        let socket = socket.unwrap_or_else(|| home.path().join("run/docker.sock"));
         Ok(Self {
             docker: Docker::new(docker, &socket, config),
+            socket,
             home,
             driver,
             slipway,
@@ -226,7 +262,7 @@ impl Machine {
     /// The API socket.
     #[must_use]
     pub fn socket(&self) -> PathBuf {
-        self.home().join("run/docker.sock")
+        self.socket.clone()
     }
 
     /// What runs it.

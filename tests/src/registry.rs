@@ -129,3 +129,25 @@ impl Drop for Registry {
         let _ = self.child.wait();
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn serves_what_was_pushed_until_it_is_corrupted() {
+        let registry = match Registry::start() {
+            Ok(registry) => registry,
+            Err(why) => return crate::steps::skip(&why),
+        };
+        let image = Image::make().expect("busybox");
+        let pushed = registry.push(&image, "busybox", "latest");
+        assert!(pushed.starts_with("sha256:"));
+        let layer = digest(&image.compressed_layers()[1]);
+        let path = format!("/v2/busybox/blobs/{layer}");
+        let get = || http::tcp(&registry.host, "GET", &path, "text/plain", b"").expect("an answer");
+        assert_eq!(digest(&get().body), layer);
+        registry.corrupt(&layer);
+        assert_ne!(digest(&get().body), layer);
+    }
+}

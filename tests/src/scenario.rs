@@ -14,13 +14,28 @@ use crate::{Machine, Steps};
 
 /// Runs all steps against a machine that runs.
 pub fn run(machine: &Machine, registry: &Registry, steps: &mut Steps) {
+    clear(machine);
     system::steps(machine, steps);
     images::steps(machine, registry, steps);
     running::steps(machine, steps);
+    clear(machine);
     lifecycle::steps(machine, steps);
+    clear(machine);
     exec::steps(machine, steps);
     limits::steps(machine, steps);
     security::steps(machine, steps);
+    clear(machine);
     network::steps(machine, steps);
+    clear(machine);
     images::removal(machine, steps);
+}
+
+/// Removes what a failed step left, so that it doesn't make others fail.
+fn clear(machine: &Machine) {
+    let ids = machine.docker(&["ps", "-aq"]).ok();
+    if !ids.is_empty() {
+        let mut args = vec!["rm", "-f"];
+        args.extend(ids.split_whitespace());
+        machine.docker(&args).ok();
+    }
 }

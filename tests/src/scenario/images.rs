@@ -95,7 +95,7 @@ fn tag(machine: &Machine) {
     let _ = machine
         .docker(&["tag", busybox::NAME, "UPPER:one"])
         .exits(1)
-        .complains("repository name must be lowercase");
+        .complains("must be lowercase");
 }
 
 fn missing(machine: &Machine) {

@@ -4,7 +4,7 @@ use crate::steps::skip;
 use crate::{Driver, Machine, Steps};
 
 pub(super) fn steps(machine: &Machine, steps: &mut Steps) {
-    if machine.driver() == Driver::Native && !host_has_controllers() {
+    if machine.driver() != Driver::Qemu && !host_has_controllers() {
         skip(
             "this host's cgroup v2 has no memory, cpu and pids controllers: limits are not tested natively",
         );

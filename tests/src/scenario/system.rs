@@ -1,12 +1,15 @@
 //! Version, info, and what clients of other ages hear.
 
-use crate::{Machine, Steps};
+use crate::{Driver, Machine, Steps};
 
 pub(super) fn steps(machine: &Machine, steps: &mut Steps) {
     steps.step("version", || version(machine));
     steps.step("info", || info(machine));
     steps.step("negotiation", || negotiation(machine));
     steps.step("unknown paths", || unknown_paths(machine));
+    if machine.driver() == Driver::Docker {
+        return;
+    }
     steps.step("bundled image runs without a network", || hello(machine));
 }
 
@@ -37,12 +40,11 @@ fn negotiation(machine: &Machine) {
         .docker_command(&["ps", "-q"])
         .env("DOCKER_API_VERSION", "1.24");
     old.run().ok();
+    // Clients of that age don't read JSON errors.
     let too_old = machine.api("GET", "/v1.23/version", b"");
     assert_eq!(too_old.status, 400);
-    assert_eq!(
-        too_old.json()["message"],
-        "client version 1.23 is too old. Minimum supported API version is 1.24, please upgrade your client to a newer version"
-    );
+    let wanted = "client version 1.23 is too old. Minimum supported API version is 1.24, please upgrade your client to a newer version";
+    assert!(too_old.text().contains(wanted), "{}", too_old.text());
     let too_new = machine.api("GET", "/v1.99/version", b"");
     assert_eq!(too_new.status, 400);
     assert_eq!(
