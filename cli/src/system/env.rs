@@ -1,6 +1,7 @@
 //! `slipway env`: how docker, compose and SDKs find Slipway's engine.
 
 use clap::{Args, ValueEnum};
+use client::Endpoint;
 
 use crate::app::App;
 use crate::failure::Failure;
@@ -29,19 +30,16 @@ pub(crate) struct Env {
 
 impl Env {
     pub(crate) fn act(self, app: &App) -> Result<(), Failure> {
-        let endpoint = app.endpoint()?.to_string();
+        let endpoint = app.endpoint()?;
+        let shell = self.shell.unwrap_or_else(|| usual(&endpoint));
+        let endpoint = endpoint.to_string();
         if app.json {
             output::json(&serde_json::json!({"DOCKER_HOST": endpoint}));
             return Ok(());
         }
-        let default = if cfg!(windows) {
-            Shell::Powershell
-        } else {
-            Shell::Sh
-        };
-        output::line(&setting(self.shell.unwrap_or(default), &endpoint));
+        output::line(&setting(shell, &endpoint));
         if output::out_is_terminal() {
-            output::note(match self.shell.unwrap_or(default) {
+            output::note(match shell {
                 Shell::Sh => "# Run this in your shell: eval \"$(slipway env)\"",
                 Shell::Fish => "# Run this in your shell: slipway env --shell fish | source",
                 Shell::Powershell => {
@@ -51,6 +49,16 @@ impl Env {
             });
         }
         Ok(())
+    }
+}
+
+/// The shell that people have where the endpoint is of this kind.
+fn usual(endpoint: &Endpoint) -> Shell {
+    let fish = std::env::var("SHELL").is_ok_and(|shell| shell.ends_with("/fish"));
+    match endpoint {
+        Endpoint::Pipe(_) => Shell::Powershell,
+        Endpoint::Unix(_) if fish => Shell::Fish,
+        Endpoint::Unix(_) => Shell::Sh,
     }
 }
 
