@@ -1,5 +1,6 @@
 //! The command line without an engine: help, usage errors and their exit codes, and the commands
 //! that start nothing.
+#![allow(clippy::unwrap_used, reason = "a test that can't go on fails")]
 
 use std::process::{Command, Output};
 
@@ -64,7 +65,10 @@ fn bad_flags_of_run_end_with_125() {
             "invalid ulimit type: nope",
         ),
         (&["run", "-p", "x:y", "x"], "invalid containerPort: y"),
-        (&["run", "-v", "/a::/b", "x"], "empty section between colons"),
+        (
+            &["run", "-v", "/a::/b", "x"],
+            "empty section between colons",
+        ),
         (
             &["run", "--env-file", "/no/such/file", "x"],
             "open /no/such/file: no such file or directory",
