@@ -142,5 +142,7 @@ fn write_content(
 }
 
 #[cfg(test)]
+mod fixture;
+#[cfg(test)]
 #[path = "unpack/tests.rs"]
 mod tests;

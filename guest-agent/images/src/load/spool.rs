@@ -35,16 +35,19 @@ impl Spool {
             files: HashMap::new(),
             links: HashMap::new(),
         };
+        // Not the number of names: an archive may hold a file twice, and the last one counts.
+        let mut count = 0_usize;
         while let Some(entry) = entries.next()? {
             let name = clean(&String::from_utf8_lossy(&entry.path));
             match entry.node {
                 Node::File(Content::Plain(size)) => {
-                    if spool.files.len() == MAX_FILES {
+                    if count == MAX_FILES {
                         return Err(Error::invalid(format!(
                             "the archive holds more than {MAX_FILES} files"
                         )));
                     }
-                    let path = directory.join(spool.files.len().to_string());
+                    let path = directory.join(count.to_string());
+                    count += 1;
                     let digest = spool_one(&mut entries, size, &path)?;
                     spool.files.insert(name, Spooled { path, digest, size });
                 }

@@ -40,10 +40,10 @@ pub(super) fn config(insecure: bool, bundles: &[PathBuf]) -> Result<ClientConfig
 
 fn roots(bundles: &[PathBuf]) -> Result<RootCertStore> {
     let mut store = RootCertStore::empty();
-    if bundles.is_empty() {
-        if let Some(bytes) = USUAL.iter().find_map(|path| std::fs::read(path).ok()) {
-            add(&mut store, &bytes);
-        }
+    if bundles.is_empty()
+        && let Some(bytes) = USUAL.iter().find_map(|path| std::fs::read(path).ok())
+    {
+        add(&mut store, &bytes);
     }
     for path in bundles {
         add(

@@ -163,10 +163,10 @@ impl Tree {
             return Err(Error::invalid("a hard link to a directory"));
         }
         let at = self.parent(parent)?;
-        if let Ok(existing) = rustix::fs::statat(at, name, AtFlags::SYMLINK_NOFOLLOW) {
-            if (existing.st_dev, existing.st_ino) == (original.st_dev, original.st_ino) {
-                return Ok(());
-            }
+        if let Ok(existing) = rustix::fs::statat(at, name, AtFlags::SYMLINK_NOFOLLOW)
+            && (existing.st_dev, existing.st_ino) == (original.st_dev, original.st_ino)
+        {
+            return Ok(());
         }
         self.replacing(parent, name, |at| {
             rustix::fs::linkat(&source, from_name, at, name, AtFlags::empty())

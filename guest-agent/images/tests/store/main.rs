@@ -1,0 +1,14 @@
+//! The image store as the engine uses it: archives, registries, names, removal, faults.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::print_stderr
+)]
+
+mod archives;
+mod faults;
+mod fixture;
+mod names;
+mod pull;
+mod server;
