@@ -59,7 +59,12 @@ impl Ps {
             .filters(&self.filter);
         let engine = app.engine().await?;
         let containers: Vec<Value> = engine.get("/containers/json", &query).await?;
+        if app.json {
+            output::json(&containers);
+            return Ok(());
+        }
         if as_json {
+            // Docker's way: a line an item.
             containers.iter().for_each(output::json);
             return Ok(());
         }

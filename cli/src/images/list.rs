@@ -63,7 +63,12 @@ impl Images {
         let query = Query::new().flag("all", self.all).filters(&filters);
         let engine = app.engine().await?;
         let images: Vec<Value> = engine.get("/images/json", &query).await?;
+        if app.json {
+            output::json(&images);
+            return Ok(());
+        }
         if as_json {
+            // Docker's way: a line an item.
             images.iter().for_each(output::json);
             return Ok(());
         }

@@ -421,7 +421,7 @@ fn a_reader_that_goes_ends_the_command_quietly() {
     .leak();
     let engine = Engine::new(vec![("GET /containers/json", Answer::Json(200, body))]);
     let mut child = Command::new(env!("CARGO_BIN_EXE_slipway"))
-        .args(["ps", "--json"])
+        .args(["ps", "--format", "json"])
         .env(
             "SLIPWAY_HOST",
             format!("unix://{}", engine.socket.display()),
