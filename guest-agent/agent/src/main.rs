@@ -1,2 +1,69 @@
-//! Placeholder.
-fn main() {}
+//! `slipway-agent`: wires the engine to the warden, the API to the link, and answers control
+//! messages.
+
+mod arguments;
+mod clock;
+mod control;
+mod disk;
+mod serial;
+mod serve;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::Context;
+use engine::{Engine, Options};
+use tokio::signal::unix::{SignalKind, signal};
+
+use crate::arguments::Arguments;
+
+fn main() -> anyhow::Result<()> {
+    tracing_subscriber::fmt()
+        .with_env_filter(
+            tracing_subscriber::EnvFilter::try_from_env("SLIPWAY_LOG")
+                .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("info")),
+        )
+        .with_writer(std::io::stderr)
+        .with_ansi(false)
+        .init();
+    let arguments = Arguments::parse(std::env::args().skip(1))?;
+    // Two workers keep the memory small; file work runs on blocking threads.
+    tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .enable_all()
+        .build()
+        .context("starting the runtime failed")?
+        .block_on(run(arguments))
+}
+
+async fn run(arguments: Arguments) -> anyhow::Result<()> {
+    let warden = arguments.warden_socket()?;
+    let engine = Engine::start(
+        Options {
+            root: arguments.root.clone(),
+            run: arguments.run.clone(),
+            machine: arguments.machine,
+            bundled_images: arguments.bundled_images.clone(),
+        },
+        warden,
+    )
+    .context("starting the engine failed")?;
+    let api = api::Api::new(Arc::clone(&engine));
+    if let Some(path) = &arguments.api {
+        let listener = serve::listen(path)?;
+        tokio::spawn(serve::api(listener, api.clone()));
+    }
+    if let Some(link) = arguments.link.clone() {
+        tokio::spawn(serve::link(
+            link,
+            api,
+            Arc::clone(&engine),
+            arguments.machine,
+        ));
+    }
+    let mut terminate = signal(SignalKind::terminate()).context("listening for SIGTERM failed")?;
+    terminate.recv().await;
+    tracing::info!("SIGTERM: stopping the containers");
+    engine.power_off(Duration::from_secs(30)).await;
+    Ok(())
+}

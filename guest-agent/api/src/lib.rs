@@ -1,1 +1,24 @@
-//! Placeholder.
+//! The Docker Engine API over HTTP. [`Api`] serves one connection at a time over any byte stream;
+//! each resource has its folder.
+
+#![recursion_limit = "256"]
+
+mod body;
+mod containers;
+mod error;
+mod events;
+mod exec;
+mod hijack;
+mod images;
+mod lenient;
+mod networks;
+mod progress;
+mod query;
+mod reply;
+mod router;
+mod server;
+mod system;
+mod unsupported;
+mod version;
+
+pub use server::Api;

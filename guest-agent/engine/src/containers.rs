@@ -14,6 +14,7 @@ mod host_config;
 mod host_files;
 mod list;
 mod log_reader;
+mod log_watch;
 mod logs;
 mod model;
 mod mounts;

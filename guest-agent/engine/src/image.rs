@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 
-use images::{ContainerUse, Digest, Image, LoadedImage, Reference, RemoveOptions, Removed};
+use images::{ContainerUse, Digest, RemoveOptions};
 use tokio::io::AsyncRead;
 use tokio::sync::mpsc;
 
@@ -15,7 +15,7 @@ use crate::filters::Filters;
 use crate::time::Time;
 use crate::{Engine, Error, blocking};
 
-pub use images::{Auth, ImageConfig, PullProgress};
+pub use images::{Auth, Image, ImageConfig, LoadedImage, PullProgress, Reference, Removed};
 
 /// What a pull needs besides the name.
 #[derive(Debug, Clone, Default)]

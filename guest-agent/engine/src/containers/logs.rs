@@ -3,11 +3,10 @@
 use std::sync::Arc;
 
 use bytes::{BufMut, Bytes, BytesMut};
-use rustix::fs::inotify;
-use tokio::io::unix::AsyncFd;
 use tokio::sync::mpsc;
 
 use super::log_reader::{Entry, LogReader};
+use super::log_watch::Watch;
 use super::{Container, State};
 use crate::time::Time;
 use crate::{Engine, Error, blocking};
@@ -87,7 +86,7 @@ async fn stream(
 ) -> Result<(), Error> {
     // Watch before the first read: what is written in between wakes us.
     let watch = if request.follow {
-        Some(Watch::new(container)?)
+        Some(Watch::new(&container.dir)?)
     } else {
         None
     };
@@ -179,42 +178,4 @@ fn put(chunk: &mut BytesMut, entry: &Entry, request: &LogRequest, tty: bool) {
     }
     chunk.put_slice(stamp.as_bytes());
     chunk.put_slice(entry.log.as_bytes());
-}
-
-/// Tells when something in the container's directory is written.
-struct Watch(AsyncFd<std::os::fd::OwnedFd>);
-
-impl Watch {
-    fn new(container: &Container) -> Result<Self, Error> {
-        let failed = |e: std::io::Error| Error::file("watching", &container.dir, e);
-        let fd = inotify::init(inotify::CreateFlags::NONBLOCK | inotify::CreateFlags::CLOEXEC)
-            .map_err(|e| failed(e.into()))?;
-        inotify::add_watch(
-            &fd,
-            &container.dir,
-            inotify::WatchFlags::MODIFY
-                | inotify::WatchFlags::CREATE
-                | inotify::WatchFlags::MOVED_TO
-                | inotify::WatchFlags::DELETE_SELF,
-        )
-        .map_err(|e| failed(e.into()))?;
-        Ok(Self(AsyncFd::register(fd).map_err(|e| failed(e.into()))?))
-    }
-
-    async fn changed(&self) -> Result<(), Error> {
-        let failed = |e: std::io::Error| Error::System(format!("watching the log: {e}"));
-        let mut ready = self.0.readable().await.map_err(failed)?;
-        let mut buffer = [0u8; 4096];
-        // Which file changed does not matter: empty the queue and read on.
-        loop {
-            match rustix::io::read(self.0.get_ref(), &mut buffer[..]) {
-                Ok(n) if n > 0 => {}
-                Ok(_) | Err(rustix::io::Errno::AGAIN) => break,
-                Err(rustix::io::Errno::INTR) => {}
-                Err(e) => return Err(failed(e.into())),
-            }
-        }
-        ready.clear_ready();
-        Ok(())
-    }
 }

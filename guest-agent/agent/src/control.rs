@@ -1,0 +1,49 @@
+//! The control stream: hello, the clock, the shutdown.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use engine::{Engine, Machine};
+use link::control::{FromGuest, FromHost, split};
+
+use crate::{clock, disk};
+
+/// Answers one control stream until it ends.
+pub(crate) async fn serve(stream: link::Stream, engine: Arc<Engine>, machine: Machine) {
+    if let Err(error) = converse(stream, engine, machine).await {
+        tracing::warn!(%error, "the control stream broke");
+    }
+}
+
+async fn converse(
+    stream: link::Stream,
+    engine: Arc<Engine>,
+    machine: Machine,
+) -> Result<(), link::Error> {
+    let (mut reader, mut writer) = split(stream);
+    let hello = FromGuest::Hello {
+        version: engine::VERSION.to_owned(),
+        kernel: engine.kernel(),
+        warnings: Vec::new(),
+        disk_bytes: disk::size(&engine.options().root),
+    };
+    writer.send(&hello).await?;
+    while let Some(message) = reader.receive::<FromHost>().await? {
+        match message {
+            FromHost::Shutdown { timeout_s } => {
+                tracing::info!(timeout_s, "the host asks for a shutdown");
+                // The host may be gone by now, which changes nothing.
+                let _ = writer.send(&FromGuest::Stopping).await;
+                let engine = Arc::clone(&engine);
+                tokio::spawn(async move {
+                    engine.power_off(Duration::from_secs(timeout_s)).await;
+                });
+            }
+            // Natively the clock is the host's own.
+            FromHost::Clock { unix_ns } if machine == Machine::Vm => clock::set(unix_ns),
+            FromHost::Clock { .. } => {}
+            FromHost::Unknown => tracing::warn!("the host says something that is not understood"),
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,66 @@
+//! Reading a JSON body with Docker's checks.
+
+use axum::body::Body;
+use axum::extract::Request;
+use bytes::Bytes;
+use http::header;
+use http_body_util::{BodyExt, Limited};
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+
+use crate::error::{ApiError, Result};
+use crate::lenient;
+
+/// No JSON body of the API is anywhere near this large.
+const LARGEST: usize = 16 * 1024 * 1024;
+
+/// Reads the whole body.
+pub(crate) async fn bytes(body: Body) -> Result<Bytes> {
+    Ok(Limited::new(body, LARGEST)
+        .collect()
+        .await
+        .map_err(|e| ApiError::invalid(format!("reading the request body failed: {e}")))?
+        .to_bytes())
+}
+
+/// Reads a JSON body; nothing when it is empty.
+pub(crate) async fn value(request: Request) -> Result<Option<Value>> {
+    let content_type = request.headers().get(header::CONTENT_TYPE).cloned();
+    let bytes = bytes(request.into_body()).await?;
+    if bytes.is_empty() {
+        return Ok(None);
+    }
+    let text = content_type
+        .as_ref()
+        .and_then(|v| v.to_str().ok())
+        .unwrap_or_default();
+    match text.split(';').next().unwrap_or_default().trim() {
+        "application/json" => {}
+        "" => {
+            return Err(ApiError::invalid(
+                "malformed Content-Type header (): mime: no media type",
+            ));
+        }
+        _ => {
+            return Err(ApiError::invalid(format!(
+                "unsupported Content-Type header ({text}): must be 'application/json'"
+            )));
+        }
+    }
+    let value = serde_json::from_slice(&bytes)
+        .map_err(|e| ApiError::invalid(format!("invalid JSON: {e}")))?;
+    Ok(Some(value))
+}
+
+/// Reads a JSON body into `T`, whose default stands for an empty one.
+pub(crate) async fn json<T: DeserializeOwned + Default>(request: Request) -> Result<T> {
+    match value(request).await? {
+        None | Some(Value::Null) => Ok(T::default()),
+        Some(value) => read(value),
+    }
+}
+
+/// Reads a value as Go would.
+pub(crate) fn read<T: DeserializeOwned>(value: Value) -> Result<T> {
+    lenient::from_value(value).map_err(|e| ApiError::invalid(format!("invalid JSON: {e}")))
+}

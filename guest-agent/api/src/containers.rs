@@ -1,0 +1,57 @@
+//! `/containers`.
+
+mod attach;
+mod create;
+mod inspect;
+mod lifecycle;
+mod list;
+mod logs;
+mod wait;
+
+use std::sync::Arc;
+
+use axum::Router;
+use axum::routing::{any, get, post};
+use engine::Engine;
+
+use crate::error::ApiError;
+
+pub(crate) use list::summary;
+
+/// The routes.
+pub(crate) fn routes() -> Router<Arc<Engine>> {
+    Router::new()
+        .route("/containers/json", get(list::list))
+        .route("/containers/create", post(create::create))
+        .route("/containers/prune", post(lifecycle::prune))
+        .route(
+            "/containers/{name}",
+            axum::routing::delete(lifecycle::remove),
+        )
+        .route("/containers/{name}/json", get(inspect::inspect))
+        .route("/containers/{name}/top", get(inspect::top))
+        .route("/containers/{name}/logs", get(logs::logs))
+        .route("/containers/{name}/start", post(lifecycle::start))
+        .route("/containers/{name}/stop", post(lifecycle::stop))
+        .route("/containers/{name}/restart", post(lifecycle::restart))
+        .route("/containers/{name}/kill", post(lifecycle::kill))
+        .route("/containers/{name}/pause", post(lifecycle::pause))
+        .route("/containers/{name}/unpause", post(lifecycle::unpause))
+        .route("/containers/{name}/rename", post(lifecycle::rename))
+        .route("/containers/{name}/resize", post(attach::resize))
+        .route("/containers/{name}/attach", post(attach::attach))
+        .route("/containers/{name}/wait", post(wait::wait))
+        .route(
+            "/containers/{name}/attach/ws",
+            not_yet("attaching over WebSocket"),
+        )
+        .route("/containers/{name}/stats", not_yet("docker stats"))
+        .route("/containers/{name}/changes", not_yet("docker diff"))
+        .route("/containers/{name}/export", not_yet("docker export"))
+        .route("/containers/{name}/archive", not_yet("docker cp"))
+        .route("/containers/{name}/update", not_yet("docker update"))
+}
+
+fn not_yet(what: &'static str) -> axum::routing::MethodRouter<Arc<Engine>> {
+    any(move || async move { Err::<(), _>(ApiError::not_supported(what)) })
+}

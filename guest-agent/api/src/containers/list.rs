@@ -1,0 +1,94 @@
+//! `GET /containers/json`.
+
+use std::sync::Arc;
+
+use axum::extract::State;
+use engine::Engine;
+use engine::containers::{ListRequest, MountPoint, Snapshot};
+use serde_json::{Map, Value, json};
+
+use super::inspect;
+use crate::error::Result;
+use crate::query::Query;
+use crate::reply;
+
+/// `GET /containers/json`.
+pub(crate) async fn list(State(engine): State<Arc<Engine>>, query: Query) -> Result {
+    let limit = query.number("limit")?.unwrap_or(0);
+    let found = engine
+        .list_containers(ListRequest {
+            all: query.flag("all"),
+            limit: usize::try_from(limit).unwrap_or(0),
+            filters: query.filters()?,
+        })
+        .await?;
+    let mut summaries = Vec::with_capacity(found.len());
+    for snapshot in &found {
+        let size = if query.flag("size") {
+            Some(engine.container_size(snapshot).await?)
+        } else {
+            None
+        };
+        summaries.push(summary(snapshot, size));
+    }
+    Ok(reply::ok(&summaries))
+}
+
+/// One element of the list.
+pub(crate) fn summary(snapshot: &Snapshot, size: Option<u64>) -> Value {
+    let record = &snapshot.record;
+    let mut ports: Vec<Value> = record
+        .config
+        .exposed_ports
+        .keys()
+        .filter(|_| record.state.pid().is_some())
+        .map(|port| {
+            let (number, protocol) = port.split_once('/').unwrap_or((port, "tcp"));
+            json!({ "PrivatePort": number.parse::<u16>().unwrap_or(0), "Type": protocol })
+        })
+        .collect();
+    ports.sort_by_key(|port| port["PrivatePort"].as_u64());
+    let mut host = Map::new();
+    host.insert("NetworkMode".into(), json!(record.host_config.network_mode));
+    if !record.host_config.annotations.is_empty() {
+        host.insert("Annotations".into(), json!(record.host_config.annotations));
+    }
+    let mut summary = json!({
+        "Id": record.id,
+        "Names": [format!("/{}", record.name)],
+        "Image": record.config.image,
+        "ImageID": record.image,
+        "Command": snapshot.command_text(),
+        "Created": record.created.unix(),
+        "Ports": ports,
+        "Labels": record.config.labels,
+        "State": snapshot.status(),
+        "Status": snapshot.status_text(),
+        "HostConfig": host,
+        "NetworkSettings": { "Networks": inspect::networks(record) },
+        "Mounts": record.mounts.iter().map(mount).collect::<Vec<_>>(),
+    });
+    if let (Some(size), Some(summary)) = (size, summary.as_object_mut()) {
+        summary.insert("SizeRw".into(), json!(size));
+        summary.insert("SizeRootFs".into(), json!(size));
+    }
+    summary
+}
+
+/// A mount as list and inspect show it.
+pub(crate) fn mount(point: &MountPoint) -> Value {
+    let mut mount = Map::new();
+    mount.insert("Type".into(), json!(point.kind));
+    if !point.name.is_empty() {
+        mount.insert("Name".into(), json!(point.name));
+    }
+    mount.insert("Source".into(), json!(point.source));
+    mount.insert("Destination".into(), json!(point.destination));
+    if point.kind == "volume" {
+        mount.insert("Driver".into(), json!("local"));
+    }
+    mount.insert("Mode".into(), json!(point.mode));
+    mount.insert("RW".into(), json!(point.rw));
+    mount.insert("Propagation".into(), json!(point.propagation));
+    Value::Object(mount)
+}

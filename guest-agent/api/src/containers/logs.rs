@@ -1,0 +1,57 @@
+//! `GET /containers/{name}/logs`.
+
+use std::sync::Arc;
+
+use axum::extract::{Path, State};
+use engine::Engine;
+use engine::containers::LogRequest;
+use engine::time::Time;
+use tokio_stream::wrappers::ReceiverStream;
+
+use crate::error::{ApiError, Result};
+use crate::query::Query;
+use crate::reply;
+use crate::version::ApiVersion;
+
+/// `GET /containers/{name}/logs`.
+pub(crate) async fn logs(
+    State(engine): State<Arc<Engine>>,
+    Path(name): Path<String>,
+    version: ApiVersion,
+    query: Query,
+) -> Result {
+    let (stdout, stderr) = (query.flag("stdout"), query.flag("stderr"));
+    if !stdout && !stderr {
+        return Err(ApiError::invalid(
+            "Bad parameters: you must choose at least one stream",
+        ));
+    }
+    let now = Time::now();
+    let time = |name: &str| {
+        query
+            .optional(name)
+            .filter(|text| *text != "0")
+            .map(|text| {
+                Time::parse_client(text, now)
+                    .ok_or_else(|| ApiError::invalid(format!("invalid value for {name}: {text}")))
+            })
+            .transpose()
+    };
+    let request = LogRequest {
+        follow: query.flag("follow"),
+        stdout,
+        stderr,
+        since: time("since")?,
+        until: time("until")?,
+        timestamps: query.flag("timestamps"),
+        // Anything but a number, such as `all`, is everything.
+        tail: query.text("tail").parse().ok(),
+    };
+    let log = engine.container_logs(&name, request).await?;
+    let content_type = if !log.tty && version.at_least(42) {
+        "application/vnd.docker.multiplexed-stream"
+    } else {
+        "application/vnd.docker.raw-stream"
+    };
+    Ok(reply::stream(content_type, ReceiverStream::new(log.chunks)))
+}

@@ -1,0 +1,138 @@
+//! `GET /events`.
+
+use std::sync::Arc;
+
+use axum::extract::State;
+use bytes::Bytes;
+use engine::Engine;
+use engine::events::{Event, Subject};
+use engine::filters::Filters;
+use engine::time::Time;
+use serde_json::{Map, Value, json};
+use tokio::sync::{broadcast, mpsc};
+use tokio_stream::wrappers::ReceiverStream;
+
+use crate::error::{ApiError, Result};
+use crate::query::Query;
+use crate::reply;
+
+/// Streams events as JSON lines.
+pub(crate) async fn stream(State(engine): State<Arc<Engine>>, query: Query) -> Result {
+    let filters = query.filters()?;
+    filters.accept_only(&[
+        "config",
+        "container",
+        "daemon",
+        "event",
+        "image",
+        "label",
+        "network",
+        "node",
+        "plugin",
+        "scope",
+        "secret",
+        "service",
+        "type",
+        "volume",
+    ])?;
+    let now = Time::now();
+    let time = |name: &str| {
+        query
+            .optional(name)
+            .map(|text| {
+                Time::parse_client(text, now)
+                    .ok_or_else(|| ApiError::invalid(format!("invalid value for {name}: {text}")))
+            })
+            .transpose()
+    };
+    let (since, until) = (time("since")?, time("until")?);
+    if let (Some(since), Some(until)) = (since, until)
+        && since > until
+    {
+        return Err(ApiError::invalid(
+            "`since` time cannot be after `until` time",
+        ));
+    }
+    // Docker replays when either end is given.
+    let (past, live) = engine
+        .events()
+        .subscribe(since.or(until.map(|_| Time::zero())));
+    let (sender, receiver) = mpsc::channel(64);
+    tokio::spawn(async move {
+        for event in past
+            .iter()
+            .filter(|e| until.is_none_or(|until| e.time <= until))
+        {
+            if !send(&sender, event, &filters).await {
+                return;
+            }
+        }
+        let end = async {
+            match until {
+                None => std::future::pending().await,
+                Some(until) => {
+                    let left = until.unix_nano().saturating_sub(Time::now().unix_nano());
+                    let left = u64::try_from(left).unwrap_or(0);
+                    tokio::time::sleep(std::time::Duration::from_nanos(left)).await;
+                }
+            }
+        };
+        tokio::select! {
+            () = end => {}
+            () = follow(live, &sender, &filters) => {}
+            () = sender.closed() => {}
+        }
+    });
+    Ok(reply::stream(
+        "application/json",
+        ReceiverStream::new(receiver),
+    ))
+}
+
+async fn follow(
+    mut live: broadcast::Receiver<Event>,
+    sender: &mpsc::Sender<Bytes>,
+    filters: &Filters,
+) {
+    loop {
+        match live.recv().await {
+            Ok(event) => {
+                if !send(sender, &event, filters).await {
+                    return;
+                }
+            }
+            // A reader this slow misses events, as with dockerd.
+            Err(broadcast::error::RecvError::Lagged(missed)) => {
+                tracing::warn!(missed, "a slow reader missed events");
+            }
+            Err(broadcast::error::RecvError::Closed) => return,
+        }
+    }
+}
+
+/// False when the client is gone.
+async fn send(sender: &mpsc::Sender<Bytes>, event: &Event, filters: &Filters) -> bool {
+    !event.matches(filters) || sender.send(reply::line(&render(event))).await.is_ok()
+}
+
+fn render(event: &Event) -> Value {
+    let mut line = Map::new();
+    // Old clients read these three, which only containers and images have.
+    if event.subject != Subject::Network {
+        line.insert("status".into(), json!(event.action));
+        line.insert("id".into(), json!(event.id));
+        if let Some(image) = event.attributes.get("image") {
+            line.insert("from".into(), json!(image));
+        }
+    }
+    line.insert("Type".into(), json!(event.subject.name()));
+    line.insert("Action".into(), json!(event.action));
+    line.insert(
+        "Actor".into(),
+        json!({ "ID": event.id, "Attributes": event.attributes }),
+    );
+    line.insert("scope".into(), json!("local"));
+    line.insert("time".into(), json!(event.time.unix()));
+    line.insert("timeNano".into(), json!(event.time.unix_nano()));
+    Value::Object(line)
+}

@@ -1,0 +1,175 @@
+//! `/containers/{name}/exec` and `/exec/{id}`.
+
+use std::sync::Arc;
+
+use axum::Router;
+use axum::extract::{Path, Request, State};
+use axum::response::IntoResponse;
+use axum::routing::{get, post};
+use bytes::{BufMut, Bytes, BytesMut};
+use engine::Engine;
+use engine::containers::{ExecRequest, one_or_many};
+use http::{StatusCode, header};
+use serde::Deserialize;
+use serde_json::json;
+
+use crate::error::Result;
+use crate::hijack::{Hijack, Streams};
+use crate::query::Query;
+use crate::version::ApiVersion;
+use crate::{body, reply};
+
+/// The routes.
+pub(crate) fn routes() -> Router<Arc<Engine>> {
+    Router::new()
+        .route("/containers/{name}/exec", post(create))
+        .route("/exec/{id}/start", post(start))
+        .route("/exec/{id}/resize", post(resize))
+        .route("/exec/{id}/json", get(inspect))
+}
+
+/// Docker's `ExecOptions`.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default, rename_all = "PascalCase")]
+struct ExecOptions {
+    user: String,
+    privileged: bool,
+    tty: bool,
+    console_size: Option<[u32; 2]>,
+    attach_stdin: bool,
+    attach_stderr: bool,
+    attach_stdout: bool,
+    detach_keys: String,
+    env: Vec<String>,
+    working_dir: String,
+    #[serde(deserialize_with = "one_or_many")]
+    cmd: Option<Vec<String>>,
+}
+
+/// Docker's `ExecStartOptions`.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default, rename_all = "PascalCase")]
+struct StartOptions {
+    detach: bool,
+    tty: bool,
+    console_size: Option<[u32; 2]>,
+}
+
+fn size(pair: Option<[u32; 2]>) -> Option<(u16, u16)> {
+    let [rows, cols] = pair?;
+    let fit = |n: u32| u16::try_from(n).unwrap_or(u16::MAX);
+    (rows > 0 && cols > 0).then(|| (fit(rows), fit(cols)))
+}
+
+async fn create(
+    State(engine): State<Arc<Engine>>,
+    Path(name): Path<String>,
+    request: Request,
+) -> Result {
+    let options: ExecOptions = body::json(request).await?;
+    let id = engine.create_exec(
+        &name,
+        ExecRequest {
+            cmd: options.cmd.unwrap_or_default(),
+            env: options.env,
+            user: options.user,
+            working_dir: options.working_dir,
+            tty: options.tty,
+            privileged: options.privileged,
+            attach_stdin: options.attach_stdin,
+            attach_stdout: options.attach_stdout,
+            attach_stderr: options.attach_stderr,
+            console_size: size(options.console_size),
+            detach_keys: options.detach_keys,
+        },
+    )?;
+    Ok(reply::json(StatusCode::CREATED, &json!({ "Id": id })))
+}
+
+async fn start(
+    State(engine): State<Arc<Engine>>,
+    Path(id): Path<String>,
+    version: ApiVersion,
+    request: Request,
+) -> Result {
+    // The body has a length even when the connection is taken over after it.
+    let (parts, content) = request.into_parts();
+    let has_length = parts.headers.contains_key(header::CONTENT_LENGTH);
+    let options: StartOptions = if has_length {
+        let mut copy = Request::new(content);
+        *copy.headers_mut() = parts.headers.clone();
+        body::json(copy).await?
+    } else {
+        StartOptions::default()
+    };
+    engine.check_exec(&id)?;
+    let console_size = size(options.console_size).filter(|_| options.tty);
+    if options.detach {
+        engine.start_exec(&id, false, console_size).await?;
+        return Ok(reply::ok(&json!({})));
+    }
+    let hijack = Hijack::new(Request::from_parts(parts, axum::body::Body::empty()));
+    let tty = options.tty;
+    let streams = async move {
+        match engine.start_exec(&id, true, console_size).await {
+            Ok(started) => Streams {
+                replay: None,
+                process: started.stream,
+                scanner: started.scanner,
+                epilogue: Bytes::new(),
+            },
+            Err(error) => Streams {
+                replay: None,
+                process: None,
+                scanner: None,
+                epilogue: said(&format!("{error}\r\n"), tty),
+            },
+        }
+    };
+    Ok(hijack.run(version, tty, streams, |_| {}))
+}
+
+/// A text as the process's standard output.
+fn said(text: &str, tty: bool) -> Bytes {
+    let mut bytes = BytesMut::new();
+    if !tty {
+        bytes.put_slice(&[1, 0, 0, 0]);
+        bytes.put_u32(u32::try_from(text.len()).unwrap_or(u32::MAX));
+    }
+    bytes.put_slice(text.as_bytes());
+    bytes.freeze()
+}
+
+async fn resize(State(engine): State<Arc<Engine>>, Path(id): Path<String>, query: Query) -> Result {
+    let (rows, cols) = query.terminal_size()?;
+    engine.resize_exec(&id, rows, cols).await?;
+    Ok(StatusCode::OK.into_response())
+}
+
+async fn inspect(State(engine): State<Arc<Engine>>, Path(id): Path<String>) -> Result {
+    let exec = engine.inspect_exec(&id)?;
+    let request = &exec.request;
+    let (entrypoint, arguments) = match request.cmd.split_first() {
+        Some((first, rest)) => (first.as_str(), rest),
+        None => ("", [].as_slice()),
+    };
+    Ok(reply::ok(&json!({
+        "ID": exec.id,
+        "Running": exec.running,
+        "ExitCode": exec.exit_code,
+        "ProcessConfig": {
+            "tty": request.tty,
+            "entrypoint": entrypoint,
+            "arguments": arguments,
+            "privileged": request.privileged,
+            "user": request.user,
+        },
+        "OpenStdin": request.attach_stdin,
+        "OpenStderr": request.attach_stderr,
+        "OpenStdout": request.attach_stdout,
+        "CanRemove": exec.exit_code.is_some(),
+        "ContainerID": exec.container,
+        "DetachKeys": request.detach_keys,
+        "Pid": exec.pid,
+    })))
+}

@@ -1,0 +1,113 @@
+//! The query string, read as Docker reads forms.
+
+use std::collections::BTreeMap;
+use std::convert::Infallible;
+
+use axum::extract::FromRequestParts;
+use engine::filters::Filters;
+use http::request::Parts;
+use percent_encoding::percent_decode_str;
+
+use crate::error::{ApiError, Result};
+
+/// Decoded parameters.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Query(BTreeMap<String, Vec<String>>);
+
+impl<S: Sync> FromRequestParts<S> for Query {
+    type Rejection = Infallible;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> std::result::Result<Self, Infallible> {
+        Ok(Self::parse(parts.uri.query().unwrap_or_default()))
+    }
+}
+
+fn decode(text: &str) -> String {
+    percent_decode_str(&text.replace('+', " "))
+        .decode_utf8_lossy()
+        .into_owned()
+}
+
+impl Query {
+    /// Parses `a=1&b=2`.
+    pub(crate) fn parse(text: &str) -> Self {
+        let mut parameters: BTreeMap<String, Vec<String>> = BTreeMap::new();
+        for pair in text.split('&').filter(|pair| !pair.is_empty()) {
+            let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
+            parameters
+                .entry(decode(name))
+                .or_default()
+                .push(decode(value));
+        }
+        Self(parameters)
+    }
+
+    /// The first value, `""` when absent.
+    pub(crate) fn text(&self, name: &str) -> &str {
+        self.0
+            .get(name)
+            .and_then(|values| values.first())
+            .map_or("", String::as_str)
+    }
+
+    /// All values of a repeated parameter.
+    pub(crate) fn all(&self, name: &str) -> &[String] {
+        self.0.get(name).map_or(&[], Vec::as_slice)
+    }
+
+    /// The first value, nothing when absent or empty.
+    pub(crate) fn optional(&self, name: &str) -> Option<&str> {
+        Some(self.text(name)).filter(|text| !text.is_empty())
+    }
+
+    /// Docker's idea of true: anything but empty, `0`, `no`, `false`, `none`.
+    pub(crate) fn flag(&self, name: &str) -> bool {
+        !matches!(
+            self.text(name).trim().to_ascii_lowercase().as_str(),
+            "" | "0" | "no" | "false" | "none"
+        )
+    }
+
+    /// A number, with Go's error when it is none.
+    pub(crate) fn number(&self, name: &str) -> Result<Option<i64>> {
+        self.optional(name)
+            .map(|text| {
+                text.parse().map_err(|_| {
+                    ApiError::invalid(format!("strconv.Atoi: parsing \"{text}\": invalid syntax"))
+                })
+            })
+            .transpose()
+    }
+
+    /// The parameters `h` and `w` of a resize: rows and columns.
+    pub(crate) fn terminal_size(&self) -> Result<(u16, u16)> {
+        let side = |name: &str, word: &str| {
+            self.text(name)
+                .parse::<u32>()
+                .map(|n| u16::try_from(n).unwrap_or(u16::MAX))
+                .map_err(|_| {
+                    ApiError::invalid(format!("invalid resize {word} \"{}\"", self.text(name)))
+                })
+        };
+        Ok((side("h", "height")?, side("w", "width")?))
+    }
+
+    /// The `filters` parameter.
+    pub(crate) fn filters(&self) -> Result<Filters> {
+        Ok(Filters::parse(self.text("filters"))?)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Query;
+
+    #[test]
+    fn reads_forms_as_docker_does() {
+        let query = Query::parse("all=1&name=a%2Fb&x=a+b&t=-1&empty=");
+        assert!(query.flag("all") && !query.flag("empty") && !query.flag("absent"));
+        assert_eq!((query.text("name"), query.text("x")), ("a/b", "a b"));
+        assert_eq!(query.number("t").unwrap_or_default(), Some(-1));
+        assert!(query.number("name").is_err());
+    }
+}

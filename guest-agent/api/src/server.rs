@@ -1,0 +1,90 @@
+//! Serving one connection: HTTP/1.1 with half-close and upgrades over any byte stream.
+
+use std::convert::Infallible;
+use std::sync::Arc;
+
+use axum::Router;
+use axum::body::Body;
+use axum::response::{IntoResponse, Response};
+use engine::Engine;
+use http::{HeaderValue, Request};
+use hyper::body::Incoming;
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use tokio::io::{AsyncRead, AsyncWrite};
+use tower::ServiceExt;
+
+use crate::{router, version};
+
+/// The API of one engine. Cheap to clone.
+#[derive(Clone)]
+pub struct Api {
+    router: Router,
+}
+
+impl Api {
+    /// The API of `engine`.
+    #[must_use]
+    pub fn new(engine: Arc<Engine>) -> Self {
+        Self {
+            router: router::build(engine),
+        }
+    }
+
+    /// Serves a client's connection until it ends.
+    pub async fn serve<S>(&self, stream: S)
+    where
+        S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
+    {
+        let service = service_fn(|request: Request<Incoming>| {
+            let this = self.clone();
+            async move { Ok::<_, Infallible>(this.answer(request).await) }
+        });
+        let served = hyper::server::conn::http1::Builder::new()
+            // A client that closes its sending side still wants its answer: this is how standard
+            // input ends.
+            .half_close(true)
+            .timer(TokioTimer::new())
+            .serve_connection(TokioIo::new(stream), service)
+            .with_upgrades()
+            .await;
+        if let Err(error) = served {
+            tracing::debug!(%error, "a connection ended early");
+        }
+    }
+
+    async fn answer(&self, request: Request<Incoming>) -> Response {
+        let mut request = request.map(Body::new);
+        let mut response = match version::strip(&mut request) {
+            Ok(()) => match self.router.clone().oneshot(request).await {
+                Ok(response) => response,
+                Err(never) => match never {},
+            },
+            Err(error) => error.into_response(),
+        };
+        let headers = response.headers_mut();
+        let fixed = [
+            ("api-version", API_VERSION),
+            ("docker-experimental", "false"),
+            ("ostype", "linux"),
+            ("server", SERVER),
+        ];
+        for (name, value) in fixed {
+            headers.insert(name, HeaderValue::from_static(value));
+        }
+        response
+    }
+}
+
+const API_VERSION: &str = "1.51";
+const SERVER: &str = concat!("Slipway/", env!("CARGO_PKG_VERSION"), " (linux)");
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_header_says_the_current_version() {
+        assert_eq!(API_VERSION, version::CURRENT.to_string());
+    }
+}

@@ -1,0 +1,36 @@
+//! `GET /system/df`.
+
+use std::sync::Arc;
+
+use axum::extract::State;
+use engine::Engine;
+use serde_json::json;
+
+use crate::error::Result;
+use crate::query::Query;
+use crate::{containers, images, reply};
+
+/// `GET /system/df`.
+pub(crate) async fn disk_usage(State(engine): State<Arc<Engine>>, query: Query) -> Result {
+    let usage = engine.disk_usage().await?;
+    let types = query.all("type");
+    let wanted = |kind: &str| types.is_empty() || types.iter().any(|t| t == kind);
+    let images: Vec<_> = usage
+        .images
+        .iter()
+        .map(|(image, users)| images::summary(image, i64::try_from(*users).unwrap_or(0), 0))
+        .collect();
+    let containers: Vec<_> = usage
+        .containers
+        .iter()
+        .map(|(container, size)| containers::summary(container, Some(*size)))
+        .collect();
+    Ok(reply::ok(&json!({
+        "LayersSize": usage.layers_size,
+        "Images": if wanted("image") { json!(images) } else { json!(null) },
+        "Containers": if wanted("container") { json!(containers) } else { json!(null) },
+        "Volumes": if wanted("volume") { json!([]) } else { json!(null) },
+        "BuildCache": if wanted("build-cache") { json!([]) } else { json!(null) },
+        "BuilderSize": 0,
+    })))
+}

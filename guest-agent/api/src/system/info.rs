@@ -1,0 +1,105 @@
+//! `GET /info`.
+
+use std::sync::Arc;
+
+use axum::extract::State;
+use engine::time::Time;
+use engine::{Engine, VERSION};
+use serde_json::json;
+
+use crate::error::Result;
+use crate::reply;
+
+/// `GET /info`.
+pub(crate) async fn info(State(engine): State<Arc<Engine>>) -> Result {
+    let info = engine.info().await?;
+    let has = |controller: &str| info.controllers.iter().any(|c| c == controller);
+    Ok(reply::ok(&json!({
+        "ID": info.id,
+        "Containers": info.containers,
+        "ContainersRunning": info.running,
+        "ContainersPaused": info.paused,
+        "ContainersStopped": info.stopped,
+        "Images": info.images,
+        "Driver": "overlay2",
+        "DriverStatus": [
+            ["Backing Filesystem", info.backing_filesystem],
+            ["Supports d_type", "true"],
+            ["Using metacopy", "false"],
+            ["Native Overlay Diff", "true"],
+            ["userxattr", "false"],
+        ],
+        "Plugins": {
+            "Volume": ["local"],
+            "Network": ["bridge", "host", "null"],
+            "Authorization": null,
+            "Log": ["json-file", "local", "none"],
+        },
+        "MemoryLimit": has("memory"),
+        "SwapLimit": has("memory"),
+        "CpuCfsPeriod": has("cpu"),
+        "CpuCfsQuota": has("cpu"),
+        "CPUShares": has("cpu"),
+        "CPUSet": has("cpuset"),
+        "PidsLimit": has("pids"),
+        "IPv4Forwarding": true,
+        "Debug": false,
+        "NFd": info.descriptors,
+        "OomKillDisable": false,
+        "NGoroutines": 0,
+        "SystemTime": Time::now(),
+        "LoggingDriver": "json-file",
+        "CgroupDriver": "cgroupfs",
+        "CgroupVersion": "2",
+        "NEventsListener": 0,
+        "KernelVersion": info.kernel,
+        "OperatingSystem": info.operating_system,
+        "OSVersion": info.os_version,
+        "OSType": "linux",
+        "Architecture": info.architecture,
+        "IndexServerAddress": "https://index.docker.io/v1/",
+        "RegistryConfig": {
+            "InsecureRegistryCIDRs": ["::1/128", "127.0.0.0/8"],
+            "IndexConfigs": {
+                "docker.io": {
+                    "Name": "docker.io",
+                    "Mirrors": [],
+                    "Secure": true,
+                    "Official": true,
+                },
+            },
+            "Mirrors": [],
+        },
+        "NCPU": info.cpus,
+        "MemTotal": info.memory_bytes,
+        "GenericResources": null,
+        "DockerRootDir": info.root,
+        "HttpProxy": "",
+        "HttpsProxy": "",
+        "NoProxy": "",
+        "Name": info.name,
+        "Labels": [],
+        "ExperimentalBuild": false,
+        "ServerVersion": VERSION,
+        "Runtimes": { "slipway": { "path": "slipway-warden" } },
+        "DefaultRuntime": "slipway",
+        "Swarm": {
+            "NodeID": "",
+            "NodeAddr": "",
+            "LocalNodeState": "inactive",
+            "ControlAvailable": false,
+            "Error": "",
+            "RemoteManagers": null,
+        },
+        "LiveRestoreEnabled": true,
+        "Isolation": "",
+        "InitBinary": "",
+        "ContainerdCommit": { "ID": "" },
+        "RuncCommit": { "ID": "" },
+        "InitCommit": { "ID": "" },
+        "SecurityOptions": ["name=seccomp,profile=builtin", "name=cgroupns"],
+        "FirewallBackend": { "Driver": "nftables" },
+        "CDISpecDirs": [],
+        "Warnings": if info.warnings.is_empty() { json!(null) } else { json!(info.warnings) },
+    })))
+}
