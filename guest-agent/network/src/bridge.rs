@@ -23,6 +23,29 @@ pub(crate) struct Link {
     /// Index of the bridge that it is a port of.
     pub(crate) bridge: Option<u32>,
     pub(crate) is_veth: bool,
+    /// A note on the interface, as `ip link` shows it; on a bridge of ours, whose it is.
+    pub(crate) alias: Option<String>,
+}
+
+/// Chooses the bridge's name: `wanted`, or when another engine (natively, with a home of its own)
+/// has that one, the next number at its end.
+pub(crate) fn choose_name(
+    netlink: &mut Netlink,
+    wanted: &str,
+    owner: &str,
+) -> Result<String, Error> {
+    let links = links(netlink)?;
+    let stem = wanted.trim_end_matches(|c: char| c.is_ascii_digit());
+    let others = (0..100).map(|number| format!("{stem}{number}"));
+    std::iter::once(wanted.to_owned())
+        .chain(others)
+        .find(|name| {
+            let alias = links.get(name).map(|link| link.alias.as_deref());
+            matches!(alias, None | Some(None)) || alias == Some(Some(owner))
+        })
+        .ok_or_else(|| Error::NoFreeBridge {
+            stem: stem.to_owned(),
+        })
 }
 
 /// All interfaces by name.
@@ -37,10 +60,12 @@ pub(crate) fn links(netlink: &mut Netlink) -> Result<BTreeMap<String, Link>, Err
             index: message.header.index,
             bridge: None,
             is_veth: false,
+            alias: None,
         };
         for attribute in message.attributes {
             match attribute {
                 LinkAttribute::IfName(text) => name = Some(text),
+                LinkAttribute::IfAlias(text) => link.alias = Some(text),
                 LinkAttribute::Controller(index) => link.bridge = Some(index),
                 LinkAttribute::LinkInfo(infos) => {
                     link.is_veth = infos.contains(&LinkInfo::Kind(InfoKind::Veth));
@@ -53,11 +78,12 @@ pub(crate) fn links(netlink: &mut Netlink) -> Result<BTreeMap<String, Link>, Err
     Ok(found)
 }
 
-/// Makes sure that the bridge is there, is up and has the gateway's address and no other, and that
-/// the machine forwards packets. Returns the bridge's index.
+/// Makes sure that the bridge is there, is up, is marked as `owner`'s and has the gateway's address
+/// and no other, and that the machine forwards packets. Returns the bridge's index.
 pub(crate) fn ensure(
     netlink: &mut Netlink,
     name: &str,
+    owner: &str,
     subnet: Subnet,
     mtu: u32,
 ) -> Result<u32, Error> {
@@ -88,6 +114,7 @@ pub(crate) fn ensure(
         })
         .collect();
     changes.push(messages::add_address(index, name, subnet.gateway(), subnet));
+    changes.push(messages::mark(index, name, owner));
     changes.push(messages::bring_up(index, name));
     netlink.apply(changes)?;
     if !switch(Path::new(FORWARDING), "1")? {

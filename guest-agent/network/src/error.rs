@@ -26,6 +26,12 @@ pub enum Error {
         /// Why, with causes.
         reason: String,
     },
+    /// A hundred other engines have bridges here.
+    #[error("no free name for a bridge: {stem}0 to {stem}99 belong to others")]
+    NoFreeBridge {
+        /// The name without its number.
+        stem: String,
+    },
     /// Every default subnet is in use on this machine.
     #[error(
         "no free subnet among 172.17.0.0/16 to 172.31.0.0/16: the machine has routes to all of them; choose one in the settings"

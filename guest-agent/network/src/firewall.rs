@@ -9,7 +9,9 @@ use serde_json::{Value, json};
 use crate::{Error, Subnet};
 
 const FAMILY: &str = "inet";
-const TABLE: &str = "slipway";
+
+/// What the names of our tables begin with; each is named for its bridge.
+const OURS: &str = "slipway";
 
 /// Replaces our table; other tables stay as they are. Whatever the table held, the result is the
 /// same, and there is no moment without rules.
@@ -19,8 +21,8 @@ pub(crate) fn install(nft: &Path, bridge: &str, subnet: Subnet) -> Result<(), Er
 }
 
 /// Removes our table.
-pub(crate) fn remove(nft: &Path) -> Result<(), Error> {
-    let table = table();
+pub(crate) fn remove(nft: &Path, bridge: &str) -> Result<(), Error> {
+    let table = table(bridge);
     // Adding it first makes the removal of a missing table no error.
     let commands = json!({"nftables": [{"add": table}, {"delete": table}]});
     accepted(&run(nft, &["-j", "-f", "-"], &commands.to_string())?)
@@ -43,7 +45,12 @@ fn dropping_chains(answer: &Value) -> Vec<String> {
         .map(|object| &object["chain"])
         .filter(|chain| chain["hook"] == "forward" && chain["policy"] == "drop")
         .filter(|chain| chain["family"] == "ip" || chain["family"] == "inet")
-        .filter(|chain| chain["table"] != TABLE)
+        .filter(|chain| {
+            !chain["table"]
+                .as_str()
+                .unwrap_or_default()
+                .starts_with(OURS)
+        })
         .map(|chain| {
             let word = |key: &str| chain[key].as_str().unwrap_or_default().to_owned();
             format!("{} {} {}", word("family"), word("table"), word("name"))
@@ -51,18 +58,18 @@ fn dropping_chains(answer: &Value) -> Vec<String> {
         .collect()
 }
 
-fn table() -> Value {
-    json!({"table": {"family": FAMILY, "name": TABLE}})
+fn table(bridge: &str) -> Value {
+    json!({"table": {"family": FAMILY, "name": bridge}})
 }
 
 /// The table as a list of nft commands (libnftables-json(5)).
 fn rules(bridge: &str, subnet: Subnet) -> Value {
     let chain = |name: &str, kind: &str, hook: &str, priority: i32| {
-        json!({"add": {"chain": {"family": FAMILY, "table": TABLE, "name": name, "type": kind,
+        json!({"add": {"chain": {"family": FAMILY, "table": bridge, "name": name, "type": kind,
             "hook": hook, "prio": priority, "policy": "accept"}}})
     };
     let rule = |chain: &str, expressions: Vec<Value>| {
-        json!({"add": {"rule": {"family": FAMILY, "table": TABLE, "chain": chain,
+        json!({"add": {"rule": {"family": FAMILY, "table": bridge, "chain": chain,
             "expr": expressions}}})
     };
     let matches = |left: Value, operator: &str, right: Value| json!({"match": {"op": operator, "left": left, "right": right}});
@@ -91,9 +98,9 @@ fn rules(bridge: &str, subnet: Subnet) -> Value {
     let drop = || json!({"drop": null});
 
     json!({"nftables": [
-        {"add": table()},
-        {"delete": table()},
-        {"add": table()},
+        {"add": table(bridge)},
+        {"delete": table(bridge)},
+        {"add": table(bridge)},
 
         // Containers speak to the outside with the machine's address.
         chain("postrouting", "nat", "postrouting", 100),

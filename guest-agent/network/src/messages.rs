@@ -90,6 +90,19 @@ pub(crate) fn bring_up(index: u32, name: &str) -> Change {
     }
 }
 
+/// Leaves a note on an interface.
+pub(crate) fn mark(index: u32, name: &str, note: &str) -> Change {
+    let mut message = LinkMessage::default();
+    message.header.index = index;
+    message.attributes = vec![LinkAttribute::IfAlias(note.to_owned())];
+    Change {
+        step: format!("mark {name} as ours"),
+        message: RouteNetlinkMessage::SetLink(message),
+        flags: 0,
+        fine: None,
+    }
+}
+
 /// Removes an interface; that it is gone already is fine.
 pub(crate) fn remove_link(name: &str) -> Change {
     let mut message = LinkMessage::default();

@@ -23,6 +23,8 @@ const INSIDE: &str = "eth0";
 #[derive(Debug)]
 pub struct Network {
     options: Options,
+    /// The mark on our bridge.
+    owner: String,
     state_directory: PathBuf,
     namespaces: Namespaces,
     leases: Arc<Mutex<Leases>>,
@@ -36,6 +38,8 @@ struct Shared {
     identity: Identity,
     /// Index of the bridge once bridge and firewall are up.
     bridge: Result<u32, Unavailable>,
+    /// [`Network::close`] was called: nothing is set up again.
+    closed: bool,
     warnings: Vec<String>,
 }
 
@@ -59,21 +63,25 @@ impl Network {
     ///
     /// # Errors
     /// When the directories can't be used or the kernel's configuration can't be read.
-    pub fn open(run_dir: &Path, state_dir: &Path, options: Options) -> Result<Self, Error> {
+    pub fn open(run_dir: &Path, state_dir: &Path, mut options: Options) -> Result<Self, Error> {
         let namespaces = Namespaces::open(run_dir.join("netns"))?;
         let leases = Leases::open(run_dir.join("leases"))?;
         let mut netlink = Netlink::open()?;
+        let owner = owner(run_dir);
+        options.bridge = bridge::choose_name(&mut netlink, &options.bridge, &owner)?;
         let identity = settle_identity(&mut netlink, state_dir, &options, leases.is_empty())?;
         let mut shared = Shared {
             netlink,
             identity,
             bridge: Err(Unavailable(String::new())),
+            closed: false,
             warnings: Vec::new(),
         };
-        shared.set_up(&options);
+        shared.set_up(&options, &owner);
         let leases = Arc::new(Mutex::new(leases));
         Ok(Self {
             options,
+            owner,
             state_directory: state_dir.to_owned(),
             namespaces,
             sweeper: Sweeper::start(Arc::clone(&leases))?,
@@ -190,11 +198,11 @@ impl Network {
     }
 
     /// Removes all attachments, the bridge and the firewall table: for an engine that runs
-    /// natively and ends for good. The network's id and addresses are kept.
+    /// natively and ends. The network's id and addresses are kept. Attaching afterwards fails.
     ///
     /// # Errors
     /// When the kernel refuses a step.
-    pub fn close(self) -> Result<(), Error> {
+    pub fn close(&self) -> Result<(), Error> {
         self.recover::<&str>(&[])?;
         self.namespaces.close()?;
         let mut shared = self.shared();
@@ -202,8 +210,10 @@ impl Network {
             .netlink
             .apply(vec![messages::remove_link(&self.options.bridge)])?;
         if shared.bridge.is_ok() {
-            firewall::remove(&self.options.nft)?;
+            firewall::remove(&self.options.nft, &self.options.bridge)?;
         }
+        shared.closed = true;
+        shared.bridge = Err(Unavailable("the network is closed".to_owned()));
         Ok(())
     }
 
@@ -211,8 +221,8 @@ impl Network {
     fn lease(&self, id: &str) -> Result<(Endpoint, u32, Subnet), Error> {
         let (bridge, subnet, network_id) = {
             let mut shared = self.shared();
-            if shared.bridge.is_err() {
-                shared.set_up(&self.options);
+            if shared.bridge.is_err() && !shared.closed {
+                shared.set_up(&self.options, &self.owner);
             }
             let bridge = shared
                 .bridge
@@ -266,7 +276,13 @@ impl Network {
             .netlink
             .apply(vec![messages::remove_link(&endpoint.host_iface)])?;
         let subnet = shared.identity.subnet;
-        let bridge = bridge::ensure(&mut shared.netlink, &self.options.bridge, subnet, mtu)?;
+        let bridge = bridge::ensure(
+            &mut shared.netlink,
+            &self.options.bridge,
+            &self.owner,
+            subnet,
+            mtu,
+        )?;
         shared.bridge = Ok(bridge);
         shared.netlink.apply(vec![add(bridge)])
     }
@@ -309,13 +325,17 @@ impl Network {
 
 impl Shared {
     /// Makes bridge and firewall; a failure is kept as the reason why attaching can't work.
-    fn set_up(&mut self, options: &Options) {
+    fn set_up(&mut self, options: &Options, owner: &str) {
         self.warnings.clear();
         let subnet = self.identity.subnet;
-        let made = bridge::ensure(&mut self.netlink, &options.bridge, subnet, options.mtu)
-            .and_then(|index| {
-                firewall::install(&options.nft, &options.bridge, subnet).map(|()| index)
-            });
+        let made = bridge::ensure(
+            &mut self.netlink,
+            &options.bridge,
+            owner,
+            subnet,
+            options.mtu,
+        )
+        .and_then(|index| firewall::install(&options.nft, &options.bridge, subnet).map(|()| index));
         self.bridge = made.map_err(|error| {
             let reason = chain(&error);
             tracing::error!(%reason, "containers have no network");
@@ -408,6 +428,13 @@ fn settle_identity(
     };
     identity.write(state_dir)?;
     Ok(identity)
+}
+
+/// The mark on the bridge of the engine with this run directory; the kernel keeps 255 bytes.
+fn owner(run_dir: &Path) -> String {
+    let path = run_dir.to_string_lossy();
+    let cut = path.char_indices().rev().take(200).last();
+    format!("slipway {}", cut.map_or("", |(start, _)| &path[start..]))
 }
 
 /// Container ids are file names and parts of interface names here.

@@ -9,7 +9,8 @@ use crate::Subnet;
 /// name servers.
 #[derive(Debug, Clone)]
 pub struct Options {
-    /// Name of the bridge's interface, at most 15 bytes.
+    /// Name of the bridge's interface and of the firewall table, at most 13 bytes; when another
+    /// engine has it, the number at its end goes up.
     pub bridge: String,
     /// Addresses to use; `None` takes 172.17.0.0/16, or the first of 172.18.0.0/16 to
     /// 172.31.0.0/16 that no route of the machine overlaps.

@@ -153,11 +153,11 @@ fn only_our_own_table_is_touched() {
         nft(&["add", "table", "inet", "theirs"]);
         nft(&["add", "chain", "inet", "theirs", "keep"]);
         let network = lab.network();
-        let first = nft(&["list", "table", "inet", "slipway"]);
+        let first = nft(&["list", "table", "inet", "slipway0"]);
         assert!(first.contains("masquerade"), "{first}");
         drop(network);
         let network = lab.network();
-        assert_eq!(nft(&["list", "table", "inet", "slipway"]), first);
+        assert_eq!(nft(&["list", "table", "inet", "slipway0"]), first);
         assert!(network.info().warnings.is_empty());
         network.attach(&id(1)).unwrap();
         network.close().unwrap();
@@ -231,5 +231,35 @@ fn a_bridge_that_was_taken_away_comes_back() {
             .unwrap();
         network.attach(&id(1)).unwrap();
         assert!(lab.interfaces().contains(&"slipway0".to_owned()));
+    });
+}
+
+#[test]
+fn two_engines_on_one_machine_keep_to_themselves() {
+    Lab::run(|lab| {
+        let first = lab.network();
+        let kept = first.attach(&id(1)).unwrap();
+        let open = || {
+            let directory = lab.directory.join("second");
+            let state = directory.join("state");
+            crate::Network::open(&directory, &state, Options::default()).unwrap()
+        };
+        let second = open();
+        assert_eq!(first.info().bridge, "slipway0");
+        assert_eq!(second.info().bridge, "slipway1");
+        assert_eq!(second.info().subnet.to_string(), "172.18.0.0/16");
+        second.attach(&id(1)).unwrap();
+        drop(second);
+        let second = open();
+        assert_eq!(second.info().bridge, "slipway1");
+        second.recover(&[] as &[&str]).unwrap();
+        second.close().unwrap();
+        assert!(matches!(
+            second.attach(&id(2)),
+            Err(Error::Unavailable { .. })
+        ));
+        assert!(lab.interfaces().contains(&kept.host_iface));
+        assert!(nft(&["list", "ruleset"]).contains("slipway0"));
+        assert!(!nft(&["list", "ruleset"]).contains("slipway1"));
     });
 }
