@@ -48,10 +48,7 @@ pub enum Error {
     #[error("{0}")]
     Invalid(String),
     /// The working directory of an exec session is not there, or not a directory.
-    #[error(
-        "OCI runtime exec failed: exec failed: unable to start container process: \
-         chdir to cwd ({cwd:?}) set in config.json failed"
-    )]
+    #[error("chdir to cwd ({cwd:?}) set in config.json failed")]
     WorkingDirectory {
         /// As asked for.
         cwd: String,

@@ -18,3 +18,4 @@ pub mod spec;
 pub use error::{Error, Failure, Kind};
 pub use launch::{ExecIn, Starting, Stdio, exec, start};
 pub use report::{Report, receive};
+pub use sys::send_signal;

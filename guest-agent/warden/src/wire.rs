@@ -72,19 +72,13 @@ pub fn send_message<T: Serialize>(
 pub fn recv_message<T: DeserializeOwned>(
     socket: impl AsFd,
 ) -> Result<Option<(T, Vec<OwnedFd>)>, Error> {
-    let mut decoder = Decoder::default();
-    loop {
-        match decoder.read(socket.as_fd()) {
-            Ok(Progress::Message(body, descriptors)) => {
-                let message = serde_json::from_slice(&body).map_err(Error::Json)?;
-                return Ok(Some((message, descriptors)));
-            }
-            Ok(Progress::End) => return Ok(None),
-            Ok(Progress::Blocked) => {
-                return Err(Error::Socket(std::io::ErrorKind::WouldBlock.into()));
-            }
-            Err(error) => return Err(error),
+    match Decoder::default().read(socket.as_fd())? {
+        Progress::Message(body, descriptors) => {
+            let message = serde_json::from_slice(&body).map_err(Error::Json)?;
+            Ok(Some((message, descriptors)))
         }
+        Progress::End => Ok(None),
+        Progress::Blocked => Err(Error::Socket(std::io::ErrorKind::WouldBlock.into())),
     }
 }
 

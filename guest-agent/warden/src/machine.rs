@@ -1,0 +1,1 @@
+//! The warden as PID 1 of the machine.

@@ -1,0 +1,59 @@
+//! The warden on a Linux host without a machine: no mounts, a child subreaper instead of PID 1.
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+
+use crate::agent::AgentSpec;
+use crate::error::{Context, Error};
+use crate::supervisor::Supervisor;
+
+/// Parses `--root DIR --run DIR --agent PATH --link LINK [--bundled-images DIR]`.
+fn parse(args: impl IntoIterator<Item = OsString>) -> Result<AgentSpec, Error> {
+    let mut program = None;
+    let mut passed = vec![OsString::from("--machine"), OsString::from("native")];
+    let mut args = args.into_iter();
+    while let Some(name) = args.next() {
+        let value = args
+            .next()
+            .ok_or_else(|| Error::Usage(format!("{} needs a value", name.display())))?;
+        match name.to_str() {
+            Some("--agent") => program = Some(PathBuf::from(value)),
+            Some("--root" | "--run" | "--link" | "--bundled-images") => {
+                passed.extend([name, value]);
+            }
+            _ => return Err(Error::Usage(format!("unknown option {}", name.display()))),
+        }
+    }
+    Ok(AgentSpec {
+        program: program.ok_or_else(|| Error::Usage("--agent PATH is missing".into()))?,
+        args: passed,
+    })
+}
+
+/// Runs until told to stop.
+pub fn run(args: impl IntoIterator<Item = OsString>) -> Result<(), Error> {
+    let agent = parse(args)?;
+    let own = rustix::process::getpid();
+    rustix::process::set_child_subreaper(Some(own)).step("become the reaper of orphans")?;
+    Supervisor::new(agent)?.run()
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use super::*;
+
+    #[test]
+    fn options_go_on_to_the_agent() {
+        let words = |text: &str| text.split(' ').map(OsString::from).collect::<Vec<_>>();
+        let spec = parse(words("--root /r --run /x --agent /bin/a --link unix:/s")).unwrap();
+        assert_eq!(spec.program, PathBuf::from("/bin/a"));
+        assert_eq!(
+            spec.args,
+            words("--machine native --root /r --run /x --link unix:/s")
+        );
+        assert!(parse(words("--root /r")).is_err());
+        assert!(parse(words("--nonsense 1")).is_err());
+    }
+}

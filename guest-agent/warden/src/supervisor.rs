@@ -1,0 +1,320 @@
+//! The warden's one loop: signals, the engine's requests, and the streams of every process.
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::os::fd::OwnedFd;
+use std::time::Instant;
+
+use runtime::cgroup::Hierarchy;
+use rustix::event::epoll::EventFlags;
+use rustix::process::{WaitOptions, WaitStatus};
+
+use crate::agent::{Agent, AgentSpec};
+use crate::clock;
+use crate::console;
+use crate::ending::Ending;
+use crate::engine_link::EngineLink;
+use crate::error::{Context, Error};
+use crate::poller::{Poller, Readiness, Token};
+use crate::process::{FLOOD, LEFT_OVER, Phase, Process, SLOW_CLIENT};
+use crate::protocol::{Event, Exit, Message, Request, Target};
+use crate::signals::{Signal, Signals};
+use crate::source::{ProcessKey, Source};
+
+/// All that the warden knows.
+pub struct Supervisor {
+    pub(crate) poller: Poller<Source>,
+    signals: Signals,
+    pub(crate) agent: Agent,
+    pub(crate) engine: Option<EngineLink>,
+    pub(crate) hierarchy: Option<Hierarchy>,
+    pub(crate) processes: BTreeMap<ProcessKey, Process>,
+    pub(crate) index: BTreeMap<Target, ProcessKey>,
+    pub(crate) next_key: u64,
+    /// Processes whose watches must be looked at before the next wait.
+    pub(crate) touched: BTreeSet<ProcessKey>,
+    pub(crate) ending: Option<Ending>,
+    /// A child that prepares the machine; starts wait for its end.
+    preparation: Option<u32>,
+    waiting_starts: VecDeque<(Request, Vec<OwnedFd>)>,
+}
+
+impl Supervisor {
+    /// Blocks the signals and makes ready; nothing runs before [`Supervisor::run`].
+    pub fn new(agent: AgentSpec) -> Result<Self, Error> {
+        let mut poller = Poller::new().step("make an epoll instance")?;
+        let signals = Signals::new().step("make a signal descriptor")?;
+        poller
+            .add(&signals, Source::Signals, EventFlags::IN)
+            .step("watch for signals")?;
+        let hierarchy = Hierarchy::find();
+        if let Err(error) = &hierarchy {
+            console::note(&format!("containers run without limits: {error}"));
+        }
+        Ok(Self {
+            poller,
+            signals,
+            agent: Agent::new(agent),
+            engine: None,
+            hierarchy: hierarchy.ok(),
+            processes: BTreeMap::new(),
+            index: BTreeMap::new(),
+            next_key: 1,
+            touched: BTreeSet::new(),
+            ending: None,
+            preparation: None,
+            waiting_starts: VecDeque::new(),
+        })
+    }
+
+    /// Holds back starts until this child of ours has exited.
+    pub fn wait_for(&mut self, child: u32) {
+        self.preparation = Some(child);
+    }
+
+    /// Runs until told to power off or terminated.
+    pub fn run(&mut self) -> Result<(), Error> {
+        loop {
+            self.start_agent();
+            self.settle_due();
+            self.update_watches();
+            if self.end_step() {
+                return Ok(());
+            }
+            let timeout = self
+                .next_deadline()
+                .map(|at| at.saturating_duration_since(Instant::now()));
+            let events = self.poller.wait(timeout).step("wait for events")?;
+            for (token, readiness) in events {
+                self.dispatch(token, readiness);
+            }
+        }
+    }
+
+    fn start_agent(&mut self) {
+        let due = self.agent.due().is_some_and(|at| at <= Instant::now());
+        if !due || self.ending.is_some() {
+            return;
+        }
+        match self.agent.start() {
+            Ok(socket) => self.connect_engine(EngineLink::new(socket)),
+            Err(error) => console::note(&format!("the engine can't be started: {error}")),
+        }
+    }
+
+    fn connect_engine(&mut self, mut link: EngineLink) {
+        self.drop_engine();
+        if link.update(&mut self.poller).is_ok() {
+            self.engine = Some(link);
+        }
+    }
+
+    pub(crate) fn drop_engine(&mut self) {
+        if let Some(link) = self.engine.take() {
+            link.close(&mut self.poller);
+        }
+        // The engine that asked is gone, and its attached sockets with it.
+        self.waiting_starts.clear();
+    }
+
+    fn next_deadline(&self) -> Option<Instant> {
+        let processes = self.processes.values().filter_map(Process::deadline);
+        let agent = self.agent.due().filter(|_| self.ending.is_none());
+        let ending = self.ending.as_ref().map(Ending::deadline);
+        processes.chain(agent).chain(ending).min()
+    }
+
+    fn dispatch(&mut self, token: Token, readiness: Readiness) {
+        let Some(source) = self.poller.source(token) else {
+            return;
+        };
+        match source {
+            Source::Signals => self.on_signals(),
+            Source::Engine => self.on_engine(readiness),
+            Source::Report(key) => self.on_report(key),
+            Source::Output(key, stream) => {
+                self.with_streams(key, |streams, poller| streams.on_output(poller, stream));
+            }
+            Source::Input(key) => {
+                self.with_streams(key, |streams, poller| streams.write_input(poller));
+            }
+            Source::Client(key, client) => self.with_streams(key, |streams, poller| {
+                streams.on_client(poller, client, readiness);
+            }),
+        }
+    }
+
+    fn with_streams(
+        &mut self,
+        key: ProcessKey,
+        action: impl FnOnce(&mut crate::streams::Streams, &mut Poller<Source>),
+    ) {
+        if let Some(process) = self.processes.get_mut(&key) {
+            action(&mut process.streams, &mut self.poller);
+            self.touched.insert(key);
+        }
+    }
+
+    fn on_signals(&mut self) {
+        for signal in self.signals.take() {
+            match signal {
+                Signal::Child => self.reap(),
+                Signal::Terminate => self.terminate(),
+            }
+        }
+    }
+
+    /// Collects every child that has ended: ours, the engine, and orphans that fell to us.
+    pub(crate) fn reap(&mut self) {
+        while let Ok(Some((pid, status))) = rustix::process::wait(WaitOptions::NOHANG) {
+            let pid = pid.as_raw_pid();
+            if self.agent.on_exit(pid) {
+                console::note("the engine has ended");
+                self.drop_engine();
+            } else if self
+                .preparation
+                .is_some_and(|child| child.cast_signed() == pid)
+            {
+                self.preparation = None;
+                for (request, descriptors) in std::mem::take(&mut self.waiting_starts) {
+                    self.handle(request, descriptors);
+                }
+            } else {
+                let key = self
+                    .processes
+                    .iter()
+                    .find(|(_, process)| process.pid == pid && process.is_alive())
+                    .map(|(key, _)| *key);
+                if let Some(key) = key {
+                    self.on_exit(key, status);
+                }
+            }
+        }
+    }
+
+    fn on_exit(&mut self, key: ProcessKey, status: WaitStatus) {
+        // Reports may still be unread: they decide whether it ever ran.
+        self.on_report(key);
+        let Some(process) = self.processes.get_mut(&key) else {
+            return;
+        };
+        if matches!(process.phase, Phase::Starting { .. }) {
+            self.fail_start(key);
+            return;
+        }
+        let code = status
+            .exit_status()
+            .or_else(|| status.terminating_signal().map(|signal| 128 + signal));
+        let is_container = process.target.exec.is_none();
+        let oom_killed = is_container
+            && process
+                .cgroup
+                .as_ref()
+                .is_some_and(|cgroup| cgroup.oom_kills() > 0);
+        process.phase = Phase::Draining {
+            exit: Exit {
+                code: code.unwrap_or(255),
+                oom_killed,
+                finished_at: clock::now(),
+            },
+            since: Instant::now(),
+        };
+        if is_container && let Some(cgroup) = &process.cgroup {
+            crate::spawn::remove_cgroup(cgroup);
+        }
+        self.touched.insert(key);
+    }
+
+    /// Brings processes on whose last output is through, or whose time is up.
+    fn settle_due(&mut self) {
+        let now = Instant::now();
+        let due: Vec<_> = self
+            .processes
+            .iter()
+            .filter(|(key, process)| {
+                self.touched.contains(key) || process.deadline().is_some_and(|at| at <= now)
+            })
+            .map(|(key, _)| *key)
+            .collect();
+        for key in due {
+            self.settle(key);
+        }
+    }
+
+    fn settle(&mut self, key: ProcessKey) {
+        let Some(process) = self.processes.get_mut(&key) else {
+            return;
+        };
+        let Phase::Draining { exit, since } = &process.phase else {
+            return;
+        };
+        let elapsed = since.elapsed();
+        let streams = &mut process.streams;
+        streams.read_rest(&mut self.poller);
+        if !streams.is_drained()
+            && ((elapsed >= LEFT_OVER && streams.is_quiet()) || elapsed >= FLOOD)
+        {
+            streams.give_up(&mut self.poller);
+        }
+        self.touched.insert(key);
+        if !streams.is_drained() || !(streams.clients_finished() || elapsed >= SLOW_CLIENT) {
+            return;
+        }
+        let exit = exit.clone();
+        process.phase = Phase::Exited(exit.clone());
+        let target = process.target.clone();
+        self.send(&Message::Event(Event::Exited { target, exit }));
+    }
+
+    fn update_watches(&mut self) {
+        for key in std::mem::take(&mut self.touched) {
+            if let Some(process) = self.processes.get_mut(&key)
+                && let Err(errno) = process.streams.update(&mut self.poller)
+            {
+                console::note(&format!("a stream can't be watched: {errno}"));
+            }
+        }
+        if let Some(link) = &mut self.engine
+            && link.update(&mut self.poller).is_err()
+        {
+            self.drop_engine();
+        }
+    }
+
+    fn on_engine(&mut self, readiness: Readiness) {
+        let Some(link) = &mut self.engine else { return };
+        let mut result = if readiness.writable {
+            link.flush()
+        } else {
+            Ok(())
+        };
+        while result.is_ok() {
+            let Some(link) = &mut self.engine else { return };
+            match link.receive() {
+                Ok(Some((request, descriptors))) => self.on_request(request, descriptors),
+                Ok(None) => return,
+                Err(error) => result = Err(error),
+            }
+        }
+        // It is of no use without its socket, however alive it may be.
+        self.drop_engine();
+        self.agent.kill();
+    }
+
+    fn on_request(&mut self, request: Request, descriptors: Vec<OwnedFd>) {
+        let start = matches!(request.call, crate::protocol::Call::Start { .. });
+        if start && self.preparation.is_some() {
+            self.waiting_starts.push_back((request, descriptors));
+        } else {
+            self.handle(request, descriptors);
+        }
+    }
+
+    /// Sends to the engine, if there is one; a new one asks for a list.
+    pub(crate) fn send(&mut self, message: &Message) {
+        if let Some(link) = &mut self.engine
+            && link.send(message).is_err()
+        {
+            self.drop_engine();
+        }
+    }
+}
