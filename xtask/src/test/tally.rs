@@ -9,6 +9,8 @@ pub(crate) struct Tally {
     pub(crate) passed: u64,
     pub(crate) failed: u64,
     pub(crate) skipped: u64,
+    /// Lines in which a test says that it cannot run here; the runner counts it as passed.
+    pub(crate) excused: u64,
 }
 
 impl Tally {
@@ -19,6 +21,7 @@ impl Tally {
     pub(crate) fn add_line(&mut self, line: &str) {
         let plain = without_escapes(line);
         let plain = plain.trim();
+        self.excused += u64::from(plain.starts_with("SKIPPED: "));
         let (counts, separator) = if let Some((_, counts)) = plain
             .strip_prefix("test result: ")
             .and_then(|rest| rest.split_once(". "))
@@ -50,6 +53,7 @@ impl AddAssign for Tally {
         self.passed += other.passed;
         self.failed += other.failed;
         self.skipped += other.skipped;
+        self.excused += other.excused;
     }
 }
 
@@ -91,6 +95,7 @@ mod tests {
             "test result: FAILED. 2 passed; 3 failed; 0 ignored; 0 measured; 0 filtered out",
             " \x1b[2m      Tests \x1b[22m \x1b[1m\x1b[31m1 failed\x1b[39m | \x1b[32m11 passed\x1b[39m | 2 skipped (14)",
             " Test Files  1 passed (1)",
+            "SKIPPED: no daemon",
         ] {
             tally.add_line(line);
         }
@@ -99,7 +104,8 @@ mod tests {
             Tally {
                 passed: 18,
                 failed: 4,
-                skipped: 3
+                skipped: 3,
+                excused: 1
             }
         );
         assert_eq!(tally.to_string(), "18 passed, 4 failed, 3 skipped");
