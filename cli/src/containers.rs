@@ -21,6 +21,14 @@ use crate::engine::{self, Engine, Query, models, segment};
 use crate::failure::Failure;
 use crate::output;
 
+/// What became of one container.
+enum Done {
+    /// It is done: its name is printed.
+    Yes,
+    /// There was nothing to do, and why: a note for standard error.
+    Nothing(String),
+}
+
 /// Does the same to several containers and prints a line for each; all are tried, whatever
 /// becomes of the others.
 ///
@@ -28,7 +36,7 @@ use crate::output;
 /// What went wrong, all of it.
 async fn each<F>(app: &App, names: &[String], one: impl Fn(String) -> F) -> Result<(), Failure>
 where
-    F: Future<Output = Result<(), engine::Error>>,
+    F: Future<Output = Result<Done, engine::Error>>,
 {
     let mut failures = Vec::new();
     // All at once, and printed in the order of the command line.
@@ -40,8 +48,9 @@ where
             output::json(&serde_json::json!({"container": name, "error": error}));
         }
         match outcome {
-            Ok(()) if app.json => {}
-            Ok(()) => output::line(name),
+            Ok(Done::Yes) if app.json => {}
+            Ok(Done::Yes) => output::line(name),
+            Ok(Done::Nothing(note)) => output::note(&note),
             Err(failure) => failures.push(failure),
         }
     }

@@ -2,7 +2,7 @@
 
 use clap::Args;
 
-use super::each;
+use super::{Done, each};
 use crate::app::App;
 use crate::engine::{Query, segment};
 use crate::failure::Failure;
@@ -140,7 +140,7 @@ async fn ask(app: &App, containers: &[String], verb: &str, query: &Query) -> Res
         let engine = engine.clone();
         async move {
             let path = format!("/containers/{}/{verb}", segment(&name));
-            engine.act(&path, query).await
+            engine.act(&path, query).await.map(|()| Done::Yes)
         }
     })
     .await

@@ -1,5 +1,7 @@
 //! `slipway exec`.
 
+use std::time::Duration;
+
 use clap::Args;
 use serde_json::{Value, json};
 
@@ -20,6 +22,9 @@ Examples:
   slipway exec -e A=1 -w /tmp web env
 
 Ends with the command's exit code.";
+
+/// How long to wait before asking again whether a command has ended.
+const AGAIN: Duration = Duration::from_millis(20);
 
 /// `slipway exec`.
 #[derive(Debug, Args)]
@@ -114,8 +119,18 @@ impl Exec {
         if end == End::Detached {
             return Ok(());
         }
-        let path = format!("/exec/{}/json", segment(id));
+        exit(exit_code(engine, id).await?)
+    }
+}
+
+/// The command's exit code. Its output may end before it does: then it is asked for again.
+async fn exit_code(engine: &Engine, id: &str) -> Result<i64, Failure> {
+    let path = format!("/exec/{}/json", segment(id));
+    loop {
         let details: models::ExecDetails = engine.get(&path, &Query::new()).await?;
-        exit(details.exit_code.unwrap_or(0))
+        match details.exit_code {
+            Some(code) if !details.running => return Ok(code),
+            _ => tokio::time::sleep(AGAIN).await,
+        }
     }
 }

@@ -2,11 +2,10 @@
 
 use clap::Args;
 
-use super::each;
+use super::{Done, each};
 use crate::app::App;
 use crate::engine::{Query, segment};
 use crate::failure::Failure;
-use crate::output;
 
 /// `slipway rm`.
 #[derive(Debug, Args)]
@@ -43,11 +42,8 @@ impl Rm {
         each(app, &self.containers, |name| async move {
             let path = format!("/containers/{}", segment(name.trim_matches('/')));
             match engine.delete(&path, query).await {
-                Err(error) if force && error.is_not_found() => {
-                    output::note(&error.to_string());
-                    Ok(())
-                }
-                outcome => outcome.map(drop),
+                Err(error) if force && error.is_not_found() => Ok(Done::Nothing(error.to_string())),
+                outcome => outcome.map(|_| Done::Yes),
             }
         })
         .await

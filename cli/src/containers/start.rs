@@ -2,7 +2,7 @@
 
 use clap::Args;
 
-use super::{details, each, run, wait};
+use super::{Done, details, each, run, wait};
 use crate::app::App;
 use crate::engine::{Engine, Query, segment};
 use crate::failure::Failure;
@@ -40,7 +40,8 @@ impl Start {
         let engine = app.engine().await?;
         let engine = &engine;
         each(app, &self.containers, |name| async move {
-            engine.act(&start_path(&name), &Query::new()).await
+            let started = engine.act(&start_path(&name), &Query::new()).await;
+            started.map(|()| Done::Yes)
         })
         .await
     }

@@ -63,7 +63,9 @@ impl Error {
             return Some("`slipway images` lists the images that are here");
         }
         match status {
-            501 => Some("this version of the engine does not do that yet"),
+            501 if !message.contains("not supported") => {
+                Some("this version of the engine does not do that yet")
+            }
             _ => None,
         }
     }

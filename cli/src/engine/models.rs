@@ -101,6 +101,7 @@ pub(crate) struct WaitError {
 #[derive(Debug, Default, Deserialize)]
 #[serde(rename_all = "PascalCase", default)]
 pub(crate) struct ExecDetails {
+    pub(crate) running: bool,
     pub(crate) exit_code: Option<i64>,
 }
 
