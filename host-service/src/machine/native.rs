@@ -270,7 +270,7 @@ async fn adopt(home: Arc<Home>, start: Start) -> Option<Result<Run, Problem>> {
         Record::remove(&home);
         return None;
     };
-    let process = Process::adopt(record.pid).ok();
+    let process = Process::adopt(record.pid).await.ok();
     let Some(process) = process.filter(|_| platform::is_warden(record.pid, &home)) else {
         tracing::info!(
             pid = record.pid,

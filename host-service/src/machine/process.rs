@@ -70,8 +70,8 @@ impl Process {
     /// Watches a process that is not our child.
     ///
     /// # Errors
-    /// When there is no such process.
-    pub(crate) fn adopt(pid: u32) -> io::Result<Self> {
+    /// When there is no such process, or it has ended and only waits to be forgotten.
+    pub(crate) async fn adopt(pid: u32) -> io::Result<Self> {
         let foreign = platform::Foreign::open(pid)?;
         let (exited, exit) = watch::channel(None);
         std::thread::Builder::new()
@@ -80,7 +80,11 @@ impl Process {
                 foreign.wait();
                 exited.send_replace(Some(Exit::Other("it ended".to_owned())));
             })?;
-        Ok(Self { pid, exit })
+        let process = Self { pid, exit };
+        if process.ends_within(Duration::from_millis(20)).await {
+            return Err(io::ErrorKind::NotFound.into());
+        }
+        Ok(process)
     }
 
     pub(crate) fn pid(&self) -> u32 {

@@ -48,6 +48,7 @@ mod tests {
 
     use link::Service;
     use tokio::net::UnixStream;
+    use tokio::task::JoinHandle;
     use tokio::time::timeout;
 
     use super::*;
@@ -55,22 +56,19 @@ mod tests {
     const DEADLINE: Duration = Duration::from_secs(10);
 
     /// A client's socket, relayed over a link on a socket pair to an accepted stream.
-    async fn relayed() -> (UnixStream, link::Stream, tokio::task::JoinHandle<()>) {
+    async fn relayed() -> (UnixStream, link::Stream, JoinHandle<()>) {
         let (here, there) = UnixStream::pair().unwrap();
         let (host, guest) = tokio::join!(link::host(here), link::guest(there));
         let ((opener, host_incoming), (guest_opener, mut incoming)) =
             (host.unwrap(), guest.unwrap());
         let (client, ours) = UnixStream::pair().unwrap();
         let stream = opener.open(Service::Api).await.unwrap();
-        let relay = tokio::spawn(async move {
-            both_ways(ours, stream).await;
-            drop((opener, host_incoming));
-        });
+        let relay = tokio::spawn(both_ways(ours, stream));
         let (_, engine) = timeout(DEADLINE, incoming.accept()).await.unwrap().unwrap();
-        // The guest's ends live as long as the test.
+        // The session lives as long as the test.
         tokio::spawn(async move {
             guest_opener.closed().await;
-            drop(incoming);
+            drop((opener, host_incoming, incoming));
         });
         (client, engine, relay)
     }

@@ -177,7 +177,7 @@ pub(super) async fn adopt(home: Arc<Home>, start: Start) -> Option<Result<Run, P
 
 /// The process of the record, if it still is that machine.
 async fn find(record: &Record) -> Option<Process> {
-    let process = Process::adopt(record.pid).ok()?;
+    let process = Process::adopt(record.pid).await.ok()?;
     let named = monitor::uuid(record.monitor.as_ref()?).await;
     match named {
         Ok(uuid) if uuid.eq_ignore_ascii_case(&record.uuid) => Some(process),
