@@ -15,6 +15,7 @@ use crate::{Machine, Steps};
 /// Runs all steps against a machine that runs.
 pub fn run(machine: &Machine, registry: &Registry, steps: &mut Steps) {
     clear(machine);
+    machine.load_busybox().expect("busybox");
     system::steps(machine, steps);
     images::steps(machine, registry, steps);
     running::steps(machine, steps);

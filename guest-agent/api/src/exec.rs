@@ -116,12 +116,14 @@ async fn start(
                 replay: None,
                 process: started.stream,
                 scanner: started.scanner,
+                exit: Some(started.ended),
                 epilogue: Bytes::new(),
             },
             Err(error) => Streams {
                 replay: None,
                 process: None,
                 scanner: None,
+                exit: None,
                 epilogue: said(&format!("{error}\r\n"), tty),
             },
         }

@@ -3,6 +3,8 @@
 //! Clients ask for it with `Upgrade: tcp` and get 101. Old ones send no such header and get a
 //! plain 200 whose body is the stream, ended by the end of the connection.
 
+use std::time::Duration;
+
 use axum::body::Body;
 use axum::extract::Request;
 use axum::response::Response;
@@ -15,12 +17,16 @@ use hyper::upgrade::OnUpgrade;
 use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::UnixStream;
+use tokio::sync::watch;
 use tokio_util::io::{ReaderStream, StreamReader};
 
 use crate::version::ApiVersion;
 
 /// Bytes are moved in pieces of this size.
 const PIECE: usize = 32 * 1024;
+
+/// How long an exit code may lag behind the end of the output.
+const EXIT_CODE_PATIENCE: Duration = Duration::from_secs(5);
 
 /// A connection about to be taken over.
 pub(crate) struct Hijack {
@@ -37,6 +43,9 @@ pub(crate) struct Streams {
     pub(crate) process: Option<UnixStream>,
     /// Watches for the detach keys.
     pub(crate) scanner: Option<DetachScanner>,
+    /// Turns true when the process's exit code is known: an exec's client asks for it as soon as
+    /// its connection ends.
+    pub(crate) exit: Option<watch::Receiver<bool>>,
     /// Sent last, as when an exec could not be started.
     pub(crate) epilogue: Bytes,
 }
@@ -147,6 +156,7 @@ async fn pump(client: impl AsyncRead + AsyncWrite, streams: Streams) -> Ended {
         replay,
         process,
         scanner,
+        exit,
         epilogue,
     } = streams;
     let (client_reads, client_writes) = tokio::io::split(client);
@@ -165,7 +175,7 @@ async fn pump(client: impl AsyncRead + AsyncWrite, streams: Streams) -> Ended {
         let input = input(client_reads.as_mut(), process_writes, scanner);
         tokio::select! {
             biased;
-            () = output => {}
+            () = output => known(exit).await,
             detached = input => ended = detached,
         }
     }
@@ -173,6 +183,16 @@ async fn pump(client: impl AsyncRead + AsyncWrite, streams: Streams) -> Ended {
     let _ = client_writes.write_all(&epilogue).await;
     let _ = client_writes.shutdown().await;
     ended
+}
+
+/// Waits for the exit code of a process whose output has ended. It is on its way from the warden;
+/// should it be lost, the client must not hang.
+async fn known(exit: Option<watch::Receiver<bool>>) {
+    if let Some(mut exit) = exit {
+        let known = exit.wait_for(|known| *known);
+        // Either way the connection ends now.
+        let _ = tokio::time::timeout(EXIT_CODE_PATIENCE, known).await;
+    }
 }
 
 async fn output(mut process: tokio::net::unix::OwnedReadHalf, mut client: impl AsyncWrite + Unpin) {

@@ -6,7 +6,8 @@ use std::time::Duration;
 
 use warden::protocol::Call;
 
-use crate::Engine;
+use crate::engine::Machine;
+use crate::{Engine, Error, blocking};
 
 impl Engine {
     pub(crate) fn is_shutting_down(&self) -> bool {
@@ -41,11 +42,26 @@ impl Engine {
         }
     }
 
+    /// Takes bridge and firewall off the host; in the virtual machine they go with the kernel.
+    async fn close_network(&self) {
+        let Some(network) = self.network.get().cloned() else {
+            return;
+        };
+        if self.options.machine == Machine::Vm {
+            return;
+        }
+        let closed = blocking::run(move || network.close().map_err(Error::from)).await;
+        if let Err(error) = closed {
+            tracing::warn!(%error, "the network is left on the host");
+        }
+    }
+
     /// Stops all containers and has the warden power the machine off (natively: end).
     pub async fn power_off(self: &Arc<Self>, timeout: Duration) {
         // The state may still be read; containers that aren't known yet are the warden's to kill.
         let _ = tokio::time::timeout(timeout, self.ready()).await;
         self.stop_all(timeout).await;
+        self.close_network().await;
         self.warden.tell("power off", Call::PowerOff).await;
     }
 }

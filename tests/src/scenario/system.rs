@@ -1,6 +1,7 @@
 //! Version, info, and what clients of other ages hear.
 
-use crate::{Driver, Machine, Steps};
+use crate::steps::skip;
+use crate::{Driver, Machine, Steps, places};
 
 pub(super) fn steps(machine: &Machine, steps: &mut Steps) {
     steps.step("version", || version(machine));
@@ -8,6 +9,12 @@ pub(super) fn steps(machine: &Machine, steps: &mut Steps) {
     steps.step("negotiation", || negotiation(machine));
     steps.step("unknown paths", || unknown_paths(machine));
     if machine.driver() == Driver::Docker {
+        return;
+    }
+    let bundled = std::env::var_os("SLIPWAY_BUNDLED_IMAGES").is_some()
+        || places::binaries().join("images").is_dir();
+    if machine.driver() == Driver::Native && !bundled {
+        skip("there are no bundled images beside slipway-agent");
         return;
     }
     steps.step("bundled image runs without a network", || hello(machine));

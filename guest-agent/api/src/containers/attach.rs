@@ -36,6 +36,7 @@ pub(crate) async fn attach(
         replay: attachment.replay,
         process: attachment.stream,
         scanner: attachment.scanner,
+        exit: None,
         epilogue: Bytes::new(),
     };
     let after = move |ended| {

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use runtime::spec::Process;
 use tokio::net::UnixStream;
+use tokio::sync::watch;
 use warden::protocol::{AttachStreams, Call, Exit, Outcome, Target};
 
 use super::attach::socket_pair;
@@ -58,6 +59,9 @@ pub(crate) struct Exec {
     container: Arc<Container>,
     request: ExecRequest,
     state: Mutex<ExecState>,
+    /// Turns true with the end; a client's stream is closed only after it, because the client's
+    /// next question is the exit code.
+    ended: watch::Sender<bool>,
 }
 
 /// An exec session at one instant.
@@ -86,6 +90,8 @@ pub struct ExecStart {
     pub stream: Option<UnixStream>,
     /// Watches for the detach keys, with a terminal.
     pub scanner: Option<DetachScanner>,
+    /// Turns true once the exit code is known.
+    pub ended: watch::Receiver<bool>,
 }
 
 impl Exec {
@@ -145,6 +151,7 @@ impl Engine {
             container,
             request,
             state: Mutex::new(ExecState::Created),
+            ended: watch::Sender::new(false),
         };
         self.execs().insert(id.clone(), Arc::new(exec));
         Ok(id)
@@ -258,6 +265,7 @@ impl Engine {
             tty: request.tty,
             stream,
             scanner,
+            ended: exec.ended.subscribe(),
         })
     }
 
@@ -320,6 +328,7 @@ impl Engine {
 
     /// Takes the session out of its container at once and out of memory after a while.
     fn exec_over(self: &Arc<Self>, exec: &Arc<Exec>) {
+        exec.ended.send_replace(true);
         exec.container.lock().exec_ids.retain(|id| *id != exec.id);
         let engine = Arc::clone(self);
         let id = exec.id.clone();
