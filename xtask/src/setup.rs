@@ -60,6 +60,7 @@ impl Need {
                 "iproute2",
                 "nftables",
                 "webkit2gtk-driver",
+                "x11-utils",
                 "xauth",
                 "xvfb",
                 "xz-utils",
