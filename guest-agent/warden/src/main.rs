@@ -2,14 +2,33 @@
 
 use std::process::ExitCode;
 
-use warden::native;
+use warden::{Error, machine, native};
+
+const USAGE: &str = "usage: slipway-warden --native --agent PATH --root DIR --run DIR --link LINK \
+                     [--bundled-images DIR]";
 
 fn main() -> ExitCode {
-    let mut args = std::env::args_os().skip(1).peekable();
-    let outcome = if args.next_if(|arg| arg == "--native").is_some() {
-        native::run(args)
-    } else {
-        Err(warden::Error::Usage("usage".into()))
+    let mut args = std::env::args_os().skip(1);
+    let first = args.next();
+    let outcome = match first.as_deref().and_then(|arg| arg.to_str()) {
+        Some("--native") => native::run(args),
+        Some("--load-modules") => machine::load_in_background(),
+        // The kernel calls its modprobe as `PROGRAM -q -- MODULE`.
+        Some("-q") => {
+            machine::await_loaded();
+            Ok(())
+        }
+        _ if rustix::process::getpid().is_init() => {
+            let stage = if first.is_some_and(|arg| arg == "--machine") {
+                machine::run()
+            } else {
+                machine::boot()
+            };
+            stage.map(|never| match never {}).inspect_err(|error| {
+                machine::give_up(error);
+            })
+        }
+        _ => Err(Error::Usage(USAGE.to_owned())),
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,

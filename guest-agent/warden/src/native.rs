@@ -7,7 +7,7 @@ use crate::agent::AgentSpec;
 use crate::error::{Context, Error};
 use crate::supervisor::Supervisor;
 
-/// Parses `--root DIR --run DIR --agent PATH --link LINK [--bundled-images DIR]`.
+/// Parses `--root DIR --run DIR --agent PATH --link LINK [--bundled-images DIR] [--api unix:PATH]`.
 fn parse(args: impl IntoIterator<Item = OsString>) -> Result<AgentSpec, Error> {
     let mut program = None;
     let mut passed = vec![OsString::from("--machine"), OsString::from("native")];
@@ -18,7 +18,7 @@ fn parse(args: impl IntoIterator<Item = OsString>) -> Result<AgentSpec, Error> {
             .ok_or_else(|| Error::Usage(format!("{} needs a value", name.display())))?;
         match name.to_str() {
             Some("--agent") => program = Some(PathBuf::from(value)),
-            Some("--root" | "--run" | "--link" | "--bundled-images") => {
+            Some("--root" | "--run" | "--link" | "--bundled-images" | "--api") => {
                 passed.extend([name, value]);
             }
             _ => return Err(Error::Usage(format!("unknown option {}", name.display()))),

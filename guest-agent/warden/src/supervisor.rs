@@ -36,6 +36,8 @@ pub struct Supervisor {
     /// A child that prepares the machine; starts wait for its end.
     preparation: Option<u32>,
     waiting_starts: VecDeque<(Request, Vec<OwnedFd>)>,
+    /// Tell the console when the engine speaks for the first time.
+    announce: bool,
 }
 
 impl Supervisor {
@@ -63,7 +65,13 @@ impl Supervisor {
             ending: None,
             preparation: None,
             waiting_starts: VecDeque::new(),
+            announce: false,
         })
+    }
+
+    /// Prints the boot's last step once the engine is up, which its first request shows.
+    pub fn announce_engine(&mut self) {
+        self.announce = true;
     }
 
     /// Holds back starts until this child of ours has exited.
@@ -301,6 +309,9 @@ impl Supervisor {
     }
 
     fn on_request(&mut self, request: Request, descriptors: Vec<OwnedFd>) {
+        if std::mem::take(&mut self.announce) {
+            console::step("engine");
+        }
         let start = matches!(request.call, crate::protocol::Call::Start { .. });
         if start && self.preparation.is_some() {
             self.waiting_starts.push_back((request, descriptors));

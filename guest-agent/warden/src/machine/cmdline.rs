@@ -1,0 +1,48 @@
+//! Settings on the kernel's command line: `slipway.NAME=VALUE`.
+
+use std::path::PathBuf;
+
+use crate::error::{Error, PathContext};
+
+/// What slipwayd asks of the machine.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Settings {
+    /// `slipway.data`: the data disk.
+    pub(super) data: PathBuf,
+    /// `slipway.link`: where the engine finds the host, `serial:NAME` or `vsock:PORT`.
+    pub(super) link: String,
+}
+
+impl Settings {
+    pub(super) fn read() -> Result<Self, Error> {
+        let path = "/proc/cmdline";
+        Ok(parse(&std::fs::read_to_string(path).at("read", path)?))
+    }
+}
+
+fn parse(line: &str) -> Settings {
+    let setting = |name: &str| {
+        line.split_whitespace().rev().find_map(|word| {
+            word.strip_prefix("slipway.")?
+                .strip_prefix(name)?
+                .strip_prefix('=')
+        })
+    };
+    Settings {
+        data: setting("data").unwrap_or("/dev/vdb").into(),
+        link: setting("link").unwrap_or("serial:slipway.link").to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn settings_and_their_defaults() {
+        let found = parse("quiet slipway.data=/dev/vdc slipway.link=vsock:1024 -- x\n");
+        assert_eq!(found.data, PathBuf::from("/dev/vdc"));
+        assert_eq!(found.link, "vsock:1024");
+        assert_eq!(parse("quiet").link, "serial:slipway.link");
+    }
+}

@@ -1,0 +1,116 @@
+//! The data disk: checked, formatted only when it is blank, mounted. A disk that holds anything is
+//! never formatted, whatever state it is in.
+
+use std::io::Read;
+use std::path::Path;
+use std::process::{Command, Output};
+
+use rustix::mount::{MountFlags, mount};
+
+use crate::console;
+use crate::error::{Error, PathContext};
+
+/// A disk whose first bytes are all zero holds no file system: ext4's superblock, and every
+/// partition table, lie within them.
+const LOOKED_AT: usize = 64 * 1024;
+
+/// `e2fsck` exit codes from here on mean that errors are left or that it could not work.
+const ERRORS_LEFT: i32 = 4;
+
+/// Checks (or formats) and mounts the disk.
+pub(super) fn mount_data(disk: &Path, target: &Path) -> Result<(), Error> {
+    if !disk.exists() {
+        return Err(Error::Machine(format!(
+            "the data disk {} is not there",
+            disk.display()
+        )));
+    }
+    if is_blank(disk)? {
+        format(disk)?;
+    } else {
+        check(disk)?;
+    }
+    // Neither nosuid nor nodev: they would hold for the containers' roots too, whose layers are
+    // here.
+    mount(disk, target, "ext4", MountFlags::NOATIME, c"discard").map_err(|errno| {
+        Error::Machine(format!(
+            "the data disk {} can't be mounted ({errno}); its data is untouched",
+            disk.display()
+        ))
+    })
+}
+
+/// Whether nothing was ever written to the disk.
+fn is_blank(disk: &Path) -> Result<bool, Error> {
+    let mut head = vec![0; LOOKED_AT];
+    let mut file = std::fs::File::open(disk).at("open the data disk", disk)?;
+    file.read_exact(&mut head).at("read the data disk", disk)?;
+    Ok(head.iter().all(|byte| *byte == 0))
+}
+
+fn format(disk: &Path) -> Result<(), Error> {
+    console::note("formatting the data disk");
+    let output = run(Command::new("/usr/sbin/mkfs.ext4")
+        .args(["-q", "-F", "-m", "0", "-L", "slipway"])
+        .args(["-E", "lazy_itable_init=1,lazy_journal_init=1,nodiscard"])
+        .arg(disk))?;
+    if output.status.success() {
+        Ok(())
+    } else {
+        Err(Error::Machine(format!(
+            "the data disk {} can't be formatted: {}",
+            disk.display(),
+            last_words(&output)
+        )))
+    }
+}
+
+fn check(disk: &Path) -> Result<(), Error> {
+    let output = run(Command::new("/usr/sbin/e2fsck").arg("-p").arg(disk))?;
+    match output.status.code() {
+        Some(0) => Ok(()),
+        Some(code) if code < ERRORS_LEFT => {
+            console::note(&format!("repaired the data disk: {}", last_words(&output)));
+            Ok(())
+        }
+        _ => Err(Error::Machine(format!(
+            "the data disk {} is damaged and can't be repaired without a decision of yours: {}",
+            disk.display(),
+            last_words(&output)
+        ))),
+    }
+}
+
+fn run(command: &mut Command) -> Result<Output, Error> {
+    let program = command.get_program().to_owned();
+    command.output().at("execute", program)
+}
+
+/// What a program said, in one line.
+fn last_words(output: &Output) -> String {
+    let text = [&output.stdout[..], &output.stderr[..]].concat();
+    let text = String::from_utf8_lossy(&text);
+    let words: Vec<_> = text.split_whitespace().collect();
+    words.join(" ")
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use super::*;
+
+    #[test]
+    fn only_zeros_are_blank() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        file.as_file().set_len(1 << 20).unwrap();
+        assert!(is_blank(file.path()).unwrap());
+        let mut bytes = vec![0; 1 << 20];
+        bytes[LOOKED_AT - 1] = 1;
+        std::fs::write(file.path(), &bytes).unwrap();
+        assert!(!is_blank(file.path()).unwrap());
+        // Too small to be a disk of ours: an error, not an invitation to format.
+        std::fs::write(file.path(), [0; 100]).unwrap();
+        assert!(is_blank(file.path()).is_err());
+    }
+}
