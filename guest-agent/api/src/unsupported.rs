@@ -3,8 +3,10 @@
 use std::sync::Arc;
 
 use axum::Router;
-use axum::routing::{any, get};
+use axum::extract::Path;
+use axum::routing::{any, get, post};
 use engine::Engine;
+use http::StatusCode;
 use serde_json::json;
 
 use crate::error::{ApiError, Result};
@@ -15,7 +17,13 @@ pub(crate) fn routes() -> Router<Arc<Engine>> {
     let mut router = Router::new()
         // An empty list is true: there are no volumes.
         .route("/volumes", get(no_volumes))
-        .route("/plugins", get(no_plugins));
+        .route(
+            "/volumes/{name}",
+            get(no_such_volume).delete(no_such_volume),
+        )
+        .route("/plugins", get(no_plugins))
+        .route("/plugins/{name}/json", get(no_such_plugin))
+        .route("/plugins/{name}/{verb}", post(no_such_plugin));
     for (path, what) in [
         ("/build", "building images"),
         ("/build/prune", "building images"),
@@ -25,7 +33,6 @@ pub(crate) fn routes() -> Router<Arc<Engine>> {
         ("/commit", "docker commit"),
         ("/volumes/create", "creating volumes"),
         ("/volumes/prune", "removing volumes"),
-        ("/volumes/{name}", "volumes"),
         ("/networks/create", "creating networks"),
         ("/networks/prune", "removing networks"),
         (
@@ -36,7 +43,6 @@ pub(crate) fn routes() -> Router<Arc<Engine>> {
             "/networks/{id}/disconnect",
             "disconnecting containers from networks",
         ),
-        ("/plugins/{*rest}", "plugins"),
         ("/distribution/{*rest}", "asking registries about images"),
     ] {
         router = router.route(
@@ -67,13 +73,28 @@ async fn no_volumes() -> Result {
     Ok(reply::ok(&json!({ "Volumes": [], "Warnings": null })))
 }
 
+async fn no_such_volume(Path(name): Path<String>) -> ApiError {
+    ApiError {
+        status: StatusCode::NOT_FOUND,
+        message: format!("get {name}: no such volume"),
+    }
+}
+
+async fn no_such_plugin(Path(parts): Path<Vec<String>>) -> ApiError {
+    let name = parts.first().map_or("", String::as_str);
+    ApiError {
+        status: StatusCode::NOT_FOUND,
+        message: format!("plugin \"{name}\" not found"),
+    }
+}
+
 async fn no_plugins() -> Result {
     Ok(reply::ok(&json!([])))
 }
 
 async fn no_swarm() -> ApiError {
     ApiError {
-        status: http::StatusCode::SERVICE_UNAVAILABLE,
+        status: StatusCode::SERVICE_UNAVAILABLE,
         message: "This node is not a swarm manager. Slipway has no swarm mode.".into(),
     }
 }

@@ -46,7 +46,9 @@ impl Engine {
                     };
                     (over || inner.removed).then(|| WaitOutcome {
                         exit_code: record.exit_code,
-                        error: (!record.error.is_empty()).then(|| record.error.clone()),
+                        // A removal that went well wipes out why the start had failed.
+                        error: (!record.error.is_empty() && !inner.removed)
+                            .then(|| record.error.clone()),
                     })
                 })
                 .await
