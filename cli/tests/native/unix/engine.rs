@@ -161,13 +161,13 @@ impl Engine {
 impl Drop for Engine {
     fn drop(&mut self) {
         let ran = self.slipway(&["machine", "stop"]);
-        if ran.code != 0 {
-            eprintln!("the machine did not stop: {ran}");
-        }
         let pid = std::fs::read_to_string(self.home().join("run/slipwayd.lock")).ok();
         let pid = pid.and_then(|pid| Pid::from_raw(pid.trim().parse().ok()?));
         if let Some(pid) = pid {
             let _ = kill_process(pid, Signal::TERM);
+        }
+        if !std::thread::panicking() {
+            ran.exits(0);
         }
     }
 }
