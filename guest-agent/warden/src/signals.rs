@@ -62,7 +62,8 @@ impl AsFd for Signals {
     }
 }
 
-/// Puts a descriptor at number 3 for a program that is about to be executed.
+/// Puts a descriptor at number 3 for a program that is about to be executed, and gives it the
+/// signals back that are blocked here: it would never hear that it is to end.
 pub(crate) fn inherit_as_3<'a>(
     command: &'a mut std::process::Command,
     fd: BorrowedFd<'_>,
@@ -82,6 +83,12 @@ pub(crate) fn inherit_as_3<'a>(
         };
         if result < 0 {
             return Err(std::io::Error::last_os_error());
+        }
+        // SAFETY: the set is initialised by sigemptyset before use.
+        unsafe {
+            let mut none = std::mem::zeroed::<libc::sigset_t>();
+            libc::sigemptyset(&raw mut none);
+            libc::sigprocmask(libc::SIG_SETMASK, &raw const none, std::ptr::null_mut());
         }
         Ok(())
     };
