@@ -93,6 +93,7 @@ fn detail(found: ContainerInspectResponse, json: String) -> ContainerDetail {
             .into_iter()
             .chain(found.args.unwrap_or_default())
             .collect(),
+        command: config.cmd.unwrap_or_default(),
         working_dir: config.working_dir.unwrap_or_default(),
         user: config.user.unwrap_or_default(),
         hostname: config.hostname.unwrap_or_default(),

@@ -92,6 +92,8 @@ pub(crate) struct ContainerDetail {
     pub(crate) id: String,
     /// Program and arguments.
     pub(crate) argv: Vec<String>,
+    /// The arguments that were given, or the image's: without the entry point.
+    pub(crate) command: Vec<String>,
     /// Working directory.
     pub(crate) working_dir: String,
     /// User.

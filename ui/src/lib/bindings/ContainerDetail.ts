@@ -15,6 +15,10 @@ id: string,
  */
 argv: Array<string>, 
 /**
+ * The arguments that were given, or the image's: without the entry point.
+ */
+command: Array<string>, 
+/**
  * Working directory.
  */
 workingDir: string, 
