@@ -398,7 +398,7 @@ fn with_host(authority: &str, address: IpAddr) -> String {
 
 #[cfg(test)]
 mod tests {
-    #![allow(clippy::unwrap_used)]
+    #![allow(clippy::unwrap_used, clippy::print_stderr)]
     use super::*;
 
     #[test]
@@ -431,6 +431,143 @@ mod tests {
         assert_eq!(
             with_host("localhost:1", "fd00::1".parse().unwrap()),
             "[fd00::1]:1"
+        );
+    }
+
+    /// A TLS server of `openssl` with a certificate of its own making.
+    struct TlsServer {
+        process: std::process::Child,
+        home: tempfile::TempDir,
+        port: u16,
+    }
+
+    impl TlsServer {
+        fn start() -> Option<Self> {
+            let home = tempfile::tempdir().unwrap();
+            let port = std::net::TcpListener::bind("127.0.0.1:0")
+                .unwrap()
+                .local_addr()
+                .unwrap()
+                .port();
+            let openssl = || {
+                let mut command = std::process::Command::new("openssl");
+                command
+                    .current_dir(home.path())
+                    .stdin(std::process::Stdio::null());
+                command
+                    .stdout(std::process::Stdio::null())
+                    .stderr(std::process::Stdio::null());
+                command
+            };
+            let made = openssl()
+                .args([
+                    "req",
+                    "-x509",
+                    "-newkey",
+                    "ec",
+                    "-pkeyopt",
+                    "ec_paramgen_curve:prime256v1",
+                    "-nodes",
+                ])
+                .args([
+                    "-keyout",
+                    "key.pem",
+                    "-out",
+                    "ca.pem",
+                    "-days",
+                    "2",
+                    "-subj",
+                    "/CN=slipway test",
+                ])
+                .args([
+                    "-addext",
+                    "subjectAltName=IP:127.0.0.1",
+                    "-addext",
+                    "basicConstraints=critical,CA:false",
+                ])
+                .status();
+            if !made.is_ok_and(|status| status.success()) {
+                eprintln!("SKIPPED: openssl cannot make a certificate here");
+                return None;
+            }
+            let address = format!("127.0.0.1:{port}");
+            let process = openssl()
+                .args([
+                    "s_server", "-quiet", "-www", "-cert", "ca.pem", "-key", "key.pem", "-accept",
+                    &address,
+                ])
+                .spawn()
+                .unwrap();
+            let server = Self {
+                process,
+                home,
+                port,
+            };
+            let deadline = std::time::Instant::now() + Duration::from_secs(20);
+            while std::net::TcpStream::connect(("127.0.0.1", port)).is_err() {
+                assert!(
+                    std::time::Instant::now() < deadline,
+                    "openssl does not listen"
+                );
+                std::thread::yield_now();
+            }
+            Some(server)
+        }
+
+        async fn ping(
+            &self,
+            insecure: bool,
+            ca_bundles: Vec<std::path::PathBuf>,
+        ) -> Result<HeaderMap> {
+            let options = PullOptions {
+                ca_bundles,
+                ..PullOptions::default()
+            };
+            let http = client(true, insecure, &options)?;
+            let authority = format!("127.0.0.1:{}", self.port);
+            ping(
+                &http,
+                &Place {
+                    scheme: "https",
+                    dial: authority.clone(),
+                    authority,
+                },
+            )
+            .await
+        }
+    }
+
+    impl Drop for TlsServer {
+        fn drop(&mut self) {
+            let _ = self.process.kill();
+            let _ = self.process.wait();
+        }
+    }
+
+    #[tokio::test]
+    async fn only_known_authorities_are_believed() {
+        let Some(server) = TlsServer::start() else {
+            return;
+        };
+        server
+            .ping(false, vec![server.home.path().join("ca.pem")])
+            .await
+            .unwrap();
+        server.ping(true, Vec::new()).await.unwrap();
+        let error = server.ping(false, Vec::new()).await.unwrap_err();
+        assert!(
+            error
+                .to_string()
+                .contains("tls: failed to verify certificate"),
+            "{error}"
+        );
+        let missing = server
+            .ping(false, vec!["/nonexistent.pem".into()])
+            .await
+            .unwrap_err();
+        assert!(
+            missing.to_string().contains("/nonexistent.pem"),
+            "{missing}"
         );
     }
 }

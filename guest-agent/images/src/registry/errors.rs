@@ -100,6 +100,9 @@ fn cause(authority: &str, error: &reqwest::Error) -> String {
                 "tls: failed to verify certificate: x509: certificate signed by unknown authority"
                     .to_owned()
             }
+            rustls::Error::InvalidCertificate(other) => {
+                format!("tls: failed to verify certificate: x509: {other}")
+            }
             other => format!("tls: {other}"),
         };
     }

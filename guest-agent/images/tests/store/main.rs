@@ -7,8 +7,10 @@
 )]
 
 mod archives;
+mod crash;
 mod faults;
 mod fixture;
 mod names;
+mod overlay;
 mod pull;
 mod server;
