@@ -2,6 +2,7 @@
 
 mod app;
 mod args;
+mod booleans;
 mod containers;
 mod engine;
 mod failure;
@@ -23,7 +24,7 @@ use args::Cli;
 use failure::Failure;
 
 fn main() {
-    let code = match Cli::try_parse() {
+    let code = match Cli::try_parse_from(booleans::plain(std::env::args_os())) {
         Ok(cli) => match execute(cli) {
             Ok(()) => 0,
             Err(failure) => {

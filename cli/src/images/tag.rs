@@ -6,6 +6,7 @@ use crate::app::App;
 use crate::engine::{Query, segment};
 use crate::failure::Failure;
 use crate::format::reference::Reference;
+use crate::output;
 
 /// `slipway tag`.
 #[derive(Debug, Args)]
@@ -34,6 +35,10 @@ impl Tag {
         let query = Query::new()
             .set("repo", &target.name)
             .opt("tag", target.tag.as_ref());
-        Ok(engine.act(&path, &query).await?)
+        engine.act(&path, &query).await?;
+        if app.json {
+            output::json(&serde_json::json!({"image": self.source, "tag": target.to_string()}));
+        }
+        Ok(())
     }
 }

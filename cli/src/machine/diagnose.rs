@@ -3,6 +3,7 @@
 
 use std::fmt::Write as _;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use clap::Args;
 use client::{Client, Error, Home};
@@ -10,6 +11,9 @@ use client::{Client, Error, Home};
 use crate::app::App;
 use crate::failure::Failure;
 use crate::output;
+
+/// How long slipwayd may take for its report.
+const PATIENCE: Duration = Duration::from_secs(20);
 
 /// `slipway diagnose`.
 #[derive(Debug, Args)]
@@ -22,8 +26,10 @@ pub(crate) struct Diagnose {
 impl Diagnose {
     pub(crate) async fn act(self, app: &App) -> Result<(), Failure> {
         let home = app.home()?;
-        let service = Client::new(&home).diagnose().await;
-        let report = report(&home, service);
+        let client = Client::new(&home);
+        // A service that hangs is the very thing to report.
+        let service = tokio::time::timeout(PATIENCE, client.diagnose()).await;
+        let report = report(&home, service.ok());
         if app.json {
             output::json(&serde_json::json!({ "report": report }));
         } else if let Some(path) = &self.output {
@@ -36,7 +42,7 @@ impl Diagnose {
     }
 }
 
-fn report(home: &Home, service: Result<String, Error>) -> String {
+fn report(home: &Home, service: Option<Result<String, Error>>) -> String {
     let mut text = String::new();
     let _ = writeln!(text, "slipway {}", env!("CARGO_PKG_VERSION"));
     let _ = writeln!(
@@ -59,28 +65,41 @@ fn report(home: &Home, service: Result<String, Error>) -> String {
         }
     }
     match service {
-        Ok(report) => {
+        Some(Ok(report)) => {
             let _ = writeln!(text, "\n== slipwayd's report ==\n{}", report.trim_end());
         }
-        Err(error) => {
+        Some(Err(error)) => {
             let problem = error.to_problem();
             let cause = problem
                 .cause
                 .map(|cause| format!(" ({cause})"))
                 .unwrap_or_default();
             let _ = writeln!(text, "slipwayd does not answer: {}{cause}", problem.message);
-            for (name, path) in [
-                ("slipwayd's log", home.service_log()),
-                ("slipwayd's last words", home.service_stderr()),
-                ("the machine's console", home.console_log()),
-            ] {
-                if let Ok(bytes) = std::fs::read(&path) {
-                    let _ = writeln!(text, "\n== {name}: {} ==\n{}", path.display(), tail(&bytes));
-                }
-            }
+            logs(home, &mut text);
+        }
+        None => {
+            let _ = writeln!(
+                text,
+                "slipwayd does not answer: it has said nothing for {} s",
+                PATIENCE.as_secs()
+            );
+            logs(home, &mut text);
         }
     }
     text
+}
+
+/// What was written down, when nobody can be asked.
+fn logs(home: &Home, text: &mut String) {
+    for (name, path) in [
+        ("slipwayd's log", home.service_log()),
+        ("slipwayd's last words", home.service_stderr()),
+        ("the machine's console", home.console_log()),
+    ] {
+        if let Ok(bytes) = std::fs::read(&path) {
+            let _ = writeln!(text, "\n== {name}: {} ==\n{}", path.display(), tail(&bytes));
+        }
+    }
 }
 
 /// The last hundred lines.

@@ -1,5 +1,7 @@
 //! `slipway status` and `slipway machine status`. They start nothing.
 
+use std::time::Duration;
+
 use clap::Args;
 use client::wire::{Api, Driver, Machine, State, Status};
 use client::{Client, Error, Home};
@@ -9,6 +11,9 @@ use crate::failure::Failure;
 use crate::format::size;
 use crate::output;
 
+/// How long slipwayd may think about its own state.
+const PATIENCE: Duration = Duration::from_secs(10);
+
 /// `slipway status`.
 #[derive(Debug, Args)]
 pub(crate) struct StatusArgs {}
@@ -16,10 +21,16 @@ pub(crate) struct StatusArgs {}
 impl StatusArgs {
     pub(crate) async fn act(self, app: &App) -> Result<(), Failure> {
         let home = app.home()?;
-        let status = match Client::new(&home).status().await {
-            Ok(status) => status,
-            Err(Error::Connect { .. }) => from_home(&home),
-            Err(error) => return Err(error.into()),
+        let client = Client::new(&home);
+        let status = match tokio::time::timeout(PATIENCE, client.status()).await {
+            Ok(Ok(status)) => status,
+            Ok(Err(Error::Connect { .. })) => from_home(&home),
+            Ok(Err(error)) => return Err(error.into()),
+            Err(_) => {
+                return Err(Failure::new("slipwayd does not answer")
+                    .because(format!("it has said nothing for {} s", PATIENCE.as_secs()))
+                    .hint("`slipway diagnose` shows its log"));
+            }
         };
         if app.json {
             output::json(&status);

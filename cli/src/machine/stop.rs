@@ -1,7 +1,7 @@
 //! `slipway machine stop`.
 
 use clap::Args;
-use client::wire::{State, StopRequest};
+use client::wire::{State, StopRequest, Update};
 use client::{Client, Error};
 
 use super::steps::{self, Shown};
@@ -23,14 +23,14 @@ impl Stop {
         let client = match Client::connect(&app.home()?).await {
             Ok(client) => client,
             Err(Error::Connect { .. }) => {
-                say(app, "The machine does not run.");
+                not_running(app);
                 return Ok(());
             }
             Err(error) => return Err(error.into()),
         };
         let state = client.status().await?.machine.state;
         if matches!(state, State::Absent | State::Stopped) {
-            say(app, "The machine does not run.");
+            not_running(app);
             return Ok(());
         }
         let request = StopRequest {
@@ -40,6 +40,15 @@ impl Stop {
         steps::follow(client.stop(request).await?, shown).await?;
         say(app, "The machine has stopped.");
         Ok(())
+    }
+}
+
+/// With `--json` the same last line as after a stop.
+fn not_running(app: &App) {
+    if app.json {
+        output::json(&Update::Done);
+    } else {
+        output::line("The machine does not run.");
     }
 }
 

@@ -117,7 +117,7 @@ pub(crate) struct ContainerFlags {
     pub(crate) health: HealthFlags,
 
     /// Print help
-    #[arg(long, action = ArgAction::Help)]
+    #[arg(long, action = ArgAction::HelpShort)]
     help: Option<bool>,
 }
 
