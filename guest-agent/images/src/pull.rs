@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use futures::future::try_join_all;
-use tokio::sync::{Semaphore, mpsc};
+use tokio::sync::{Semaphore, mpsc, oneshot};
 
 use crate::layer::unpack_layer;
 use crate::manifest::{Descriptor, Manifest, choose};
@@ -198,9 +198,31 @@ async fn take_layers(
     }
     let slots = Semaphore::new(PARALLEL);
     let (working, mut finished) = mpsc::channel::<()>(1);
-    let pulls = missing
-        .iter()
-        .map(|layer| layer.take(registry, import, reporter, &slots, working.clone()));
+    let mut below = None;
+    let pulls = missing.iter().map(|layer| {
+        let (done, done_here) = oneshot::channel::<()>();
+        let below = below.replace(done_here);
+        let working = working.clone();
+        let slots = &slots;
+        async move {
+            let brought = layer
+                .take(registry, import, reporter, slots, working)
+                .await?;
+            // Completion is told from the bottom up, by closing the channel. Nothing is held
+            // while waiting: another pull may need this layer for the one below.
+            if let Some(below) = below {
+                let _ = below.await;
+            }
+            if brought {
+                reporter
+                    .say(PullProgress::layer(&layer.id, "Pull complete"))
+                    .await;
+            }
+            drop(done);
+            Ok::<_, Error>(())
+        }
+    });
+    let pulls: Vec<_> = pulls.collect();
     let outcome = try_join_all(pulls).await;
     // The first failure dropped the others' feeders; their threads see that and clean up.
     drop(working);
@@ -229,6 +251,7 @@ struct Layer {
 }
 
 impl Layer {
+    /// Downloads and unpacks the layer; false when another pull brought it meanwhile.
     async fn take(
         &self,
         registry: &Registry,
@@ -236,14 +259,14 @@ impl Layer {
         reporter: &Reporter,
         slots: &Semaphore,
         working: mpsc::Sender<()>,
-    ) -> Result<()> {
+    ) -> Result<bool> {
         // Another pull may be bringing the same layer.
         let _turn = import.store().layer_turn(&self.diff_id).await;
         if import.hold(&self.diff_id)? {
             reporter
                 .say(PullProgress::layer(&self.id, "Already exists"))
                 .await;
-            return Ok(());
+            return Ok(false);
         }
         let _slot = slots.acquire().await.map_err(|_| Error::Interrupted)?;
         let (feeder, fed) = feed();
@@ -261,19 +284,17 @@ impl Layer {
             done
         });
         let say = |status: &'static str| reporter.say(PullProgress::layer(&self.id, status));
-        download(
-            Download {
-                registry,
-                blob: &self.blob,
-                id: &self.id,
-                reporter,
-            },
-            feeder,
-        )
-        .await?;
+        let request = Download {
+            registry,
+            blob: &self.blob,
+            id: &self.id,
+            reporter,
+        };
         let total = self.blob.size;
-        say("Verifying Checksum").await;
-        say("Download complete").await;
+        if download(request, feeder).await? {
+            say("Verifying Checksum").await;
+            say("Download complete").await;
+        }
         let mut ticks = tokio::time::interval(REPORT_EVERY);
         let done = loop {
             tokio::select! {
@@ -288,8 +309,7 @@ impl Layer {
         reporter
             .say(PullProgress::measured(&self.id, "Extracting", total, total))
             .await;
-        say("Pull complete").await;
-        Ok(())
+        Ok(true)
     }
 }
 

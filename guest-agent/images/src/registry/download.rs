@@ -26,9 +26,9 @@ pub(crate) struct Download<'a> {
     pub(crate) reporter: &'a Reporter,
 }
 
-/// Feeds the whole blob to `feeder`. Whoever reads it checks the digest. Ends early, without an
-/// error, when the reader has given up: the reader knows why.
-pub(crate) async fn download(download: Download<'_>, feeder: Feeder) -> Result<()> {
+/// Feeds the whole blob to `feeder`; whoever reads it checks the digest. False when the reader has
+/// given up before the end: the reader knows why.
+pub(crate) async fn download(download: Download<'_>, feeder: Feeder) -> Result<bool> {
     let mut done = 0_u64;
     let mut backoff = Backoff::default();
     loop {
@@ -36,9 +36,9 @@ pub(crate) async fn download(download: Download<'_>, feeder: Feeder) -> Result<(
         match download.run(&mut done, &feeder).await {
             Ok(true) => {
                 feeder.finish().await;
-                return Ok(());
+                return Ok(true);
             }
-            Ok(false) => return Ok(()),
+            Ok(false) => return Ok(false),
             Err(failure) => {
                 if done > before {
                     backoff.progressed();

@@ -70,6 +70,18 @@ async fn an_image_is_pulled_with_dockers_progress() {
         ];
         assert_eq!(states[states.len() - 4..], rest);
     }
+    let complete = messages
+        .iter()
+        .filter(|message| message.status == "Pull complete");
+    let complete: Vec<&str> = complete
+        .filter_map(|message| message.id.as_deref())
+        .collect();
+    let bottom_up: Vec<String> = image
+        .layers
+        .iter()
+        .map(|layer| Digest::of(&gzip(layer)).short())
+        .collect();
+    assert_eq!(complete, bottom_up);
     let ends: Vec<&str> = messages[messages.len() - 2..]
         .iter()
         .map(|message| message.status.as_str())
