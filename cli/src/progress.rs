@@ -1,8 +1,6 @@
 //! The engine's progress lines, as `pull`, `push`, `load` and `run` show them: bars on a terminal,
 //! plain lines otherwise.
 
-use std::collections::HashMap;
-
 use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use crate::engine::Lines;
@@ -57,7 +55,7 @@ pub(crate) async fn show(mut lines: Lines, to: To) -> Result<(), Failure> {
         };
         let failed = progress.error_detail.as_ref().map(|detail| &detail.message);
         if let Some(message) = failed.or(progress.error.as_ref()) {
-            if let Some(bars) = &bars {
+            if let Some(bars) = &mut bars {
                 bars.finish();
             }
             return Err(Failure::new(message.trim_end()));
@@ -71,7 +69,7 @@ pub(crate) async fn show(mut lines: Lines, to: To) -> Result<(), Failure> {
             }
         }
     }
-    if let Some(bars) = &bars {
+    if let Some(bars) = &mut bars {
         bars.finish();
     }
     Ok(())
@@ -93,13 +91,19 @@ fn plain(progress: &Progress) -> Option<String> {
     Some(format!("{}: {}", progress.id, progress.status))
 }
 
-/// A bar for each layer, in the order of their first lines.
+/// A bar for each layer, in the order of their first lines. A line that is about no layer ends
+/// them: they stay above it as text.
 struct Bars {
     to: To,
     all: MultiProgress,
-    by_id: HashMap<String, ProgressBar>,
+    layers: Vec<Layer>,
     moving: ProgressStyle,
     still: ProgressStyle,
+}
+
+struct Layer {
+    id: String,
+    bar: ProgressBar,
 }
 
 impl Bars {
@@ -117,7 +121,7 @@ impl Bars {
         Self {
             to,
             all: MultiProgress::with_draw_target(target),
-            by_id: HashMap::new(),
+            layers: Vec::new(),
             moving: style("{prefix}: {msg} [{wide_bar}] {decimal_bytes}/{decimal_total_bytes}"),
             still: style("{prefix}: {msg}"),
         }
@@ -128,35 +132,63 @@ impl Bars {
             return;
         }
         // "latest: Pulling from library/busybox" has an id, but is no layer.
-        if progress.id.is_empty() || progress.progress_detail.is_none() {
+        let Some(detail) = progress
+            .progress_detail
+            .as_ref()
+            .filter(|_| !progress.id.is_empty())
+        else {
             if let Some(line) = plain(progress) {
-                let to = self.to;
-                self.all.suspend(|| to.line(&line));
+                self.finish();
+                self.to.line(&line);
             }
             return;
-        }
-        let (moving, still) = (&self.moving, &self.still);
-        let bar = self.by_id.entry(progress.id.clone()).or_insert_with(|| {
-            let bar = self.all.add(ProgressBar::new(0).with_style(still.clone()));
-            bar.set_prefix(progress.id.clone());
-            bar
-        });
-        match &progress.progress_detail {
-            Some(detail) if detail.total > 0 => {
-                bar.set_style(moving.clone());
-                bar.set_length(detail.total);
-                bar.set_position(detail.current);
-            }
-            _ => bar.set_style(still.clone()),
-        }
+        };
+        let bar = self.bar(&progress.id);
         bar.set_message(progress.status.clone());
+        if detail.total > 0 {
+            bar.set_length(detail.total);
+            bar.set_position(detail.current);
+            bar.set_style(self.moving.clone());
+        } else {
+            bar.set_style(self.still.clone());
+        }
         bar.tick();
     }
 
-    fn finish(&self) {
-        for bar in self.by_id.values() {
-            bar.abandon();
+    fn bar(&mut self, id: &str) -> ProgressBar {
+        if let Some(layer) = self.layers.iter().find(|layer| layer.id == id) {
+            return layer.bar.clone();
         }
+        let bar = ProgressBar::new(0)
+            .with_style(self.still.clone())
+            .with_prefix(id.to_owned());
+        let bar = self.all.add(bar);
+        self.layers.push(Layer {
+            id: id.to_owned(),
+            bar: bar.clone(),
+        });
+        bar
+    }
+
+    /// Leaves the bars as lines of text.
+    fn finish(&mut self) {
+        if self.layers.is_empty() {
+            return;
+        }
+        let layers: Vec<Layer> = self.layers.drain(..).collect();
+        let lines: Vec<String> = layers
+            .iter()
+            .map(|layer| format!("{}: {}", layer.id, layer.bar.message()))
+            .collect();
+        // All are off the screen before the first line: a bar that goes later would be drawn
+        // below it again.
+        for layer in &layers {
+            layer.bar.finish_and_clear();
+        }
+        for line in lines {
+            self.to.line(&line);
+        }
+        *self = Self::new(self.to);
     }
 }
 
