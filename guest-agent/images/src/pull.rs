@@ -63,18 +63,7 @@ pub(crate) async fn pull(
     let known = index.images.get(&found.id).is_some_and(|row| !row.hidden);
     let up_to_date = known && index.names.get(&name.to_string()) == Some(&found.id);
     let import = Arc::new(Import::new(store));
-    if known {
-        // Held all the same, so that a removal meanwhile does not take the layers away.
-        let mut missing = false;
-        for (diff_id, _) in &found.layers {
-            missing |= !import.hold(diff_id)?;
-        }
-        if missing {
-            take_layers(&registry, &import, &found.layers, &reporter).await?;
-        }
-    } else {
-        take_layers(&registry, &import, &found.layers, &reporter).await?;
-    }
+    let brought = bring(&registry, &import, &found.layers, known, &reporter).await;
 
     let mut names = vec![reference.with_digest(digest)];
     if reference.digest().is_none() {
@@ -85,7 +74,8 @@ pub(crate) async fn pull(
         config: found.config.to_vec(),
         names,
     };
-    tokio::task::spawn_blocking(move || import.commit(vec![image]))
+    // Committing waits for the disk, and so does cleaning up after a failure.
+    tokio::task::spawn_blocking(move || brought.and_then(|()| import.commit(vec![image])))
         .await
         .map_err(|_| Error::Interrupted)??;
 
@@ -109,6 +99,27 @@ pub(crate) async fn pull(
         digest,
         downloaded: !up_to_date,
     })
+}
+
+/// Sees to it that every layer is here and stays until the import ends.
+async fn bring(
+    registry: &Registry,
+    import: &Arc<Import>,
+    layers: &[(Digest, Descriptor)],
+    known: bool,
+    reporter: &Reporter,
+) -> Result<()> {
+    if known {
+        // Nothing to tell then; held all the same, so that a removal meanwhile takes none away.
+        let mut complete = true;
+        for (diff_id, _) in layers {
+            complete &= import.hold(diff_id)?;
+        }
+        if complete {
+            return Ok(());
+        }
+    }
+    take_layers(registry, import, layers, reporter).await
 }
 
 /// Follows indexes to the image for the wanted platform and reads its configuration.

@@ -151,42 +151,48 @@ impl Store {
         options: RemoveOptions,
         users: impl Fn(&Digest) -> Vec<ContainerUse>,
     ) -> Result<Vec<Removed>> {
-        let plan = {
-            let _writing = self.inner.writing();
-            let index = self.inner.index.snapshot()?;
-            let plan = removal::plan(&index, name_or_id, options, &users)?;
-            self.apply_removal(&index, &plan.change)?;
-            plan
-        };
+        let writing = self.inner.writing();
+        let index = self.inner.index.snapshot()?;
+        let plan = removal::plan(&index, name_or_id, options, &users)?;
+        let rubbish = self.apply_removal(&index, &plan.change)?;
+        // Removing files takes a while; nobody has to wait for it.
+        drop(writing);
+        drop(rubbish);
         Ok(plan.removed)
     }
 
     /// Frees the layers of images that were removed by force while a container used them and that
     /// no container uses any more. To be called after a container is removed. Blocks.
     pub fn collect(&self, users: impl Fn(&Digest) -> Vec<ContainerUse>) -> Result<()> {
-        let _writing = self.inner.writing();
+        let writing = self.inner.writing();
         let index = self.inner.index.snapshot()?;
         let change = removal::collect(&index, &users);
         if change.drop_images.is_empty() {
             return Ok(());
         }
-        self.apply_removal(&index, &change)
+        let rubbish = self.apply_removal(&index, &change)?;
+        drop(writing);
+        drop(rubbish);
+        Ok(())
     }
 
     /// The index first: a crash between leaves files that the next start sweeps.
-    fn apply_removal(&self, index: &Snapshot, change: &Change) -> Result<()> {
+    fn apply_removal(&self, index: &Snapshot, change: &Change) -> Result<Vec<Stage>> {
         self.inner.index.apply(change)?;
+        let mut rubbish = Vec::new();
         for layer in &change.drop_layers {
             let blob = index.layers.get(layer).map(|row| row.blob);
             let shared = index
                 .layers
                 .iter()
                 .any(|(other, row)| !change.drop_layers.contains(other) && Some(row.blob) == blob);
-            self.inner
-                .files
-                .drop_layer(layer, blob.as_ref().filter(|_| !shared));
+            rubbish.extend(
+                self.inner
+                    .files
+                    .drop_layer(layer, blob.as_ref().filter(|_| !shared)),
+            );
         }
-        Ok(())
+        Ok(rubbish)
     }
 
     /// The directories of an image's layers for overlayfs, topmost first.

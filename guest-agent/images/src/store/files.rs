@@ -143,36 +143,48 @@ impl Files {
             return;
         }
         let row = held.remove(diff_id).and_then(|hold| hold.row);
-        if let (Some(row), Ok(None)) = (row, known()) {
-            self.discard(&held, diff_id, Some(&row.blob));
-        }
+        let rubbish = match (row, known()) {
+            (Some(row), Ok(None)) => self.discard(&held, diff_id, Some(&row.blob)),
+            _ => None,
+        };
+        drop(held);
+        drop(rubbish);
     }
 
-    /// Removes a layer that the index does not name any more, unless an operation holds it, and
-    /// the blob when it is given.
-    pub(crate) fn drop_layer(&self, diff_id: &Digest, blob: Option<&Digest>) {
+    /// Takes a layer that the index does not name any more out of sight, unless an operation holds
+    /// it, and the blob when it is given. Dropping what this returns removes them, which may take
+    /// a while.
+    pub(crate) fn drop_layer(&self, diff_id: &Digest, blob: Option<&Digest>) -> Option<Stage> {
         let held = self.lock();
-        if !held.contains_key(diff_id) {
-            self.discard(&held, diff_id, blob);
+        if held.contains_key(diff_id) {
+            return None;
         }
+        self.discard(&held, diff_id, blob)
     }
 
-    /// Takes a layer out of sight at once and removes it. What fails is left for the next sweep.
-    fn discard(&self, held: &HashMap<Digest, Held>, diff_id: &Digest, blob: Option<&Digest>) {
-        if let Some(blob) = blob
-            && !held
-                .values()
-                .any(|hold| hold.row.as_ref().is_some_and(|row| row.blob == *blob))
-        {
-            let _ = fs::remove_file(self.blob(blob));
-        }
-        let removed = self.stage().and_then(|stage| {
-            let (from, to) = (self.layer(diff_id), stage.path().join("layer"));
-            fs::rename(&from, &to).map_err(Error::io("rename", &from))
+    /// Moves a layer and its blob into a stage. What fails is left for the next sweep.
+    fn discard(
+        &self,
+        held: &HashMap<Digest, Held>,
+        diff_id: &Digest,
+        blob: Option<&Digest>,
+    ) -> Option<Stage> {
+        let rename =
+            |from: PathBuf, to: PathBuf| fs::rename(&from, &to).map_err(Error::io("rename", &from));
+        let moved = self.stage().and_then(|stage| {
+            let shared = |blob: &Digest| {
+                held.values()
+                    .any(|hold| hold.row.as_ref().is_some_and(|row| row.blob == *blob))
+            };
+            if let Some(blob) = blob.filter(|blob| !shared(blob)) {
+                rename(self.blob(blob), stage.path().join("blob"))?;
+            }
+            rename(self.layer(diff_id), stage.path().join("layer"))?;
+            Ok(stage)
         });
-        if let Err(error) = removed {
-            tracing::warn!(%diff_id, %error, "a removed layer stays until the next start");
-        }
+        moved
+            .inspect_err(|error| tracing::warn!(%diff_id, %error, "a removed layer stays until the next start"))
+            .ok()
     }
 
     /// Brings everything written so far to the disk.
