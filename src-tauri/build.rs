@@ -1,5 +1,18 @@
-//! Embeds `tauri.conf.json`, the icons and the permissions of the page's commands.
+//! Embeds `tauri.conf.json`, the icons and the page.
 
-fn main() {
+use std::path::Path;
+
+fn main() -> std::io::Result<()> {
+    // Checks and lints must work before the page was built; the page then says what is missing.
+    let page = Path::new("../ui/dist/index.html");
+    if !page.exists() {
+        std::fs::create_dir_all("../ui/dist")?;
+        std::fs::write(
+            page,
+            "<!doctype html><title>Slipway</title><p>The page was not built. Run `npm ci \
+             --ignore-scripts && npm run build` in ui/, then build again.",
+        )?;
+    }
     tauri_build::build();
+    Ok(())
 }

@@ -32,9 +32,15 @@ pub(crate) struct Desk {
     pub(crate) service_started: Notify,
     docker: Mutex<Option<Docker>>,
     watching: Mutex<Vec<JoinHandle<()>>>,
-    /// Open log streams: what the reader waits on, and the reader.
-    logs: Mutex<HashMap<u32, (Arc<Semaphore>, JoinHandle<()>)>>,
+    logs: Mutex<HashMap<u32, LogStream>>,
     pulls: Mutex<HashMap<u32, Arc<Notify>>>,
+}
+
+/// A log on its way to the page.
+struct LogStream {
+    /// What the reader waits on before it sends another batch.
+    credit: Arc<Semaphore>,
+    reader: JoinHandle<()>,
 }
 
 impl Desk {
@@ -80,29 +86,29 @@ impl Desk {
 
     /// Keeps a log stream under the page's number for it.
     pub(crate) fn keep_log(&self, stream: u32, credit: Arc<Semaphore>, reader: JoinHandle<()>) {
-        if let Some((_, old)) = lock(&self.logs).insert(stream, (credit, reader)) {
-            old.abort();
+        if let Some(old) = lock(&self.logs).insert(stream, LogStream { credit, reader }) {
+            old.reader.abort();
         }
     }
 
     /// Allows a log stream to send as many more batches.
     pub(crate) fn credit_log(&self, stream: u32, batches: usize) {
-        if let Some((credit, _)) = lock(&self.logs).get(&stream) {
-            credit.add_permits(batches);
+        if let Some(open) = lock(&self.logs).get(&stream) {
+            open.credit.add_permits(batches);
         }
     }
 
     /// Ends a log stream.
     pub(crate) fn close_log(&self, stream: u32) {
-        if let Some((_, reader)) = lock(&self.logs).remove(&stream) {
-            reader.abort();
+        if let Some(open) = lock(&self.logs).remove(&stream) {
+            open.reader.abort();
         }
     }
 
     /// Ends every log stream: the page that read them is gone.
     pub(crate) fn close_logs(&self) {
-        for (_, (_, reader)) in lock(&self.logs).drain() {
-            reader.abort();
+        for (_, open) in lock(&self.logs).drain() {
+            open.reader.abort();
         }
     }
 

@@ -16,7 +16,7 @@ pub(crate) enum WindowEvent {
     /// The machine is now like this.
     Machine {
         /// All of it.
-        machine: Machine,
+        machine: Box<Machine>,
     },
     /// slipwayd does not answer.
     NoService {

@@ -7,12 +7,16 @@ use client::Client;
 use client::wire::{State, Update};
 use tauri::ipc::Channel;
 use tokio::sync::watch;
+use tokio::time::{MissedTickBehavior, interval};
 
 use crate::desk::Desk;
 use crate::view::{Problem, WindowEvent};
 
 /// How long to wait before looking for a slipwayd that was not there.
 const PAUSE: Duration = Duration::from_secs(1);
+
+/// How often the size of the disk is read while somebody looks; it changes without an event.
+const AGAIN: Duration = Duration::from_secs(15);
 
 pub(super) async fn watch(
     desk: Arc<Desk>,
@@ -45,17 +49,29 @@ async fn follow(
     running: &watch::Sender<bool>,
     told: &mut bool,
 ) -> Result<(), client::Error> {
-    let mut updates = Client::new(&desk.home).events().await?;
-    while let Some(update) = updates.next().await {
-        if let Update::Status { status } = update? {
-            let runs = status.machine.state == State::Running;
-            let machine = (*status).into();
-            if channel.send(WindowEvent::Machine { machine }).is_err() {
-                return Ok(());
-            }
-            *told = false;
-            running.send_if_modified(|known| std::mem::replace(known, runs) != runs);
+    let client = Client::new(&desk.home);
+    let mut updates = client.events().await?;
+    let mut visible = desk.visible.subscribe();
+    let mut again = interval(AGAIN);
+    again.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        let wanted = *visible.borrow_and_update() && *running.borrow();
+        let status = tokio::select! {
+            update = updates.next() => match update {
+                None => return Ok(()),
+                Some(Ok(Update::Status { status })) => *status,
+                Some(Ok(_)) => continue,
+                Some(Err(error)) => return Err(error),
+            },
+            _ = again.tick(), if wanted => client.status().await?,
+            _ = visible.changed() => continue,
+        };
+        let runs = status.machine.state == State::Running;
+        let machine = Box::new(status.into());
+        if channel.send(WindowEvent::Machine { machine }).is_err() {
+            return Ok(());
         }
+        *told = false;
+        running.send_if_modified(|known| std::mem::replace(known, runs) != runs);
     }
-    Ok(())
 }

@@ -105,7 +105,6 @@ export const en = {
   restart: 'Restart',
   delete: 'Delete',
   delete_more: 'Delete…',
-  more: 'More actions',
   start_x: 'Start {x}',
   stop_x: 'Stop {x}',
   restart_x: 'Restart {x}',
@@ -164,7 +163,6 @@ export const en = {
   ov_restarts: 'Restarts',
   ov_memory: 'Memory limit',
   ov_pid: 'Process in the machine',
-  ov_network: 'Network',
   ov_networks: 'Networks',
   ov_mounts: 'Mounts',
   ov_ports: 'Ports',
@@ -225,7 +223,6 @@ export const en = {
   run_env_remove: 'Remove variable {n}',
   run_env_bad: 'A variable needs a name.',
   run_line: 'The same as a command',
-  run_pulling: 'Pulling {x}',
   run_starting: 'Starting the container…',
   run_failed: 'The container was not started.',
   pull_failed: 'The image was not pulled.',
@@ -252,7 +249,6 @@ export const en = {
   empty_images_text: 'Pull one by name, or load one with `docker load`.',
   image_counts: '{n} {n#image/images}, {size}',
   untagged: 'No tag',
-  used_by: 'Used by {n}',
   unused: 'Unused',
   image_tags: 'Tags',
   image_used_by: 'Containers',
@@ -292,7 +288,6 @@ export const en = {
   palette_hint_open: 'open',
   palette_hint_actions: 'actions',
   palette_hint_close: 'close',
-  go_to: 'Go to {place}',
   theme_cmd: 'Theme: {x}',
   language_cmd: 'Language: {x}',
 
@@ -364,11 +359,6 @@ export const en = {
   version: 'Version {x}',
   home_folder: 'Data folder',
   copy_docker_host: 'Copy DOCKER_HOST',
-
-  // Failures of the window itself
-  problem_hint: 'What to do',
-  problem_details: 'Details',
-  problem_mock: 'This is a demonstration.',
 
   // Units
   u_s: '{n} s',

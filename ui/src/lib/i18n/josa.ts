@@ -4,8 +4,8 @@ const FIRST = 0xac00
 const LAST = 0xd7a3
 // Final sounds of the digits as read in Korean (영 일 이 삼 사 오 육 칠 팔 구).
 const DIGIT_HAS_FINAL = [true, true, false, true, false, false, true, true, true, false]
-// Letters whose Korean names, or whose usual sound at a word's end, close with a consonant.
-const LATIN_HAS_FINAL = /(?:[lmnr]|[bcdgkpt]|ng)$/i
+// How Latin words usually end in Korean: mail 메일, web 웹, but worker 워커, redis 레디스, test 테스트.
+const LATIN_HAS_FINAL = /(?:[lmn]|ng|[aeiou](?:b|c|k|ck|p|pp|t|tt))$/i
 
 function hasFinal(word: string): boolean {
   const bare = word.replace(/[^\p{L}\p{N}]+$/u, '')
