@@ -8,6 +8,8 @@ use std::process::{Child, Command, ExitStatus, Stdio};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
+use crate::wait::is_alive;
+
 /// How long a program may take unless the test says otherwise; the machine may be emulated on a
 /// busy host.
 const LIMIT: Duration = Duration::from_secs(90);
@@ -178,7 +180,7 @@ impl Running {
         let deadline = Instant::now() + LIMIT;
         while !self.output().contains(text) {
             assert!(
-                Instant::now() < deadline,
+                Instant::now() < deadline && (is_alive(self.pid()) || self.output().contains(text)),
                 "`{}` did not say {text:?} but: {}",
                 self.shown,
                 self.output()

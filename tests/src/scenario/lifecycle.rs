@@ -197,9 +197,10 @@ fn attach(machine: &Machine) {
         .run();
     assert_eq!(ran.exits(4).stdout, "got words\n");
 
-    let script = "until [ -e /go ]; do usleep 50000; done; echo here; exit 6";
+    let script = "until [ -e /go ]; do echo waiting; usleep 50000; done; echo here; exit 6";
     let id = machine.run_detached(&[], &["sh", "-c", script]);
     let mut attached = machine.docker_command(&["attach", &id]).start();
+    attached.wait_for("waiting");
     machine.docker(&["exec", &id, "touch", "/go"]).ok();
     attached.wait_for("here");
     assert_eq!(attached.wait(), 6);

@@ -110,8 +110,9 @@ fn terminal(machine: &Machine) {
     terminal.type_in("echo $((40+2))-$(tty)\r");
     terminal.wait_for("42-/dev/pts/0");
     // Ctrl-C reaches the program, not docker.
-    terminal.type_in("sleep 1000\r");
-    terminal.wait_for("sleep 1000\r\n");
+    // The quotes keep the echo of the line apart from what it prints.
+    terminal.type_in("sh -c 'echo be\"\"gun; sleep 1000'\r");
+    terminal.wait_for("begun");
     terminal.type_in("\u{3}");
     terminal.type_in("echo again-$?\r");
     terminal.wait_for("again-130");
