@@ -234,13 +234,10 @@ impl Supervisor {
 
     /// Brings processes on whose last output is through, or whose time is up.
     fn settle_due(&mut self) {
-        let now = Instant::now();
         let due: Vec<_> = self
             .processes
             .iter()
-            .filter(|(key, process)| {
-                self.touched.contains(key) || process.deadline().is_some_and(|at| at <= now)
-            })
+            .filter(|(_, process)| matches!(process.phase, Phase::Draining { .. }))
             .map(|(key, _)| *key)
             .collect();
         for key in due {

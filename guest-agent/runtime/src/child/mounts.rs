@@ -86,6 +86,7 @@ fn tmpfs(options: &[String]) -> Result<OwnedFd, Error> {
         | MountAttrFlags::MOUNT_ATTR_NOSUID
         | MountAttrFlags::MOUNT_ATTR_NODEV;
     let context = rustix::mount::fsopen("tmpfs", FsOpenFlags::FSOPEN_CLOEXEC).step("open tmpfs")?;
+    rustix::mount::fsconfig_set_string(&context, "source", "tmpfs").step("configure tmpfs")?;
     for option in options.iter().flat_map(|option| option.split(',')) {
         match option {
             "exec" => attributes.remove(MountAttrFlags::MOUNT_ATTR_NOEXEC),

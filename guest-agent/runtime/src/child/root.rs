@@ -46,6 +46,8 @@ pub(super) fn mount(spec: &Root) -> Result<OwnedFd, Error> {
 fn mount_overlay(spec: &Root) -> Result<OwnedFd, Error> {
     let context =
         rustix::mount::fsopen("overlay", FsOpenFlags::FSOPEN_CLOEXEC).step("open overlayfs")?;
+    rustix::mount::fsconfig_set_string(&context, "source", "overlay")
+        .step("name the overlay root")?;
     let lower = open_layers(spec)?;
     let mut lower_plus = Ok(());
     for (layer, path) in lower.iter().zip(&spec.lower) {

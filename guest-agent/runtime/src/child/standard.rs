@@ -105,7 +105,8 @@ fn create(
         "cgroup2" => "open cgroup2",
         _ => "open a standard file system",
     })?;
-    for (key, value) in options {
+    // The first column of `/proc/mounts`, as mount(8) would fill it.
+    for (key, value) in [&("source", kind)].into_iter().chain(options) {
         rustix::mount::fsconfig_set_string(&context, *key, *value)
             .step("configure a standard file system")?;
     }
