@@ -74,13 +74,13 @@ impl Engine {
 
     async fn come_up(self: Arc<Self>, mut events: tokio::sync::mpsc::UnboundedReceiver<Event>) {
         let outcome = self.load().await;
-        if let Err(error) = &outcome {
-            tracing::error!(%error, "the engine's state cannot be read");
+        match &outcome {
+            // Before anyone asks for them: the first command of all is `run slipway/hello`.
+            Ok(()) => self.load_bundled_images().await,
+            Err(error) => tracing::error!(%error, "the engine's state cannot be read"),
         }
         self.ready
             .send_replace(Some(outcome.map_err(|e| e.to_string())));
-        let bundled = Arc::clone(&self);
-        tokio::spawn(async move { bundled.load_bundled_images().await });
         while let Some(Event::Exited { target, exit }) = events.recv().await {
             self.on_exit(target, exit);
         }
