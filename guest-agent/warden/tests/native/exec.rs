@@ -85,7 +85,7 @@ fn terminals_input_and_users() {
 fn failures_are_told_apart() {
     let mut warden = Warden::start();
     let target = running(&mut warden);
-    let mut fails = |warden: &mut Warden, exec: &str, args: &[&str], cwd: &str| {
+    let fails = |warden: &mut Warden, exec: &str, args: &[&str], cwd: &str| {
         let mut session = process(args);
         session.cwd = cwd.into();
         let failure = warden.launch_exec("c", exec, session, false).unwrap_err();

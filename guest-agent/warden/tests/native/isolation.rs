@@ -114,7 +114,7 @@ fn users_groups_and_home() {
 fn capabilities_are_dockers() {
     let mut warden = Warden::start();
     let line = "grep -E 'Cap|NoNewPrivs|Seccomp:' /proc/self/status";
-    let mut status = |warden: &mut Warden, name: &str, user: &str, strict: bool| {
+    let status = |warden: &mut Warden, name: &str, user: &str, strict: bool| {
         let mut spec = warden.spec(name, &["sh", "-c", line]);
         spec.process.user = user.into();
         spec.process.no_new_privileges = strict;

@@ -14,7 +14,7 @@ fn input_ends_with_the_clients() {
     let mut spec = warden.spec("cat", &["cat"]);
     spec.process.open_stdin = true;
     spec.process.stdin_once = true;
-    let (target, mut client) = warden.launch(spec, true).unwrap();
+    let (target, client) = warden.launch(spec, true).unwrap();
     let text = "line\n".repeat(100_000);
     let sender = {
         let (mut client, text) = (client.try_clone().unwrap(), text.clone());
