@@ -8,6 +8,7 @@ mod create;
 mod detach;
 mod env;
 pub(crate) mod exec;
+mod exec_user;
 mod exit;
 mod find;
 mod host_config;

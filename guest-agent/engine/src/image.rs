@@ -313,10 +313,10 @@ impl Engine {
         };
         for entry in entries.filter_map(Result::ok) {
             let path = entry.path();
-            if path.extension().is_some_and(|e| e == "tar") {
-                if let Err(error) = self.load_bundled(&path).await {
-                    tracing::error!(%error, path = %path.display(), "loading a bundled image failed");
-                }
+            if path.extension().is_some_and(|e| e == "tar")
+                && let Err(error) = self.load_bundled(&path).await
+            {
+                tracing::error!(%error, path = %path.display(), "loading a bundled image failed");
             }
         }
     }

@@ -78,7 +78,7 @@ impl Engine {
         if config.command().is_empty() {
             return Err(Error::Invalid("no command specified".into()));
         }
-        self.resolve_modes(&mut host_config)?;
+        self.resolve_modes(&mut host_config);
 
         let id = ids::random_id()?;
         if config.hostname.is_empty() && host_config.uts_mode != "host" {
@@ -136,19 +136,20 @@ impl Engine {
         Ok(id)
     }
 
-    /// `container:NAME` becomes `container:ID`.
-    fn resolve_modes(&self, host: &mut HostConfig) -> Result<(), Error> {
+    /// `container:NAME` becomes `container:ID`. A container that isn't there is the start's affair:
+    /// a create that says "no such …" makes the docker command pull the image.
+    fn resolve_modes(&self, host: &mut HostConfig) {
         for mode in [
             &mut host.network_mode,
             &mut host.pid_mode,
             &mut host.ipc_mode,
         ] {
-            if let Some(name) = mode.strip_prefix("container:") {
-                let other = self.container(name)?;
+            if let Some(name) = mode.strip_prefix("container:")
+                && let Ok(other) = self.container(name)
+            {
                 *mode = format!("container:{}", other.id);
             }
         }
-        Ok(())
     }
 
     fn fill_volumes(&self, container: &Container, image: &images::Image) -> Result<(), Error> {

@@ -142,6 +142,12 @@ impl Engine {
         let container = self.container(name)?;
         check_active(&container, name)?;
         DetachScanner::parse(&request.detach_keys)?;
+        let pid = container.lock().record.state.pid();
+        if let Some(pid) = pid
+            && !request.user.is_empty()
+        {
+            super::exec_user::check(pid, &request.user)?;
+        }
         let id = ids::random_id()?;
         let action = format!("exec_create: {}", request.cmd.join(" "));
         container.lock().exec_ids.push(id.clone());

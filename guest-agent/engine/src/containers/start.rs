@@ -313,7 +313,8 @@ pub(crate) fn refusal(failure: &Failure, prefix: &str) -> Refused {
             (Error::Invalid(format!("{message}: permission denied")), 126)
         }
         FailureReason::CommandNotExecutable => (Error::Invalid(message), 126),
-        FailureReason::UnknownUser => (Error::Invalid(message), 126),
+        // dockerd finds this out before it calls its runtime.
+        FailureReason::UnknownUser => (Error::System(failure.message.clone()), UNKNOWN),
         _ if lower.contains("not a directory") => (
             Error::Invalid(format!(
                 "{message}: Are you trying to mount a directory onto a file (or vice-versa)? Check if the specified host path exists and is the expected type"

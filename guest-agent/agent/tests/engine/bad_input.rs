@@ -1,0 +1,238 @@
+//! Wrong requests: Docker's status and message, and the engine lives.
+
+use crate::support::{Host, host};
+use std::io::{Read, Write};
+use std::os::unix::net::UnixStream;
+
+/// Sends a request and returns status and body.
+fn request(host: &Host, method: &str, path: &str, kind: &str, body: &str) -> (u16, String) {
+    let mut stream = UnixStream::connect(host.socket()).unwrap();
+    stream
+        .set_read_timeout(Some(std::time::Duration::from_secs(30)))
+        .unwrap();
+    let kind = if kind.is_empty() {
+        String::new()
+    } else {
+        format!("Content-Type: {kind}\r\n")
+    };
+    write!(
+        stream,
+        "{method} {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n{kind}Content-Length: {}\r\n\r\n{body}",
+        body.len()
+    )
+    .unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).unwrap();
+    let status = answer.split_whitespace().nth(1).unwrap().parse().unwrap();
+    let body = answer
+        .split_once("\r\n\r\n")
+        .unwrap()
+        .1
+        .trim_end()
+        .to_owned();
+    (status, body)
+}
+
+fn message(text: &str) -> String {
+    serde_json::json!({ "message": text }).to_string()
+}
+
+#[test]
+fn requests_are_refused_with_dockers_words() {
+    let host = host!();
+    let json = "application/json";
+    let create = "/v1.51/containers/create";
+    let cases = [
+        (
+            "GET",
+            "/v1.10/info",
+            "",
+            "",
+            400,
+            message(
+                "client version 1.10 is too old. Minimum supported API version is 1.24, please upgrade your client to a newer version",
+            ),
+        ),
+        (
+            "GET",
+            "/v1.99/info",
+            "",
+            "",
+            400,
+            message("client version 1.99 is too new. Maximum supported API version is 1.51"),
+        ),
+        ("GET", "/nonsense", "", "", 404, message("page not found")),
+        ("PUT", "/info", "", "", 404, message("page not found")),
+        (
+            "POST",
+            create,
+            json,
+            "",
+            400,
+            message("invalid JSON: got EOF while reading request body"),
+        ),
+        (
+            "POST",
+            create,
+            json,
+            "{}",
+            400,
+            message("config cannot be empty in order to create a container"),
+        ),
+        (
+            "POST",
+            create,
+            "text/plain",
+            "{\"Image\":\"busybox\"}",
+            400,
+            message("unsupported Content-Type header (text/plain): must be 'application/json'"),
+        ),
+        (
+            "POST",
+            create,
+            json,
+            "{\"Image\":\"nope\"}",
+            404,
+            message("No such image: nope:latest"),
+        ),
+        (
+            "POST",
+            "/containers/nope/start",
+            "",
+            "",
+            404,
+            message("No such container: nope"),
+        ),
+        (
+            "GET",
+            "/containers/json?filters=%5B%5D",
+            "",
+            "",
+            400,
+            message("invalid filter"),
+        ),
+        (
+            "POST",
+            "/containers/nope/wait?condition=never",
+            "",
+            "",
+            400,
+            message("invalid condition: \"never\""),
+        ),
+        (
+            "GET",
+            "/containers/nope/logs",
+            "",
+            "",
+            400,
+            message("Bad parameters: you must choose at least one stream"),
+        ),
+        (
+            "POST",
+            "/exec/nope/start",
+            json,
+            "{}",
+            404,
+            message("No such exec instance: nope"),
+        ),
+    ];
+    for (method, path, kind, body, status, expected) in cases {
+        let answer = request(&host, method, path, kind, body);
+        assert_eq!(answer, (status, expected), "{method} {path} {body}");
+    }
+    for body in [
+        "{",
+        "[]",
+        "{\"Image\":5}",
+        "{\"Image\":\"busybox\",\"HostConfig\":{\"Memory\":\"much\"}}",
+    ] {
+        let (status, answer) = request(&host, "POST", create, json, body);
+        assert_eq!(status, 400, "{body}: {answer}");
+        assert!(answer.contains("invalid JSON"), "{answer}");
+    }
+    let (status, answer) = request(&host, "POST", "/build", "", "");
+    assert_eq!(
+        (status, answer),
+        (
+            501,
+            message("building images is not supported by Slipway 0.1.0 yet")
+        )
+    );
+    // Keys in any case, a command as a string, nulls.
+    let odd =
+        "{\"image\":\"busybox\",\"CMD\":\"true\",\"Env\":null,\"hostconfig\":{\"BINDS\":null}}";
+    assert_eq!(request(&host, "POST", create, json, odd).0, 201);
+    assert_eq!(
+        host.docker(&["run", "--rm", "busybox", "echo", "alive"])
+            .good(),
+        "alive"
+    );
+}
+
+#[test]
+fn wrong_options_are_refused_with_dockers_words() {
+    let host = host!();
+    let cases: &[(&[&str], &str)] = &[
+        (&["--memory", "1m"], "Minimum memory limit allowed is 6MB"),
+        (&["--cpus", "1000"], "range of CPUs is from 0.01 to"),
+        (
+            &["--network", "nope"],
+            "failed to set up container networking: network nope not found",
+        ),
+        (
+            &["--name", "no/pe"],
+            "Invalid container name (no/pe), only [a-zA-Z0-9][a-zA-Z0-9_.-] are allowed",
+        ),
+        (
+            &["--cap-add", "NOPE"],
+            "invalid CapAdd: unknown capability: \"CAP_NOPE\"",
+        ),
+        (
+            &["-w", "nope"],
+            "the working directory 'nope' is invalid, it needs to be an absolute path",
+        ),
+        (&["--stop-signal", "NOPE"], "invalid signal: NOPE"),
+        (
+            &["--log-driver", "nope"],
+            "logger: no log driver named 'nope' is registered",
+        ),
+        (
+            &["--mount", "type=bind,src=/nope/nope,dst=/x"],
+            "bind source path does not exist: /nope/nope",
+        ),
+        (&["--network", "container:nope"], "No such container: nope"),
+        (
+            &["-v", "/tmp:/x", "-v", "/etc:/x"],
+            "Duplicate mount point: /x",
+        ),
+        (
+            &["-v", "named:/x"],
+            "named volumes are not supported by Slipway",
+        ),
+    ];
+    for (options, expected) in cases {
+        let mut args = vec!["run", "--rm"];
+        args.extend_from_slice(options);
+        args.extend(["busybox", "true"]);
+        host.docker(&args).bad(125, expected);
+    }
+    host.docker(&["run", "-d", "--name", "taken", "busybox", "sleep", "1000"])
+        .good();
+    let id = host.field("taken", ".Id");
+    let conflict = format!(
+        "Conflict. The container name \"/taken\" is already in use by container \"{id}\". You have to remove (or rename) that container to be able to reuse that name."
+    );
+    host.docker(&["run", "--name", "taken", "busybox"])
+        .bad(125, &conflict);
+    let output = host.docker(&["run", "--rm", "-p", "8080:80", "busybox", "true"]);
+    assert_eq!(output.code, 0, "{output:?}");
+    assert!(
+        output.stderr.contains("does not publish ports yet"),
+        "{output:?}"
+    );
+    let unknown = "Error response from daemon: unable to find user nobody-here: no matching entries in passwd file";
+    host.docker(&["run", "--rm", "-u", "nobody-here", "busybox", "true"])
+        .bad(125, unknown);
+    host.docker(&["exec", "-u", "nobody-here", "taken", "true"])
+        .bad(1, unknown);
+}

@@ -1,0 +1,19 @@
+//! The engine on this machine, without a virtual machine and without slipwayd, driven by the real
+//! docker command and by bollard. Needs root; each test has an engine of its own in its own mount
+//! and network namespaces.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::print_stderr
+)]
+
+mod bad_input;
+mod clients;
+mod containers;
+mod exec;
+mod images;
+mod logs;
+mod support;
+mod survival;
+mod terminal;
