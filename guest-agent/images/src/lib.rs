@@ -18,6 +18,7 @@ mod pull;
 mod reference;
 mod registry;
 mod remove_tree;
+mod save;
 mod store;
 mod stream;
 mod unpack;

@@ -7,14 +7,14 @@
 mod files;
 mod import;
 mod index;
-mod names;
+pub(crate) mod names;
 mod removal;
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
-use tokio::io::AsyncRead;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::mpsc;
 
 use self::files::Files;
@@ -222,6 +222,16 @@ impl Store {
         progress: mpsc::Sender<PullProgress>,
     ) -> Result<Vec<LoadedImage>> {
         crate::load::load(self.inner.clone(), archive, progress).await
+    }
+
+    /// Writes images into one archive that `docker load`, [`Self::load`] and OCI tools take. A name
+    /// without a tag means all tags of that repository.
+    pub async fn save(
+        &self,
+        names: &[String],
+        archive: impl AsyncWrite + Send + Unpin,
+    ) -> Result<()> {
+        crate::save::save(self.inner.clone(), names, archive).await
     }
 
     /// Pulls an image from its registry.

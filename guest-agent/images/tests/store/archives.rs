@@ -308,6 +308,70 @@ async fn the_store_survives_a_restart_and_sweeps_leftovers() {
     place.assert_holds(2, 2);
 }
 
+#[tokio::test]
+async fn what_is_saved_loads_again() {
+    let place = Place::new();
+    let image = TestImage::busybox();
+    place
+        .load(&docker_archive(&[(
+            &image,
+            &["busybox:1", "busybox:2", "mine:1"],
+        )]))
+        .await
+        .unwrap();
+    let save = async |names: &[&str]| {
+        let names: Vec<String> = names.iter().map(ToString::to_string).collect();
+        let mut archive = Vec::new();
+        place
+            .store
+            .save(&names, &mut archive)
+            .await
+            .map(|()| archive)
+    };
+    for (names, tags) in [
+        (vec!["busybox"], vec!["busybox:1", "busybox:2"]),
+        (vec!["busybox:2", "mine:1"], vec!["busybox:2", "mine:1"]),
+        (vec![&*image.id().short()], vec![]),
+    ] {
+        let archive = save(&names).await.unwrap();
+        assert_eq!(
+            archive,
+            save(&names).await.unwrap(),
+            "the same bytes each time"
+        );
+        let other = Place::new();
+        other.load(&archive).await.unwrap();
+        let found = other.store.resolve(&image.id().to_string()).unwrap();
+        assert_eq!(found.repo_tags, tags);
+        assert_eq!(other.read(&found, "etc/motd"), b"upper");
+        // As an OCI layout it says the same.
+        let mut entries = tar::Archive::new(archive.as_slice());
+        let mut layout = tar::Builder::new(Vec::new());
+        for entry in entries.entries().unwrap().map(Result::unwrap) {
+            if entry.path().unwrap().as_os_str() != "manifest.json" {
+                layout.append(&entry.header().clone(), entry).unwrap();
+            }
+        }
+        let other = Place::new();
+        other.load(&layout.into_inner().unwrap()).await.unwrap();
+        assert_eq!(other.store.get(&image.id()).unwrap().repo_tags, tags);
+    }
+    let error = save(&["busybox", "nope"]).await.unwrap_err();
+    assert_eq!(error.to_string(), "No such image: nope:latest");
+    // Someone who stops reading is an error, not a hang.
+    let (writer, reader) = tokio::io::duplex(1000);
+    drop(reader);
+    let error = place
+        .store
+        .save(&["busybox".to_owned()], writer)
+        .await
+        .unwrap_err();
+    assert!(
+        error.to_string().contains("nobody takes the archive"),
+        "{error}"
+    );
+}
+
 /// A file system of a few megabytes, as root can make one; the test is skipped otherwise.
 struct Small(tempfile::TempDir);
 

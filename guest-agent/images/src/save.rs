@@ -1,0 +1,232 @@
+//! `docker save`: an archive that is an OCI layout and a Docker archive at once, as Docker's own
+//! has been since version 25, so that every loader takes it.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs::File;
+use std::io::{self, Read as _, Write};
+use std::path::Path;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use serde_json::{Value, json};
+use tokio::io::{AsyncWrite, AsyncWriteExt as _};
+use tokio::sync::mpsc;
+
+use crate::store::{Import, Inner, names};
+use crate::{Digest, Error, Reference, Result};
+
+const QUEUE: usize = 16;
+const OCI: &str = "application/vnd.oci.image";
+
+/// See [`crate::Store::save`].
+pub(crate) async fn save(
+    store: Arc<Inner>,
+    names: &[String],
+    mut archive: impl AsyncWrite + Send + Unpin,
+) -> Result<()> {
+    let wanted = select(&store, names)?;
+    let (sender, mut pieces) = mpsc::channel(QUEUE);
+    let work = tokio::task::spawn_blocking(move || write(store, &wanted, Pieces(sender)));
+    let gone =
+        |error: io::Error| Error::Network(format!("nobody takes the archive any more: {error}"));
+    let passing = async {
+        while let Some(piece) = pieces.recv().await {
+            if let Err(error) = archive.write_all(&piece).await {
+                // Ends the other side.
+                pieces.close();
+                return Err(gone(error));
+            }
+        }
+        archive.flush().await.map_err(gone)
+    };
+    let (passed, written) = tokio::join!(passing, work);
+    passed?;
+    written.map_err(|_| Error::Interrupted)?
+}
+
+/// Which images to write, each with the names to write.
+fn select(store: &Inner, names: &[String]) -> Result<BTreeMap<Digest, BTreeSet<String>>> {
+    let index = store.index.snapshot()?;
+    let mut wanted: BTreeMap<Digest, BTreeSet<String>> = BTreeMap::new();
+    for name in names {
+        // A bare repository means all its tags.
+        let tags: Vec<(&String, &Digest)> = match Reference::parse_bare(name) {
+            Ok(bare) if bare.tag().is_none() && bare.digest().is_none() => {
+                let prefix = format!("{}:", bare.name());
+                index
+                    .names
+                    .iter()
+                    .filter(|(known, _)| known.starts_with(&prefix))
+                    .collect()
+            }
+            _ => Vec::new(),
+        };
+        for (tag, id) in &tags {
+            wanted
+                .entry(**id)
+                .or_default()
+                .insert(Reference::parse(tag)?.familiar());
+        }
+        if tags.is_empty() {
+            let id = names::resolve(&index, name)?;
+            let saved = wanted.entry(id).or_default();
+            if let Ok(reference) = Reference::parse(name)
+                && reference.digest().is_none()
+                && index.names.get(&reference.to_string()) == Some(&id)
+            {
+                saved.insert(reference.familiar());
+            }
+        }
+    }
+    Ok(wanted)
+}
+
+fn write(
+    store: Arc<Inner>,
+    wanted: &BTreeMap<Digest, BTreeSet<String>>,
+    pieces: Pieces,
+) -> Result<()> {
+    // Holds the layers, so that a removal meanwhile leaves the blobs alone.
+    let hold = Import::new(store);
+    let mut archive = Archive {
+        tar: tar::Builder::new(io::BufWriter::with_capacity(1 << 17, pieces)),
+        done: BTreeSet::new(),
+    };
+    let (mut items, mut manifests) = (Vec::new(), Vec::new());
+    for (id, names) in wanted {
+        let store = hold.store();
+        let config = store
+            .index
+            .config(id)?
+            .ok_or_else(|| Error::no_such_image(&id.to_string()))?;
+        let mut layers = Vec::new();
+        for diff_id in crate::ImageConfig::parse(&config)?.diff_ids()? {
+            hold.hold(&diff_id)?;
+            let row = store
+                .index
+                .layer(&diff_id)?
+                .ok_or_else(|| Error::no_such_image(&id.to_string()))?;
+            layers.push(archive.file_blob(&row.blob, &store.files.blob(&row.blob))?);
+        }
+        let described = archive.blob(&config, &format!("{OCI}.config.v1+json"))?;
+        let paths: Vec<String> = layers
+            .iter()
+            .filter_map(|layer| layer["digest"].as_str().map(blob_path))
+            .collect();
+        items.push(
+            json!({ "Config": blob_path(&id.to_string()), "RepoTags": names, "Layers": paths }),
+        );
+        let media_type = format!("{OCI}.manifest.v1+json");
+        let manifest = json!({ "schemaVersion": 2, "mediaType": media_type, "config": described, "layers": layers });
+        let entry = archive.blob(&to_bytes(&manifest)?, &media_type)?;
+        if names.is_empty() {
+            manifests.push(entry.clone());
+        }
+        for name in names {
+            let full = Reference::parse(name)?;
+            let mut entry = entry.clone();
+            entry["annotations"] = json!({
+                "io.containerd.image.name": full.to_string(),
+                "org.opencontainers.image.ref.name": full.tag(),
+            });
+            manifests.push(entry);
+        }
+    }
+    let index = json!({ "schemaVersion": 2, "mediaType": format!("{OCI}.index.v1+json"), "manifests": manifests });
+    archive.file("index.json", &to_bytes(&index)?)?;
+    archive.file("manifest.json", &to_bytes(&Value::Array(items))?)?;
+    archive.file("oci-layout", br#"{"imageLayoutVersion":"1.0.0"}"#)?;
+    archive.finish()
+}
+
+/// The archive being written. Equal contents give equal bytes: no times, no owners.
+struct Archive {
+    tar: tar::Builder<io::BufWriter<Pieces>>,
+    done: BTreeSet<Digest>,
+}
+
+impl Archive {
+    /// Writes a small blob once and describes it.
+    fn blob(&mut self, bytes: &[u8], media_type: &str) -> Result<Value> {
+        let digest = Digest::of(bytes);
+        if self.done.insert(digest) {
+            self.file(&blob_path(&digest.to_string()), bytes)?;
+        }
+        Ok(json!({ "mediaType": media_type, "digest": digest, "size": bytes.len() }))
+    }
+
+    /// Writes a stored blob once and describes it.
+    fn file_blob(&mut self, digest: &Digest, path: &Path) -> Result<Value> {
+        let mut file = File::open(path).map_err(Error::io("open", path))?;
+        let size = file.metadata().map_err(Error::io("inspect", path))?.len();
+        let mut head = [0; 4];
+        let read = file.read(&mut head).map_err(Error::io("read", path))?;
+        let compression = match &head[..read] {
+            [0x1f, 0x8b, ..] => "+gzip",
+            [0x28, 0xb5, 0x2f, 0xfd] => "+zstd",
+            _ => "",
+        };
+        if self.done.insert(*digest) {
+            let rest = head[..read].chain(file);
+            let mut header = header(size);
+            self.tar
+                .append_data(&mut header, blob_path(&digest.to_string()), rest)
+                .map_err(|error| match error.kind() {
+                    io::ErrorKind::BrokenPipe => Error::Interrupted,
+                    _ => Error::io("read", path)(error),
+                })?;
+        }
+        Ok(
+            json!({ "mediaType": format!("{OCI}.layer.v1.tar{compression}"), "digest": digest, "size": size }),
+        )
+    }
+
+    fn file(&mut self, name: &str, bytes: &[u8]) -> Result<()> {
+        self.tar
+            .append_data(&mut header(bytes.len() as u64), name, bytes)
+            .map_err(interrupted)
+    }
+
+    fn finish(self) -> Result<()> {
+        self.tar
+            .into_inner()
+            .and_then(|mut buffer| buffer.flush())
+            .map_err(interrupted)
+    }
+}
+
+fn header(size: u64) -> tar::Header {
+    let mut header = tar::Header::new_gnu();
+    header.set_size(size);
+    header.set_mode(0o644);
+    header.set_mtime(0);
+    header
+}
+
+fn blob_path(digest: &(impl AsRef<str> + ?Sized)) -> String {
+    format!("blobs/{}", digest.as_ref().replace(':', "/"))
+}
+
+fn to_bytes(value: &Value) -> Result<Vec<u8>> {
+    serde_json::to_vec(value).map_err(|error| Error::invalid(error.to_string()))
+}
+
+/// Writing fails only when the other end is gone, and that end tells why.
+fn interrupted(_: io::Error) -> Error {
+    Error::Interrupted
+}
+
+/// Hands written pieces to asynchronous code.
+struct Pieces(mpsc::Sender<Bytes>);
+
+impl Write for Pieces {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let sent = self.0.blocking_send(Bytes::copy_from_slice(bytes));
+        sent.map(|()| bytes.len())
+            .map_err(|_| io::ErrorKind::BrokenPipe.into())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
