@@ -94,6 +94,8 @@ pub(crate) enum Progress {
         memory_bytes: Option<u64>,
         disk_bytes: Option<u64>,
     },
+    /// Size of the data disk, as the guest sees it.
+    Disk(u64),
     /// The engine answers; milliseconds from the start of the process.
     Booted { ms: u64 },
     /// Things that don't work.

@@ -190,7 +190,7 @@ async fn a_guest_that_ends_at_once_is_tried_again() {
     let mut service = Service::new("echo start >> \"${0%/*}/starts\"; exit 0");
     let client = service.start().await;
     let problem = failed_start(&client).await;
-    assert!(problem.message.contains("attempt 3"), "{problem:?}");
+    assert!(problem.message.contains("3 attempts"), "{problem:?}");
     let starts = fs::read_to_string(service.path().join("starts")).unwrap();
     assert_eq!(starts.lines().count(), 3);
 }

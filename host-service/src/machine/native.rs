@@ -253,6 +253,9 @@ async fn watch(
 
 fn with_console(mut failed: Problem, home: &Home) -> Problem {
     failed.console = logs::tail(&home.console_log(), 20).unwrap_or_default();
+    if failed.hint.is_none() {
+        failed.hint = Some("see `slipway machine logs`".to_owned());
+    }
     failed
 }
 

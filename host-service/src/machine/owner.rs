@@ -457,6 +457,7 @@ impl Task {
                     machine.memory_bytes = memory_bytes;
                     machine.disk_bytes = disk_bytes;
                 }
+                Progress::Disk(bytes) => machine.disk_bytes = Some(bytes),
                 Progress::Booted { ms } => machine.boot_ms = Some(ms),
                 Progress::Warnings(warnings) => machine.warnings = warnings,
             }

@@ -110,6 +110,11 @@ impl Process {
         tokio::time::timeout(time, self.ended()).await.is_ok()
     }
 
+    /// Whether this word is among the arguments it was started with, where that can be known.
+    pub(crate) fn was_told(&self, word: &str) -> bool {
+        self.has_ended().is_none() && platform::was_told(self.pid, word)
+    }
+
     /// Asks it to end.
     pub(crate) fn terminate(&self) {
         if self.has_ended().is_none() {

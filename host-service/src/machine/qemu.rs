@@ -100,13 +100,13 @@ async fn begin(home: Arc<Home>, start: Start) -> Result<Run, Problem> {
                 if !retry {
                     let mut failed = failure.problem;
                     if attempt > 1 {
-                        failed.message = format!("{} (attempt {attempt})", failed.message);
+                        failed.message = format!("{} ({attempt} attempts)", failed.message);
                     }
                     return Err(failed);
                 }
                 tracing::warn!(problem = ?failure.problem, attempt, "the boot is tried again");
-                plan.after_failure(&home, &failure.problem);
                 attempt += 1;
+                plan.after_failure(&home, &failure, attempt == ATTEMPTS);
                 steps.again();
                 steps.begin("prepare");
             }

@@ -172,9 +172,12 @@ async fn session(
                 }
             }
             message = reader.receive::<FromGuest>() => match message {
-                Ok(Some(FromGuest::Hello { version, kernel, warnings, .. })) => {
+                Ok(Some(FromGuest::Hello { version, kernel, warnings, disk_bytes })) => {
                     tracing::info!(version, kernel, "the engine says hello");
                     start.say(Progress::Warnings(warnings));
+                    if let Some(bytes) = disk_bytes {
+                        start.say(Progress::Disk(bytes));
+                    }
                 }
                 Ok(Some(_)) => {}
                 Ok(None) => {

@@ -29,6 +29,12 @@ impl Foreign {
     }
 }
 
+pub(super) fn was_told(pid: u32, word: &str) -> bool {
+    let line = std::fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
+    line.split(|&byte| byte == 0)
+        .any(|told| told == word.as_bytes())
+}
+
 pub(super) fn terminate(pid: u32) {
     send(pid, Signal::TERM);
 }

@@ -29,6 +29,14 @@ impl Foreign {
     }
 }
 
+pub(super) fn was_told(pid: u32, word: &str) -> bool {
+    let mut command = Command::new("/bin/ps");
+    command.args(["-o", "command=", "-p", &pid.to_string()]);
+    command
+        .output()
+        .is_ok_and(|output| String::from_utf8_lossy(&output.stdout).contains(word))
+}
+
 pub(super) fn terminate(pid: u32) {
     send(pid, Signal::TERM);
 }

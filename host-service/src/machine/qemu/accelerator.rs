@@ -103,6 +103,11 @@ pub(super) fn remembered(home: &Home, program: &Program) -> Vec<String> {
     candidates.collect()
 }
 
+/// Whether the person chose the accelerator.
+pub(super) fn is_forced() -> bool {
+    forced().is_some()
+}
+
 fn forced() -> Option<&'static str> {
     let name = std::env::var("SLIPWAY_ACCEL")
         .ok()
@@ -202,7 +207,7 @@ fn watch(
         }
         if let Some(status) = ended {
             let said = fs::read_to_string(errors).unwrap_or_default();
-            let said = said.lines().last().unwrap_or_default().trim().to_owned();
+            let said = without_program(said.lines().last().unwrap_or_default().trim());
             return Err(if said.is_empty() {
                 format!("QEMU ended with {status}")
             } else {
@@ -220,6 +225,14 @@ fn watch(
         }
         std::thread::sleep(Duration::from_millis(10));
     }
+}
+
+/// QEMU puts its own name and its source's before what it says.
+fn without_program(said: &str) -> String {
+    let told = said
+        .split(": ")
+        .skip_while(|part| part.starts_with("qemu-system") || part.contains(".c:"));
+    told.collect::<Vec<_>>().join(": ")
 }
 
 fn key(program: &Program, image: &Image) -> String {
@@ -257,5 +270,23 @@ fn save(home: &Home, memory: &Memory) {
         && let Err(error) = replace(&path(home), &text)
     {
         tracing::debug!(%error, "what the probe found is not remembered");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::without_program;
+
+    #[test]
+    fn what_qemu_says_without_where_it_says_it() {
+        let said = "qemu-system-x86_64: ../../target/i386/kvm/kvm.c:3183: kvm_buf_set_msrs: \
+                    Assertion `ret == cpu->kvm_msr_buf->nmsrs' failed.";
+        let told = "kvm_buf_set_msrs: Assertion `ret == cpu->kvm_msr_buf->nmsrs' failed.";
+        assert_eq!(without_program(said), told);
+        assert_eq!(
+            without_program("qemu-system-x86_64: failed to initialize kvm: No such device"),
+            "failed to initialize kvm: No such device"
+        );
+        assert_eq!(without_program("Out of memory"), "Out of memory");
     }
 }

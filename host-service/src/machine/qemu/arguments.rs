@@ -7,6 +7,7 @@ use client::Home;
 use client::wire::Problem;
 
 use super::accelerator::{self, Choice, EMULATION};
+use super::boot::Failure;
 use super::image::Image;
 use super::program::{self, Program};
 use crate::machine::channel::{Address, escape};
@@ -49,13 +50,18 @@ impl Plan {
         })
     }
 
-    /// Changes what may have been the reason.
-    pub(super) fn after_failure(&mut self, home: &Home, failed: &Problem) {
+    /// Changes what may have been the reason. The accelerator is given up when QEMU blames it, or
+    /// before the `last` attempt; only in the first case it stays given up.
+    pub(super) fn after_failure(&mut self, home: &Home, failure: &Failure, last: bool) {
         self.vsock = false;
-        if self.choice.name != EMULATION {
+        let suspect = failure.blames_accelerator || last;
+        if suspect && self.choice.name != EMULATION && !accelerator::is_forced() {
+            let failed = &failure.problem;
             let reason = failed.cause.as_deref().unwrap_or(&failed.message);
             let reason = format!("a start failed: {reason}");
-            accelerator::distrust(home, &self.program, &self.image, self.choice.name, &reason);
+            if failure.blames_accelerator {
+                accelerator::distrust(home, &self.program, &self.image, self.choice.name, &reason);
+            }
             let note = format!("{}: {reason}", self.choice.name);
             self.choice = Choice {
                 name: EMULATION,

@@ -25,6 +25,9 @@ use crate::problem::{Explain, file, problem};
 /// Silence on the console after which a boot is given up: with an accelerator, and without.
 const STALL: (Duration, Duration) = (Duration::from_secs(20), Duration::from_secs(45));
 
+/// The same once Linux runs.
+const AFTER_LINUX: Duration = Duration::from_secs(120);
+
 /// How often the console is looked at while the machine boots.
 const LOOK: Duration = Duration::from_millis(20);
 
@@ -36,7 +39,22 @@ pub(super) struct Failure {
     pub(super) problem: Problem,
     /// Whether another attempt may work.
     pub(super) retry: bool,
+    /// Whether QEMU says that the accelerator is to blame.
+    pub(super) blames_accelerator: bool,
 }
+
+impl Failure {
+    /// A failure that would come again.
+    fn lasting(problem: Problem) -> Self {
+        Self {
+            problem,
+            retry: false,
+            blames_accelerator: false,
+        }
+    }
+}
+
+const HINT: &str = "see `slipway machine logs`, and try `slipway machine start` again";
 
 /// A number of seconds from the environment, for tests.
 pub(super) fn setting(name: &str, default: Duration) -> Duration {
@@ -54,10 +72,7 @@ pub(super) async fn boot(
     deadline: Instant,
 ) -> Result<Run, Failure> {
     let began = Instant::now();
-    let (process, record) = launch(home, plan).map_err(|problem| Failure {
-        problem,
-        retry: false,
-    })?;
+    let (process, record) = launch(home, plan).map_err(Failure::lasting)?;
     start.say(Progress::Process(process.pid()));
     plan.announce(start);
     steps.begin("linux");
@@ -72,7 +87,7 @@ pub(super) async fn boot(
     let result = tokio::select! {
         result = watching => result,
         () = start.cancel.cancelled() => {
-            Err(Failure { problem: problem("the start was cancelled"), retry: false })
+            Err(Failure::lasting(problem("the start was cancelled")))
         }
     };
     if let Err(failure) = result {
@@ -88,10 +103,7 @@ pub(super) async fn boot(
         steps: steps.finish(),
         ..record
     };
-    record.save(home).map_err(|problem| Failure {
-        problem,
-        retry: false,
-    })?;
+    record.save(home).map_err(Failure::lasting)?;
     Ok(Run::new(home.clone(), process, tether, record))
 }
 
@@ -142,7 +154,7 @@ pub(super) async fn watch(
     steps: &mut Steps,
     process: &Process,
     tether: &Tether,
-    stall: Duration,
+    mut stall: Duration,
     deadline: Instant,
 ) -> Result<(), Failure> {
     let path = home.console_log();
@@ -152,22 +164,23 @@ pub(super) async fn watch(
     loop {
         // What the console says is read once more after the end: the reason is often there.
         let ended = process.has_ended();
-        let (lines, new) = console.read().map_err(|error| Failure {
-            problem: file("read", &path, &error),
-            retry: false,
-        })?;
+        let (lines, new) = console
+            .read()
+            .map_err(|error| Failure::lasting(file("read", &path, &error)))?;
         if new {
             last_sign = Instant::now();
         }
         for line in lines {
             match parse(&line) {
-                Some(Said::Step(name)) => steps.done(&name),
+                Some(Said::Step(name)) => {
+                    steps.done(&name);
+                    // Checking a large disk is silent.
+                    stall = stall.max(AFTER_LINUX);
+                }
                 Some(Said::Failed(why)) => {
-                    let failed = problem("the machine gave up while it started").because(why);
-                    return Err(Failure {
-                        problem: with_console(failed, &path),
-                        retry: false,
-                    });
+                    let failed = problem("the machine gave up while it started");
+                    let failed = failed.because(why).hint(HINT);
+                    return Err(Failure::lasting(with_console(failed, &path)));
                 }
                 None => {}
             }
@@ -177,10 +190,11 @@ pub(super) async fn watch(
         }
         let now = Instant::now();
         if now >= deadline {
-            return Err(Failure {
-                problem: silent(tether, &path, "the machine did not start in time"),
-                retry: false,
-            });
+            return Err(Failure::lasting(silent(
+                tether,
+                &path,
+                "the machine did not start in time",
+            )));
         }
         if now >= last_sign + stall {
             let what = format!(
@@ -190,6 +204,7 @@ pub(super) async fn watch(
             return Err(Failure {
                 problem: silent(tether, &path, &what),
                 retry: true,
+                blames_accelerator: false,
             });
         }
         tokio::select! {
@@ -203,8 +218,7 @@ pub(super) async fn watch(
 
 fn silent(tether: &Tether, console: &Path, what: &str) -> Problem {
     let failed = problem(what).because(tether.trouble().unwrap_or_default());
-    let failed = failed.hint("see `slipway machine logs`, and try `slipway machine start` again");
-    with_console(failed, console)
+    with_console(failed.hint(HINT), console)
 }
 
 /// QEMU ended while the machine was starting.
@@ -213,15 +227,16 @@ fn died(home: &Home, exit: &crate::machine::process::Exit) -> Failure {
     let failed = if said.is_empty() {
         problem("the machine ended while it started").because(format!("QEMU ended with {exit}"))
     } else {
-        problem("QEMU ended while the machine started").because(said.clone())
+        problem("QEMU ended while the machine started").because(&said)
     };
     // QEMU that complains complains again, unless the accelerator or vsock was the reason; a
     // guest that ended itself may have met a fault of the moment.
-    let about_host = ["kvm", "hvf", "whpx", "vsock", "ddress already in use"];
-    let retry = said.is_empty() || about_host.iter().any(|word| said.contains(word));
+    let blames = |words: &[&str]| words.iter().any(|word| said.contains(word));
+    let blames_accelerator = blames(&["kvm", "hvf", "whpx", "KVM", "HVF", "WHPX"]);
     Failure {
-        problem: with_console(failed, &home.console_log()),
-        retry,
+        problem: with_console(failed.hint(HINT), &home.console_log()),
+        retry: said.is_empty() || blames_accelerator || blames(&["vsock", "already in use"]),
+        blames_accelerator,
     }
 }
 

@@ -183,7 +183,11 @@ async fn find(record: &Record) -> Option<Process> {
         Ok(uuid) if uuid.eq_ignore_ascii_case(&record.uuid) => Some(process),
         Ok(_) => None,
         Err(error) => {
-            tracing::debug!(%error, "nobody answers at the recorded monitor");
+            tracing::warn!(%error, "nobody answers at the recorded monitor");
+            if process.was_told(&record.uuid) {
+                // It is our machine and hangs. It holds the data disk: no other could start.
+                process.kill().await;
+            }
             None
         }
     }
