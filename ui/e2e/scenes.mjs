@@ -31,10 +31,11 @@ export const scenes = [
     see: 'pre',
   },
   { name: 'unselected', see: row('registry') },
+  { name: 'project', act: async (page) => page.click('[aria-level="1"]'), see: '#detail li' },
   {
     name: 'several',
     act: async (page) => {
-      await page.click(row('harbor-shop-api-1'))
+      await page.click(row('harbor-shop-api-1'), { modifiers: ['Control'] })
       await page.click(row('harbor-shop-redis-1'), { modifiers: ['Shift'] })
     },
     see: row('harbor-shop-worker-1'),
@@ -136,7 +137,7 @@ export const scenes = [
     name: 'many',
     state: 'many',
     act: async (page) => {
-      await page.click('[data-testid=container-row] >> nth=3')
+      await page.focus('#list')
       await press(page, 'End')
     },
     see: row('job-1000'),

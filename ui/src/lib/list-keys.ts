@@ -28,7 +28,13 @@ function fold(close: boolean): void {
 /** Puts the focus into the details. */
 export function intoDetail(): void {
   nav.detailOpen = true
-  requestAnimationFrame(() => document.querySelector<HTMLElement>('#detail [role=tab][aria-selected=true]')?.focus())
+  requestAnimationFrame(() => document.querySelector<HTMLElement>('#detail [role=tab][aria-selected=true], #detail [role=region]')?.focus())
+}
+
+/** Shows the details of what was pressed. Where they cover the list, the keys go with them. */
+export function showDetail(): void {
+  nav.detailOpen = true
+  if (document.getElementById('list')?.offsetParent === null || matchMedia('(max-width: 859px)').matches) intoDetail()
 }
 
 /** Puts the focus into the list. */

@@ -116,8 +116,8 @@ describe('logs', () => {
   })
 
   it('are counted per 15 seconds', () => {
-    const bars = volume([line(1, 0, 'error'), line(2, 14_999), line(3, 45_000, 'warn')], 10)
+    const bars = volume([line(1, 0, 'error'), line(2, 14_999), line(3, 45_000, 'warn')], 4)
     expect(bars.map((bar) => [bar.n, bar.errors, bar.warnings])).toEqual([[2, 1, 0], [0, 0, 0], [0, 0, 0], [1, 0, 1]])
-    expect(volume([line(1, 0), line(2, 600_000)], 3).length).toBe(3)
+    expect(volume([line(1, 0), line(2, 600_000)], 3).map((bar) => bar.n)).toEqual([0, 0, 1])
   })
 })

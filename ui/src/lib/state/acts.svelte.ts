@@ -10,6 +10,7 @@ import { isRunning, type Busy } from '../status'
 import { runLine } from '../run-line'
 import { containers } from './containers.svelte'
 import { imageName, images } from './images.svelte'
+import { go } from './nav.svelte'
 import { dismiss, toast } from './toasts.svelte'
 
 /** How long a removal can be undone. */
@@ -146,6 +147,23 @@ export function deleteImage(image: ImageRow, tag?: string): void {
     void removeSoon(things, name, mark, delay)
   }
   if (!whole || users.length === 0) return send(false, UNDO)
+  const running = users.filter(isRunning)
+  if (running.length > 0) {
+    // The engine never removes an image from under a running container.
+    question.open = {
+      title: t('image_in_use', { x: name }),
+      text: t('image_in_use_text', { n: running.length }),
+      things: running.map((row) => row.name),
+      confirm: t('show_place', { place: t('containers').toLowerCase() }),
+      danger: false,
+      act: () => {
+        containers.clearFilter()
+        containers.query = name
+        go('containers')
+      },
+    }
+    return
+  }
   question.open = {
     title: t('delete_image_used', { x: name }),
     text: t('delete_image_used_text', { n: users.length }),

@@ -3,12 +3,13 @@
 const state = $state({ now: Date.now() })
 let timer: ReturnType<typeof setInterval> | undefined
 
-/** Now, to about ten seconds; texts that read it repaint when it moves. */
+/** Now, to about five seconds; texts that read it repaint when it moves. */
 export function now(): number {
   return state.now
 }
 
-function tick(): void {
+/** Moves the time on: something has just happened. */
+export function tick(): void {
   state.now = Date.now()
 }
 
@@ -17,5 +18,5 @@ export function runClock(visible: boolean): void {
   timer = undefined
   if (!visible) return
   tick()
-  timer = setInterval(tick, 10_000)
+  timer = setInterval(tick, 5_000)
 }

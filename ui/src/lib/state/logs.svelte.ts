@@ -22,11 +22,15 @@ export interface Line {
 
 const FIRST = 500
 const OLDER = 1_000
-/** Lines kept in the page. */
-export const RING = 20_000
+/** Lines kept in the page while it follows. */
+const RING = 20_000
+/** Lines kept while somebody reads further up: what they read must not move away. */
+const HELD = 60_000
 
 export class LogSession {
   readonly id: string
+  /** Whether somebody reads further up. */
+  held = false
   lines = $state.raw<readonly Line[]>([])
   reading = $state(true)
   /** The output has ended. */
@@ -77,8 +81,9 @@ export class LogSession {
       if (last && this.#skipUntil !== null) made.unshift(this.#divider(made[0]?.at ?? Date.now()))
       this.#skipUntil = null
       const all = [...this.lines, ...made]
-      this.lines = all.length > RING ? all.slice(-RING) : all
-      if (all.length > RING) this.complete = true
+      const room = this.held ? HELD : RING
+      this.lines = all.length > room ? all.slice(-room) : all
+      if (all.length > room) this.complete = true
       this.leveled ||= made.some((line) => leadingLevel(line.text) !== null)
     }
     this.reading = false
@@ -111,11 +116,11 @@ export class LogSession {
     if (this.#older || this.complete || !first || this.reading) return
     this.#older = true
     try {
-      const wanted = Math.min(RING, this.lines.length + OLDER)
+      const wanted = Math.min(HELD, this.lines.length + OLDER)
       const all = await ipc.logsBefore(this.id, wanted)
       if (this.#closed) return
       const older = all.filter((line) => line.t < first.raw.t).slice(-OLDER)
-      if (older.length === 0 || wanted === RING) this.complete = true
+      if (older.length === 0 || wanted === HELD) this.complete = true
       this.#first -= older.length
       const from = this.#first
       this.lines = [...older.map((raw, i) => this.#line(raw, from + i)), ...this.lines]
@@ -162,14 +167,13 @@ export interface Bar {
   warnings: number
 }
 
-/** Lines per 15 seconds, up to the newest line; at most `most` bars. */
-export function volume(lines: readonly Line[], most: number, step = 15_000): Bar[] {
+/** Lines per 15 seconds, up to the newest line: always `count` bars, so that a bar is a bar. */
+export function volume(lines: readonly Line[], count: number, step = 15_000): Bar[] {
   const last = lines.at(-1)
-  const first = lines[0]
-  if (!last || !first) return []
+  if (!last) return []
   const end = Math.floor(last.at / step)
-  const begin = Math.max(Math.floor(first.at / step), end - most + 1)
-  const bars: Bar[] = Array.from({ length: end - begin + 1 }, (_, i) => ({ at: (begin + i) * step, n: 0, errors: 0, warnings: 0 }))
+  const begin = end - count + 1
+  const bars: Bar[] = Array.from({ length: count }, (_, i) => ({ at: (begin + i) * step, n: 0, errors: 0, warnings: 0 }))
   for (const line of lines) {
     const bar = bars[Math.floor(line.at / step) - begin]
     if (!bar || line.restart) continue
