@@ -76,10 +76,9 @@ fn first_run(machine: &Machine) {
 fn status(machine: &Machine) {
     let status = json(slipway(machine, &["status", "--json"]));
     assert_eq!(status["machine"]["state"], "running");
-    assert_eq!(
-        status,
-        json(slipway(machine, &["machine", "status", "--json"]))
-    );
+    let again = json(slipway(machine, &["machine", "status", "--json"]));
+    assert_eq!(status["machine"]["pid"], again["machine"]["pid"]);
+    assert_eq!(status["api"], again["api"]);
     let endpoint = status["api"]["endpoint"].as_str().expect("an endpoint");
     let text = slipway(machine, &["status"]).ok();
     assert!(
