@@ -125,7 +125,7 @@ impl Engine {
         let engine = Arc::clone(self);
         let container = Arc::clone(container);
         blocking::run(move || {
-            let record = container.lock().record.clone();
+            let mut record = container.lock().record.clone();
             let store = engine.store()?;
             let image = store.get(&images::Digest::parse(&record.image).map_err(|e| {
                 Error::System(format!("the container's image id is damaged: {e}"))
@@ -133,6 +133,16 @@ impl Engine {
             let mut all = match record.host_config.network_container() {
                 Some(other) => {
                     let other = engine.container(other)?;
+                    let (hostname, domainname) = {
+                        let theirs = other.lock();
+                        let config = &theirs.record.config;
+                        (config.hostname.clone(), config.domainname.clone())
+                    };
+                    record.config.hostname.clone_from(&hostname);
+                    record.config.domainname.clone_from(&domainname);
+                    let mut inner = container.lock();
+                    inner.record.config.hostname = hostname;
+                    inner.record.config.domainname = domainname;
                     host_files::shared(&other.dir, record.host_config.readonly_rootfs)
                 }
                 None => host_files::prepare(
