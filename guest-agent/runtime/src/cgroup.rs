@@ -1,10 +1,11 @@
 //! A thin writer of the cgroup v2 file interface (Documentation/admin-guide/cgroup-v2.rst). On a
 //! host whose v2 hierarchy lacks controllers (a hybrid one) limits are skipped with a warning.
 
+mod devices;
 mod limits;
 
 use std::collections::BTreeSet;
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsFd, OwnedFd};
 use std::path::{Component, Path, PathBuf};
 use std::time::{Duration, Instant};
 
@@ -102,8 +103,13 @@ pub struct Cgroup {
 impl Cgroup {
     /// Opens the directory, to fork into it.
     pub fn open(&self) -> Result<OwnedFd, Error> {
-        let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
+        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
         rustix::fs::open(&self.path, flags, Mode::empty()).at("open the cgroup", &self.path)
+    }
+
+    /// Lets its processes open no device but the standard ones, whatever nodes they make.
+    pub fn allow_standard_devices_only(&self) -> Result<(), Error> {
+        devices::attach(self.open()?.as_fd()).at("limit the devices of", &self.path)
     }
 
     /// Moves a process in.

@@ -9,11 +9,19 @@ use crate::supervisor::Supervisor;
 /// How long containers may take after SIGTERM when nobody has stopped them before.
 const CONTAINER_GRACE: Duration = Duration::from_secs(5);
 
-/// How long the engine may take.
+/// How long the engine may take to stop its containers, each in its own way.
+const STOP_GRACE: Duration = Duration::from_secs(40);
+
+/// How long the engine may take to end.
 const ENGINE_GRACE: Duration = Duration::from_secs(5);
 
 /// Where the end has got to.
 pub(crate) enum Ending {
+    /// The engine was told, and is to stop its containers and say [`Call::PowerOff`]; at this time
+    /// we do without it.
+    ///
+    /// [`Call::PowerOff`]: crate::protocol::Call::PowerOff
+    Told(Instant),
     /// Containers are to go; at this time by force.
     Containers(Instant),
     /// Containers were killed; at this time we go on without them.
@@ -30,17 +38,17 @@ impl Ending {
 
     pub(crate) fn deadline(&self) -> Instant {
         match self {
-            Self::Containers(at) | Self::Killed(at) | Self::Engine(at) => *at,
+            Self::Told(at) | Self::Containers(at) | Self::Killed(at) | Self::Engine(at) => *at,
         }
     }
 }
 
 impl Supervisor {
-    /// Somebody sent us SIGTERM: containers get theirs, then a little time.
+    /// Somebody sent us SIGTERM: the engine knows best how to stop its containers.
     pub(crate) fn terminate(&mut self) {
         if self.ending.is_none() {
-            self.signal_containers(libc::SIGTERM);
-            self.ending = Some(Ending::Containers(Instant::now() + CONTAINER_GRACE));
+            self.agent.stop();
+            self.ending = Some(Ending::Told(Instant::now() + STOP_GRACE));
         }
     }
 
@@ -67,6 +75,10 @@ impl Supervisor {
             .all(|process| matches!(process.phase, Phase::Exited(_)));
         let next = Instant::now() + ENGINE_GRACE;
         match ending {
+            Ending::Told(_) if late || !self.agent.is_running() => {
+                self.signal_containers(libc::SIGTERM);
+                self.ending = Some(Ending::Containers(Instant::now() + CONTAINER_GRACE));
+            }
             Ending::Containers(_) | Ending::Killed(_) if containers_gone => {
                 self.agent.stop();
                 self.ending = Some(Ending::Engine(next));
@@ -84,7 +96,7 @@ impl Supervisor {
                 return true;
             }
             Ending::Engine(_) => return !self.agent.is_running(),
-            Ending::Containers(_) | Ending::Killed(_) => {}
+            Ending::Told(_) | Ending::Containers(_) | Ending::Killed(_) => {}
         }
         matches!(self.ending, Some(Ending::Engine(_))) && !self.agent.is_running()
     }

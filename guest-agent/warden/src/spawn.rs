@@ -38,6 +38,9 @@ impl Supervisor {
                 let (cgroup, _warnings) = hierarchy
                     .create(&spec.cgroup, &spec.resources)
                     .map_err(|error| failure(&error))?;
+                if !spec.privileged {
+                    self.limit_devices(&cgroup);
+                }
                 Some(cgroup)
             }
         };
@@ -54,6 +57,16 @@ impl Supervisor {
                 }
                 Err(failure(&error))
             }
+        }
+    }
+
+    /// A kernel without the device filter still runs containers, and says so once.
+    fn limit_devices(&mut self, cgroup: &Cgroup) {
+        if let Err(error) = cgroup.allow_standard_devices_only()
+            && !std::mem::replace(&mut self.devices_noted, true)
+        {
+            let why = failure(&error).message;
+            crate::console::note(&format!("containers may open any device: {why}"));
         }
     }
 

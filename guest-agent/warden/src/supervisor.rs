@@ -38,11 +38,16 @@ pub struct Supervisor {
     waiting_starts: VecDeque<(Request, Vec<OwnedFd>)>,
     /// Tell the console when the engine speaks for the first time.
     announce: bool,
+    /// That devices can't be limited was said.
+    pub(crate) devices_noted: bool,
 }
 
 impl Supervisor {
     /// Blocks the signals and makes ready; nothing runs before [`Supervisor::run`].
     pub fn new(agent: AgentSpec) -> Result<Self, Error> {
+        // A child has this from birth: no container can look into it before it says so itself.
+        rustix::process::set_dumpable_behavior(rustix::process::DumpableBehavior::NotDumpable)
+            .step("hide the warden's memory")?;
         let mut poller = Poller::new().step("make an epoll instance")?;
         let signals = Signals::new().step("make a signal descriptor")?;
         poller
@@ -66,6 +71,7 @@ impl Supervisor {
             preparation: None,
             waiting_starts: VecDeque::new(),
             announce: false,
+            devices_noted: false,
         })
     }
 

@@ -257,6 +257,12 @@ fn devices_are_the_standard_ones() {
         "core fd full mqueue null ptmx pts random shm stderr stdin stdout tty urandom zero \
          1:3 666 5:0 666 pts/ptmx "
     );
+    // A node can be made, but only the standard devices can be opened.
+    let line = "mknod /kmsg c 1 11 && head -c 1 /kmsg; mknod /null c 1 3 && echo x > /null";
+    let spec = warden.spec("nodes", &["sh", "-c", line]);
+    let (code, _, err) = warden.run(spec);
+    assert_eq!(code, 0, "{err}");
+    assert!(err.contains("/kmsg: Operation not permitted"), "{err}");
     let mut spec = warden.spec(
         "privileged",
         &["sh", "-c", "ls /dev; touch /sys/fs/cgroup/x"],

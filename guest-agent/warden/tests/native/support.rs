@@ -407,7 +407,7 @@ fn make_root(root: &Path) {
     for name in [
         "sh", "ls", "cat", "echo", "id", "grep", "sleep", "true", "hostname", "tty", "stty",
         "mount", "ps", "pwd", "touch", "printf", "head", "dd", "kill", "readlink", "stat", "env",
-        "mkdir", "wc", "yes", "test", "df", "unshare", "chroot", "nc", "ping", "dmesg",
+        "mkdir", "wc", "yes", "test", "df", "unshare", "chroot", "nc", "ping", "dmesg", "mknod",
     ] {
         symlink("busybox", root.join("bin").join(name)).unwrap();
     }
