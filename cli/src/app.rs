@@ -40,7 +40,7 @@ impl App {
     /// When the machine can't be started.
     pub(crate) async fn engine(&self) -> Result<Engine, Failure> {
         if let Some(host) = &self.host {
-            return Ok(Engine::new(endpoint(host)?));
+            return Ok(Engine::foreign(endpoint(host)?));
         }
         let home = self.home()?;
         ready::ensure(&home).await?;

@@ -35,12 +35,24 @@ pub(crate) type Body = BoxBody<Bytes, std::io::Error>;
 #[derive(Debug, Clone)]
 pub(crate) struct Engine {
     endpoint: Endpoint,
+    foreign: bool,
 }
 
 impl Engine {
-    /// A client of the engine at `endpoint`; connects to nothing yet.
+    /// A client of the machine's engine at `endpoint`; connects to nothing yet.
     pub(crate) fn new(endpoint: Endpoint) -> Self {
-        Self { endpoint }
+        Self {
+            endpoint,
+            foreign: false,
+        }
+    }
+
+    /// A client of an engine that is not Slipway's own.
+    pub(crate) fn foreign(endpoint: Endpoint) -> Self {
+        Self {
+            endpoint,
+            foreign: true,
+        }
     }
 
     /// `GET`, the answer read as JSON.
@@ -141,9 +153,13 @@ impl Engine {
     }
 
     async fn exchange(&self, request: Request<Body>) -> Result<Response<Incoming>, Error> {
-        let connection = Connection::open(&self.endpoint)
-            .await
-            .map_err(Error::Connect)?;
+        let connection = Connection::open(&self.endpoint).await;
+        let connection = connection.map_err(|error| match error {
+            client::Error::Connect { endpoint, source } if self.foreign => {
+                Error::Unreachable { endpoint, source }
+            }
+            error => Error::Connect(error),
+        })?;
         let (mut sender, driver) = hyper::client::conn::http1::handshake(TokioIo::new(connection))
             .await
             .map_err(Error::Conversation)?;

@@ -75,21 +75,21 @@ fn refuse(error: &clap::Error) -> u8 {
             | ErrorKind::MissingSubcommand
             | ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand
     );
-    // Docker ends `run` with 125 for a flag that it can't make sense of, too.
-    if is_run(std::env::args().skip(1)) && !missing {
+    // Docker ends these with 125 for a flag that it can't make sense of, too.
+    if makes_a_container(std::env::args().skip(1)) && !missing {
         failure::NOT_RUN
     } else {
         failure::USAGE
     }
 }
 
-/// Whether the first word that is not a global flag is `run`.
-fn is_run(mut words: impl Iterator<Item = String>) -> bool {
+/// Whether the first word that is not a global flag is `run` or `create`.
+fn makes_a_container(mut words: impl Iterator<Item = String>) -> bool {
     while let Some(word) = words.next() {
         if word == "--host" {
             words.next();
         } else if !word.starts_with('-') {
-            return word == "run";
+            return matches!(word.as_str(), "run" | "create");
         }
     }
     false
@@ -107,7 +107,7 @@ mod tests {
 
     #[test]
     fn run_is_found_behind_global_flags() {
-        let run = |words: &str| is_run(words.split(' ').map(str::to_owned));
+        let run = |words: &str| makes_a_container(words.split(' ').map(str::to_owned));
         assert!(run("run --bad"));
         assert!(run("--json --host unix:///x run"));
         assert!(!run("--host run ps"));

@@ -54,6 +54,7 @@ fn bad_flags_of_run_end_with_125() {
     let home = tempfile::tempdir().unwrap();
     for (words, error) in [
         (&["run", "--nonsense", "x"][..], "unexpected argument"),
+        (&["create", "--nonsense", "x"], "unexpected argument"),
         (&["run", "-m", "5x", "x"], "invalid suffix: 'x'"),
         (
             &["run", "-e", "=1", "x"],
@@ -149,6 +150,12 @@ fn a_missing_service_is_said_with_a_hint() {
         "{stderr}"
     );
     assert!(stderr.contains("\n  hint: "), "{stderr}");
+    let host = slipway(home.path(), &["--host", "unix:///no/such/socket", "ps"]);
+    let stderr = text(&host.stderr);
+    assert!(
+        stderr.starts_with("error: cannot connect to an Engine API at "),
+        "{stderr}"
+    );
     let run = slipway(home.path(), &["run", "busybox"]);
     assert_eq!(run.status.code(), Some(125));
 }

@@ -6,6 +6,15 @@ pub(crate) enum Error {
     /// Nobody listens at the endpoint.
     #[error(transparent)]
     Connect(client::Error),
+    /// Nobody listens where the person said that an engine is.
+    #[error("cannot connect to an Engine API at {endpoint}")]
+    Unreachable {
+        /// Where.
+        endpoint: String,
+        /// Why.
+        #[source]
+        source: std::io::Error,
+    },
     /// The connection broke, or what came was not HTTP.
     #[error("the conversation with the engine broke off")]
     Conversation(#[source] hyper::Error),
@@ -53,8 +62,12 @@ impl Error {
 
     /// What the person can do next, when the engine's words don't say it.
     pub(crate) fn hint(&self) -> Option<&'static str> {
-        let Self::Refused { status, message } = self else {
-            return None;
+        let (status, message) = match self {
+            Self::Refused { status, message } => (status, message),
+            Self::Unreachable { .. } => {
+                return Some("leave out --host and SLIPWAY_HOST to speak to Slipway's own machine");
+            }
+            _ => return None,
         };
         if message.starts_with("No such container") {
             return Some("`slipway ps -a` lists the containers");

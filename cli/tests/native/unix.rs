@@ -1,14 +1,20 @@
 //! Every command is given to both; standard output and the exit code must be the same, and
 //! `slipway` must say what docker says, in its own form.
-#![allow(clippy::unwrap_used, reason = "a test that can't go on fails")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "a test that can't go on fails"
+)]
 
 mod engine;
 mod image;
+mod terminal;
 
 use std::process::Command;
 use std::time::{Duration, Instant};
 
 use engine::{Client, Engine, Ran};
+use terminal::Terminal;
 
 /// Set in the copy of this test that runs in namespaces of its own.
 const INSIDE: &str = "SLIPWAY_CLI_TEST_ISOLATED";
@@ -33,6 +39,7 @@ fn slipway_prints_what_docker_prints() {
     mistakes(&engine);
     runs(&engine);
     signals_and_streams(&engine);
+    a_terminal(&engine);
     changes(&engine);
 }
 
@@ -311,6 +318,33 @@ fn signals_and_streams(engine: &Engine) {
         (9, "ready\ngot it\n"),
         "{ran}"
     );
+}
+
+fn a_terminal(engine: &Engine) {
+    let mut first = Terminal::start(engine, &["run", "-it", "--name", "shell", "busybox", "sh"]);
+    first.answers("echo $((40 + 2))", "42\r\n");
+    first.answers("stty size", "24 80\r\n");
+    first.resize(33, 111);
+    first.answers("stty size", "33 111\r\n");
+    // Ctrl-C is for the program inside.
+    // It says so itself: before, the shell's line editor would take the key.
+    first.type_in("sh -c 'echo go''ing; exec sleep 1000'\r");
+    first.wait_for("going\r\n");
+    first.type_in("\x03");
+    first.answers("echo $((1 + 1))", "2\r\n");
+    first.type_in("\x10\x11");
+    assert_eq!(first.end(), 0, "detaching is no failure");
+    let ps = engine.slipway(&["ps", "--filter", "name=shell", "--format", "{{.State}}"]);
+    assert_eq!(ps.stdout, "running\n");
+    let mut second = Terminal::start(engine, &["attach", "shell"]);
+    second.answers("echo $((50 + 5))", "55\r\n");
+    let mut third = Terminal::start(engine, &["exec", "-it", "shell", "sh"]);
+    third.answers("stty size", "24 80\r\n");
+    third.type_in("exit 5\r");
+    assert_eq!(third.end(), 5);
+    second.type_in("exit 7\r");
+    assert_eq!(second.end(), 7);
+    engine.slipway(&["rm", "shell"]).exits(0);
 }
 
 fn changes(engine: &Engine) {

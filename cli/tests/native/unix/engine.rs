@@ -138,7 +138,7 @@ impl Engine {
         }
     }
 
-    fn command(&self, client: Client, words: &[&str]) -> Command {
+    pub(crate) fn command(&self, client: Client, words: &[&str]) -> Command {
         let mut command = match client {
             Client::Docker => Command::new(&self.docker),
             Client::Slipway => Command::new(env!("CARGO_BIN_EXE_slipway")),
