@@ -51,6 +51,7 @@ export function groupRows(rows: ContainerRow[]): Group[] {
       group = { key, dir: row.projectDir, rows: [], running: 0 }
       groups.set(key, group)
     }
+    group.dir ??= row.projectDir
     group.rows.push(row)
     if (row.state === 'running' && row.health !== 'unhealthy') group.running += 1
   }
