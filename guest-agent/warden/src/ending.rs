@@ -78,6 +78,7 @@ impl Supervisor {
             Ending::Told(_) if late || !self.agent.is_running() => {
                 self.signal_containers(libc::SIGTERM);
                 self.ending = Some(Ending::Containers(Instant::now() + CONTAINER_GRACE));
+                return self.end_step();
             }
             Ending::Containers(_) | Ending::Killed(_) if containers_gone => {
                 self.agent.stop();

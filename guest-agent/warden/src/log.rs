@@ -193,24 +193,46 @@ fn entries_within(bytes: &[u8], room: u64) -> usize {
 }
 
 /// JSON string escapes as dockerd writes them: HTML's special characters too, and the replacement
-/// character for what is not UTF-8.
+/// character for each byte that is not UTF-8.
 fn escape(bytes: &[u8], out: &mut Vec<u8>) {
     for chunk in bytes.utf8_chunks() {
-        for letter in chunk.valid().chars() {
-            match letter {
-                '"' | '\\' => out.extend_from_slice(&[b'\\', letter as u8]),
-                '\n' => out.extend_from_slice(b"\\n"),
-                '\r' => out.extend_from_slice(b"\\r"),
-                '\0'..='\x1f' | '<' | '>' | '&' | '\u{2028}' | '\u{2029}' => {
-                    out.extend_from_slice(format!("\\u{:04x}", letter as u32).as_bytes());
-                }
-                _ => out.extend_from_slice(letter.encode_utf8(&mut [0; 4]).as_bytes()),
-            }
-        }
+        escape_text(chunk.valid().as_bytes(), out);
         for _ in chunk.invalid() {
             out.extend_from_slice(b"\\ufffd");
         }
     }
+}
+
+/// Copies runs of plain bytes at once: a log is mostly that.
+fn escape_text(text: &[u8], out: &mut Vec<u8>) {
+    const HEX: &[u8; 16] = b"0123456789abcdef";
+    let mut plain_from = 0;
+    let mut at = 0;
+    while at < text.len() {
+        let byte = text[at];
+        let separator =
+            byte == 0xe2 && matches!(text.get(at + 1..at + 3), Some([0x80, 0xa8 | 0xa9]));
+        let length = if separator { 3 } else { 1 };
+        if separator || byte < 0x20 || matches!(byte, b'"' | b'\\' | b'<' | b'>' | b'&') {
+            out.extend_from_slice(&text[plain_from..at]);
+            plain_from = at + length;
+            match byte {
+                b'"' | b'\\' => out.extend_from_slice(&[b'\\', byte]),
+                b'\n' => out.extend_from_slice(b"\\n"),
+                b'\r' => out.extend_from_slice(b"\\r"),
+                0xe2 => {
+                    out.extend_from_slice(b"\\u202");
+                    out.push(text[at + 2] - 0xa8 + b'8');
+                }
+                _ => {
+                    out.extend_from_slice(b"\\u00");
+                    out.extend([HEX[usize::from(byte >> 4)], HEX[usize::from(byte & 15)]]);
+                }
+            }
+        }
+        at += length;
+    }
+    out.extend_from_slice(&text[plain_from..]);
 }
 
 #[cfg(test)]
@@ -284,10 +306,10 @@ mod tests {
     #[test]
     fn escapes_are_dockers() {
         let mut out = Vec::new();
-        escape(b"a\"\\\t\r\n<&>\xff\x7f\xe2\x82\xac", &mut out);
+        escape(b"a\"\\\t\r\n<&>\xff\x7f\xe2\x82\xac\xe2\x80\xa9", &mut out);
         assert_eq!(
             String::from_utf8(out).unwrap(),
-            "a\\\"\\\\\\u0009\\r\\n\\u003c\\u0026\\u003e\\ufffd\x7f€"
+            "a\\\"\\\\\\u0009\\r\\n\\u003c\\u0026\\u003e\\ufffd\x7f€\\u2029"
         );
     }
 
