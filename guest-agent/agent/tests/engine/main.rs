@@ -12,6 +12,7 @@ mod bad_input;
 mod clients;
 mod containers;
 mod exec;
+mod host_link;
 mod images;
 mod logs;
 mod support;

@@ -182,6 +182,20 @@ impl Host {
         }
     }
 
+    /// Waits until the warden has ended by itself, successfully.
+    #[track_caller]
+    pub(crate) fn until_ended(&mut self) {
+        let end = Instant::now() + LIMIT;
+        loop {
+            if let Some(status) = self.warden.try_wait().unwrap() {
+                assert!(status.success(), "{status}");
+                return;
+            }
+            assert!(Instant::now() < end, "the warden did not end");
+            std::thread::sleep(Duration::from_millis(20));
+        }
+    }
+
     /// Process id of the agent, found as the warden's child.
     pub(crate) fn agent(&self) -> Option<i32> {
         let warden = self.warden.id().to_string();
@@ -200,8 +214,11 @@ impl Host {
 
 impl Drop for Host {
     fn drop(&mut self) {
-        let pid = rustix::process::Pid::from_child(&self.warden);
-        let _ = rustix::process::kill_process(pid, rustix::process::Signal::TERM);
+        // One that has ended already gives its number to somebody else.
+        if self.warden.try_wait().is_ok_and(|status| status.is_none()) {
+            let pid = rustix::process::Pid::from_child(&self.warden);
+            let _ = rustix::process::kill_process(pid, rustix::process::Signal::TERM);
+        }
         let end = Instant::now() + Duration::from_secs(20);
         while self.warden.try_wait().is_ok_and(|status| status.is_none()) {
             if Instant::now() > end {

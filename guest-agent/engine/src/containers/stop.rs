@@ -21,6 +21,7 @@ impl Engine {
         timeout: Option<i64>,
     ) -> Result<(), Error> {
         let container = self.container(name)?;
+        settled(&container).await;
         if !container.lock().record.state.is_running() {
             return Err(Error::NotModified);
         }
@@ -88,6 +89,7 @@ impl Engine {
             Some(text) => signals::parse(text).map_err(|e| e.prefixed(&prefix))?,
         };
         let container = self.container(name).map_err(|e| e.prefixed(&prefix))?;
+        settled(&container).await;
         self.send_signal(&container, signal)
             .await
             .map_err(|e| e.prefixed(&prefix))?;
@@ -184,6 +186,13 @@ impl Engine {
         })
         .await
     }
+}
+
+/// Waits while a start is under way.
+async fn settled(container: &Arc<Container>) {
+    container
+        .until(|inner| (inner.record.state != State::Starting).then_some(()))
+        .await;
 }
 
 /// Waits until the container doesn't run; without seconds for ever.
