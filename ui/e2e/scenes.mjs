@@ -30,7 +30,7 @@ export const scenes = [
     },
     see: 'pre',
   },
-  { name: 'unselected', see: row('registry') },
+  { name: 'unselected', see: row('billing-gateway-1') },
   { name: 'project', act: async (page) => page.click('[aria-level="1"]'), see: '#detail li' },
   {
     name: 'several',
