@@ -60,8 +60,21 @@ impl Steps {
         }
     }
 
-    /// All are done.
+    /// All are done. The engine may have answered before its step was told.
     pub(super) fn finish(&mut self) -> Vec<Step> {
+        const ORDER: [&str; 4] = ["linux", "storage", "engine", "api"];
+        let last = self
+            .list
+            .last()
+            .map(|step| step.name.clone())
+            .unwrap_or_default();
+        let done = ORDER
+            .iter()
+            .position(|name| *name == last)
+            .map_or(0, |at| at + 1);
+        for name in &ORDER[done..] {
+            self.begin(name);
+        }
         self.end();
         if let Some(start) = &self.start {
             start.say(Progress::Steps(self.list.clone()));
@@ -79,5 +92,34 @@ impl Steps {
         if let Some(step) = self.list.last_mut().filter(|step| step.ms.is_none()) {
             step.ms = Some(elapsed);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Steps;
+
+    fn names(steps: &mut Steps) -> Vec<String> {
+        let list = steps.finish();
+        assert!(list.iter().all(|step| step.ms.is_some()), "{list:?}");
+        list.into_iter().map(|step| step.name).collect()
+    }
+
+    #[test]
+    fn all_steps_are_there_whatever_was_told() {
+        let all = ["prepare", "linux", "storage", "engine", "api"];
+        for told in 0..=3 {
+            let mut steps = Steps::untold();
+            steps.begin("prepare");
+            steps.begin("linux");
+            for name in ["linux", "storage", "engine"].iter().take(told) {
+                steps.done(name);
+            }
+            assert_eq!(names(&mut steps), all);
+        }
+        let mut native = Steps::untold();
+        native.begin("prepare");
+        native.begin("engine");
+        assert_eq!(names(&mut native), ["prepare", "engine", "api"]);
     }
 }

@@ -47,6 +47,8 @@ async fn main() {
         }
         ["host", socket] => {
             for (way, letter) in WAYS {
+                // The guest is to see the end of the host before: a letter is no handshake.
+                tokio::time::sleep(Duration::from_secs(2)).await;
                 let mut port = UnixStream::connect(socket).await.unwrap();
                 port.write_all(&[letter]).await.unwrap();
                 assert_eq!(port.read_u8().await.unwrap(), letter);
