@@ -14,6 +14,10 @@ use crate::error::{Error, PathContext};
 /// partition table, lie within them.
 const LOOKED_AT: usize = 64 * 1024;
 
+/// Where ext4's superblock has its magic number, and the number.
+const MAGIC_AT: usize = 1024 + 0x38;
+const MAGIC: [u8; 2] = [0x53, 0xef];
+
 /// `e2fsck` exit codes from here on mean that errors are left or that it could not work.
 const ERRORS_LEFT: i32 = 4;
 
@@ -25,10 +29,17 @@ pub(super) fn mount_data(disk: &Path, target: &Path) -> Result<(), Error> {
             disk.display()
         )));
     }
-    if is_blank(disk)? {
-        format(disk)?;
-    } else {
-        check(disk)?;
+    match look_at(disk)? {
+        Content::Nothing => format(disk)?,
+        Content::Ext4 => check(disk)?,
+        Content::Other => {
+            return Err(Error::Machine(format!(
+                "the data disk {} holds something, but no file system that Slipway can read; \
+                 it was left as it is: move its file away to start with an empty one, or put a \
+                 copy of yours back",
+                disk.display()
+            )));
+        }
     }
     // Neither nosuid nor nodev: they would hold for the containers' roots too, whose layers are
     // here.
@@ -40,12 +51,28 @@ pub(super) fn mount_data(disk: &Path, target: &Path) -> Result<(), Error> {
     })
 }
 
-/// Whether nothing was ever written to the disk.
-fn is_blank(disk: &Path) -> Result<bool, Error> {
+/// What is on the disk.
+#[derive(Debug, PartialEq, Eq)]
+enum Content {
+    /// Nothing was ever written to it.
+    Nothing,
+    /// An ext2, ext3 or ext4 file system, maybe a damaged one.
+    Ext4,
+    /// Anything else.
+    Other,
+}
+
+fn look_at(disk: &Path) -> Result<Content, Error> {
     let mut head = vec![0; LOOKED_AT];
     let mut file = std::fs::File::open(disk).at("open the data disk", disk)?;
     file.read_exact(&mut head).at("read the data disk", disk)?;
-    Ok(head.iter().all(|byte| *byte == 0))
+    Ok(if head.iter().all(|byte| *byte == 0) {
+        Content::Nothing
+    } else if head[MAGIC_AT..MAGIC_AT + 2] == MAGIC {
+        Content::Ext4
+    } else {
+        Content::Other
+    })
 }
 
 fn format(disk: &Path) -> Result<(), Error> {
@@ -104,13 +131,16 @@ mod tests {
     fn only_zeros_are_blank() {
         let file = tempfile::NamedTempFile::new().unwrap();
         file.as_file().set_len(1 << 20).unwrap();
-        assert!(is_blank(file.path()).unwrap());
+        assert_eq!(look_at(file.path()).unwrap(), Content::Nothing);
         let mut bytes = vec![0; 1 << 20];
         bytes[LOOKED_AT - 1] = 1;
         std::fs::write(file.path(), &bytes).unwrap();
-        assert!(!is_blank(file.path()).unwrap());
+        assert_eq!(look_at(file.path()).unwrap(), Content::Other);
+        bytes[MAGIC_AT..MAGIC_AT + 2].copy_from_slice(&MAGIC);
+        std::fs::write(file.path(), &bytes).unwrap();
+        assert_eq!(look_at(file.path()).unwrap(), Content::Ext4);
         // Too small to be a disk of ours: an error, not an invitation to format.
         std::fs::write(file.path(), [0; 100]).unwrap();
-        assert!(is_blank(file.path()).is_err());
+        assert!(look_at(file.path()).is_err());
     }
 }

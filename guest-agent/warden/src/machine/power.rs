@@ -4,6 +4,7 @@ use std::convert::Infallible;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
+use rustix::io::Errno;
 use rustix::mount::{MountFlags, UnmountFlags, mount_remount, unmount};
 use rustix::process::{Signal, WaitOptions};
 use rustix::system::{RebootCommand, reboot};
@@ -29,12 +30,16 @@ pub(super) fn off() -> Result<Infallible, Error> {
     }
     rustix::fs::sync();
     let data = Path::new(super::STATE);
-    if let Err(errno) = unmount(data, UnmountFlags::empty()) {
+    match unmount(data, UnmountFlags::empty()) {
+        // EINVAL: it never was mounted.
+        Ok(()) | Err(Errno::INVAL) => {}
         // Something still holds it; read-only it is as clean as unmounted.
-        console::note(&format!("the data disk is still in use ({errno})"));
-        let _ = mount_remount(data, MountFlags::RDONLY, c"");
-        let _ = unmount(data, UnmountFlags::DETACH);
-        rustix::fs::sync();
+        Err(errno) => {
+            console::note(&format!("the data disk is still in use: {errno}"));
+            let _ = mount_remount(data, MountFlags::RDONLY, c"");
+            let _ = unmount(data, UnmountFlags::DETACH);
+            rustix::fs::sync();
+        }
     }
     // What was just said is to leave the serial port before the power does.
     let _ = rustix::termios::tcdrain(rustix::stdio::stderr());
