@@ -49,21 +49,24 @@ pub(crate) fn guest(project: &Project) -> Result<()> {
 }
 
 /// Builds the host's programs for development; on Linux also the machine's, which run natively there.
+/// With the window it is the whole workspace, as the tests and the lints will ask for it: a
+/// smaller choice has other features and would build much of it twice.
 pub(crate) fn host(project: &Project, window: bool) -> Result<()> {
     step("the host's programs", || {
         let mut command = Command::new(cargo());
         command.current_dir(&project.root).arg("build");
-        let native = if std::env::consts::OS == "linux" {
-            &GUEST_PACKAGES[..]
+        if window && std::env::consts::OS == "linux" {
+            command.args(["--workspace", "--exclude", "xtask", "--exclude", "tests"]);
         } else {
-            &[]
-        };
-        for package in HOST_PACKAGES
-            .iter()
-            .chain(native)
-            .chain(window.then_some(&WINDOW_PACKAGE))
-        {
-            command.args(["--package", package]);
+            let native = if std::env::consts::OS == "linux" {
+                &GUEST_PACKAGES[..]
+            } else {
+                &[]
+            };
+            let packages = HOST_PACKAGES.iter().chain(native);
+            for package in packages.chain(window.then_some(&WINDOW_PACKAGE)) {
+                command.args(["--package", package]);
+            }
         }
         run(&mut command)
     })

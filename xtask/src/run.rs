@@ -1,6 +1,7 @@
 //! `cargo xtask run`: from a fresh clone to a container that said hello, with the window if there
 //! is a display.
 
+use std::os::unix::process::CommandExt;
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
 
@@ -74,6 +75,8 @@ fn open_window(project: &Project) -> Result<()> {
         .stdin(Stdio::null())
         .stdout(Stdio::null())
         .stderr(Stdio::null())
+        // Its own group: the terminal's Ctrl-C is not for the window.
+        .process_group(0)
         .spawn()
         .with_context(|| format!("starting {}", path.display()))?;
     say("==> the window is open");

@@ -87,7 +87,6 @@ impl Plan {
 fn vsock_offered() -> bool {
     let wanted = std::env::var("SLIPWAY_LINK").unwrap_or_default();
     wanted != "serial"
-        && cfg!(target_os = "linux")
         && std::fs::OpenOptions::new()
             .read(true)
             .write(true)
