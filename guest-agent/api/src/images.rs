@@ -50,8 +50,8 @@ async fn search() -> ApiError {
     ApiError::not_supported("docker search")
 }
 
-async fn save() -> ApiError {
-    ApiError::not_supported("docker save")
+async fn save(State(engine): Shared, query: Query) -> Result {
+    archive::save(engine, query.all("names").to_vec()).await
 }
 
 async fn prune(State(engine): Shared, query: Query) -> Result {
@@ -79,7 +79,7 @@ async fn by_name(
         (&Method::GET, "history") => {
             Ok(reply::ok(&render::history(&engine.find_image(name).await?)))
         }
-        (&Method::GET, "get") => Err(ApiError::not_supported("docker save")),
+        (&Method::GET, "get") => archive::save(engine, vec![name.to_owned()]).await,
         (&Method::POST, "tag") => tag(&engine, name, &query).await,
         (&Method::POST, "push") => Err(ApiError::not_supported("docker push")),
         _ => Err(ApiError {

@@ -6,7 +6,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use images::{ContainerUse, Digest, RemoveOptions};
-use tokio::io::AsyncRead;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::mpsc;
 
 use crate::containers::Pruned;
@@ -183,6 +183,22 @@ impl Engine {
             self.image_event("load", &id, image.reference.as_deref().unwrap_or(&id));
         }
         Ok(loaded)
+    }
+
+    /// Writes images into one archive.
+    pub async fn save_images(
+        self: &Arc<Self>,
+        names: &[String],
+        archive: impl AsyncWrite + Send + Unpin,
+    ) -> Result<(), Error> {
+        let store = self.store()?;
+        store.save(names, archive).await?;
+        for name in names {
+            if let Ok(image) = store.resolve(name) {
+                self.image_event("save", &image.id.to_string(), name);
+            }
+        }
+        Ok(())
     }
 
     /// Pulls an image.

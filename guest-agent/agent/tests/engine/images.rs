@@ -58,6 +58,28 @@ fn an_image_is_loaded_named_listed_and_removed() {
 }
 
 #[test]
+fn a_saved_image_can_be_loaded_again() {
+    let host = host!();
+    host.docker(&["tag", "busybox", "copy:1"]).good();
+    let file = host.path("saved.tar");
+    host.docker(&["save", "-o", &file, "busybox:latest", "copy:1"])
+        .good();
+    let id = host.field("busybox", ".Id");
+    host.docker(&["rmi", "busybox", "copy:1"]).good();
+    let loaded = host.docker(&["load", "-q", "-i", &file]).good();
+    assert!(loaded.contains("Loaded image: busybox:latest"), "{loaded}");
+    assert!(loaded.contains("Loaded image: copy:1"), "{loaded}");
+    assert_eq!(host.field("busybox", ".Id"), id);
+    assert_eq!(
+        host.docker(&["run", "--rm", "copy:1", "echo", "back"])
+            .good(),
+        "back"
+    );
+    host.docker(&["save", "-o", &file, "nope"])
+        .bad(1, "No such image: nope");
+}
+
+#[test]
 fn damaged_archives_change_nothing() {
     let host = host!();
     let whole = archive::image("half:1", &json!({})).unwrap();
