@@ -159,8 +159,15 @@ fn status(machine: &Machine) {
         .permissions()
         .mode();
     assert_eq!(mode & 0o777, 0o600);
-    let logs = machine.slipway(&["machine", "logs"]).run().ok();
-    assert!(logs.contains("slipway: step engine"), "{logs}");
+    // The engine can answer before the warden has said so.
+    wait::until_true(
+        "the console tells the boot",
+        Duration::from_secs(10),
+        || {
+            let logs = machine.slipway(&["machine", "logs"]).run().ok();
+            logs.contains("slipway: step engine")
+        },
+    );
     // Nothing of ours listens on the network.
     let mine: Vec<String> = [Some(pid), machine.service_pid()]
         .into_iter()
