@@ -15,6 +15,9 @@ use crate::signals;
 const FIRST_DELAY: Duration = Duration::from_millis(50);
 const LONGEST_DELAY: Duration = Duration::from_secs(5);
 
+/// The engine's `oom_score_adj`, dockerd's.
+const OOM_SCORE: &str = "-500";
+
 /// An engine that ran this long is started again at once.
 const HEALTHY: Duration = Duration::from_secs(10);
 
@@ -64,6 +67,10 @@ impl Agent {
         match signals::inherit_as_3(&mut command, theirs.as_fd()).spawn() {
             Ok(child) => {
                 self.running = Some((child.id(), Instant::now()));
+                // Containers that eat all memory are to die before it. Refused without
+                // CAP_SYS_RESOURCE, and then it is as likely a victim as they are.
+                let score = format!("/proc/{}/oom_score_adj", child.id());
+                let _ = std::fs::write(score, OOM_SCORE);
                 self.again_at = None;
                 Ok(ours)
             }

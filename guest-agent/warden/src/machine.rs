@@ -9,6 +9,7 @@ mod modules;
 mod mounts;
 mod network;
 mod power;
+mod tuning;
 
 use std::convert::Infallible;
 use std::ffi::OsString;
@@ -58,6 +59,7 @@ pub fn run() -> Result<Infallible, Error> {
         step: "set the host name",
         source,
     })?;
+    tuning::apply();
     std::fs::create_dir_all(RUN).at("make", RUN)?;
     // Modules load beside the disk check; who needs one early waits for it (see `modules`).
     let loader = modules::start_loader()?;

@@ -3,6 +3,8 @@
 use std::ffi::OsString;
 use std::path::PathBuf;
 
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+
 use crate::agent::AgentSpec;
 use crate::error::{Context, Error};
 use crate::supervisor::Supervisor;
@@ -35,6 +37,13 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> Result<(), Error> {
     let agent = parse(args)?;
     let own = rustix::process::getpid();
     rustix::process::set_child_subreaper(Some(own)).step("become the reaper of orphans")?;
+    // A few descriptors a container add up; what is allowed at most is ours to use.
+    let most = getrlimit(Resource::Nofile).maximum;
+    let limit = Rlimit {
+        current: most,
+        maximum: most,
+    };
+    setrlimit(Resource::Nofile, limit).step("raise the limit of open files")?;
     Supervisor::new(agent)?.run()
 }
 

@@ -251,3 +251,54 @@ fn pause_stops_the_clock_of_a_container() {
     warden.kill(&target, libc::SIGKILL);
     assert_eq!(warden.wait(&target).code, 137);
 }
+
+#[test]
+fn many_containers_leave_nothing_behind() {
+    let mut warden = Warden::start();
+    let open = |warden: &Warden| {
+        std::fs::read_dir(format!("/proc/{}/fd", warden.pid()))
+            .unwrap()
+            .count()
+    };
+    // The first container loads the device filter, which stays.
+    let spec = warden.spec("first", &["true"]);
+    assert_eq!(warden.run(spec).0, 0);
+    for state in warden.list() {
+        warden.done(Call::Forget {
+            target: state.target,
+        });
+    }
+    let before = open(&warden);
+    for round in 0..5 {
+        let clients: Vec<_> = (0..8)
+            .map(|number| {
+                let name = format!("many-{round}-{number}");
+                let mut spec = warden.spec(&name, &["echo", "hi"]);
+                spec.process.tty = number % 2 == 0;
+                warden.launch(spec, false).unwrap()
+            })
+            .collect();
+        for (target, client) in clients {
+            let (out, _) =
+                crate::support::read_all(client, target.container.ends_with(['0', '2', '4', '6']));
+            assert_eq!(out.trim_end(), "hi");
+            assert_eq!(warden.wait(&target).code, 0);
+            warden.done(Call::Forget { target });
+        }
+    }
+    assert!(warden.list().is_empty());
+    assert_eq!(open(&warden), before, "descriptors of the warden");
+    let children = format!("/proc/{0}/task/{0}/children", warden.pid());
+    let children = std::fs::read_to_string(children).unwrap();
+    assert_eq!(children.split_whitespace().count(), 1, "only the engine");
+    for root in ["/sys/fs/cgroup", "/sys/fs/cgroup/unified"] {
+        let ours = format!("{root}/slipway-test-{}", warden.pid());
+        let left = std::fs::read_dir(ours).map_or(0, |entries| {
+            entries
+                .flatten()
+                .filter(|entry| entry.path().is_dir())
+                .count()
+        });
+        assert_eq!(left, 0, "cgroups");
+    }
+}

@@ -1,0 +1,40 @@
+//! Limits and kernel settings of the machine. The kernel's defaults are for a small system; these
+//! are what containers find under Docker elsewhere, and what databases refuse to start without.
+
+use rustix::process::{Resource, Rlimit, setrlimit};
+
+use crate::console;
+
+/// Files under `/proc/sys` and their values.
+const SETTINGS: [(&str, &str); 5] = [
+    ("vm/max_map_count", "262144"),
+    ("fs/inotify/max_user_instances", "8192"),
+    ("fs/inotify/max_user_watches", "524288"),
+    ("kernel/keys/maxkeys", "100000"),
+    ("kernel/keys/maxbytes", "2500000"),
+];
+
+/// Open files of every process that sets nothing else, as dockerd's service file has it.
+const OPEN_FILES: u64 = 1_048_576;
+
+/// Sets them all. None is worth not starting for.
+pub(super) fn apply() {
+    for (name, value) in SETTINGS {
+        if let Err(error) = std::fs::write(format!("/proc/sys/{name}"), value) {
+            console::note(&format!("cannot set {name}: {error}"));
+        }
+    }
+    let limit = |value| Rlimit {
+        current: value,
+        maximum: value,
+    };
+    for (resource, value) in [
+        (Resource::Nofile, Some(OPEN_FILES)),
+        (Resource::Nproc, None),
+        (Resource::Core, None),
+    ] {
+        if let Err(errno) = setrlimit(resource, limit(value)) {
+            console::note(&format!("cannot raise a limit: {errno}"));
+        }
+    }
+}
