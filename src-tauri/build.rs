@@ -17,6 +17,11 @@ fn main() -> std::io::Result<()> {
             "<!doctype html><title>Slipway</title><p>The page was not built. Run `npm ci \
              --ignore-scripts && npm run build` in ui/, then build again.",
         )?;
+        // Older than every source, so that nobody takes it for a page that was built.
+        std::fs::File::options()
+            .write(true)
+            .open(page)?
+            .set_modified(std::time::SystemTime::UNIX_EPOCH)?;
     }
     tauri_build::build();
     Ok(())
