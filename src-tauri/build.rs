@@ -2,10 +2,6 @@
 
 use std::path::Path;
 
-#[expect(
-    clippy::print_stdout,
-    reason = "this is how a build script speaks to cargo"
-)]
 fn main() -> std::io::Result<()> {
     println!("cargo:rerun-if-changed=../ui/dist");
     // Checks and lints must work before the page was built; the page then says what is missing.
