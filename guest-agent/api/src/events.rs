@@ -13,11 +13,16 @@ use tokio::sync::{broadcast, mpsc};
 use tokio_stream::wrappers::ReceiverStream;
 
 use crate::error::{ApiError, Result};
+use crate::presence::Presence;
 use crate::query::Query;
 use crate::reply;
 
 /// Streams events as JSON lines.
-pub(crate) async fn stream(State(engine): State<Arc<Engine>>, query: Query) -> Result {
+pub(crate) async fn stream(
+    State(engine): State<Arc<Engine>>,
+    presence: Presence,
+    query: Query,
+) -> Result {
     let filters = query.filters()?;
     filters.accept_only(&[
         "config",
@@ -83,10 +88,8 @@ pub(crate) async fn stream(State(engine): State<Arc<Engine>>, query: Query) -> R
             () = sender.closed() => {}
         }
     });
-    Ok(reply::stream(
-        "application/json",
-        ReceiverStream::new(receiver),
-    ))
+    let lines = ReceiverStream::new(receiver);
+    Ok(reply::stream_while(presence, "application/json", lines))
 }
 
 async fn follow(

@@ -12,6 +12,7 @@ mod hijack;
 mod images;
 mod lenient;
 mod networks;
+mod presence;
 mod progress;
 mod query;
 mod reply;

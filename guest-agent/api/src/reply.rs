@@ -7,6 +7,8 @@ use futures::{Stream, StreamExt};
 use http::{HeaderValue, StatusCode, header};
 use serde::Serialize;
 
+use crate::presence::Presence;
+
 /// A JSON answer.
 pub(crate) fn json(status: StatusCode, value: &impl Serialize) -> Response {
     let mut response = Response::new(Body::from(line(value)));
@@ -47,4 +49,13 @@ pub(crate) fn stream(
         .headers_mut()
         .insert(header::CONTENT_TYPE, HeaderValue::from_static(content_type));
     response
+}
+
+/// An answer without an end of its own: it ends when the client is gone.
+pub(crate) fn stream_while(
+    presence: Presence,
+    content_type: &'static str,
+    chunks: impl Stream<Item = Bytes> + Send + 'static,
+) -> Response {
+    stream(content_type, chunks.take_until(Box::pin(presence.gone())))
 }

@@ -14,6 +14,7 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tower::ServiceExt;
 
+use crate::presence::Connection;
 use crate::{router, version};
 
 /// The API of one engine. Cheap to clone.
@@ -36,8 +37,10 @@ impl Api {
     where
         S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
     {
-        let service = service_fn(|request: Request<Incoming>| {
+        let (stream, presence) = Connection::new(stream);
+        let service = service_fn(|mut request: Request<Incoming>| {
             let this = self.clone();
+            request.extensions_mut().insert(presence.clone());
             async move { Ok::<_, Infallible>(this.answer(request).await) }
         });
         let served = hyper::server::conn::http1::Builder::new()

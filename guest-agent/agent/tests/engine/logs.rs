@@ -98,3 +98,30 @@ fn drivers_rotate_and_switch_off() {
     host.docker(&["logs", "mute"])
         .bad(1, "configured logging driver does not support reading");
 }
+
+#[test]
+fn clients_that_leave_are_noticed() {
+    let host = host!();
+    host.docker(&["run", "-d", "--name", "quiet", "busybox", "sleep", "1000"])
+        .good();
+    let agent = host.agent().expect("the agent runs");
+    let open = || {
+        std::fs::read_dir(format!("/proc/{agent}/fd"))
+            .unwrap()
+            .count()
+    };
+    let before = open();
+    let waiting: [&[&str]; 3] = [&["logs", "-f", "quiet"], &["events"], &["wait", "quiet"]];
+    let mut clients: Vec<_> = waiting
+        .iter()
+        .map(|args| host.command(args).stdout(Stdio::null()).spawn().unwrap())
+        .collect();
+    host.until("they are connected", || {
+        open() >= before + clients.len() + 1
+    });
+    for client in &mut clients {
+        client.kill().unwrap();
+        client.wait().unwrap();
+    }
+    host.until("all that they held is free", || open() <= before);
+}

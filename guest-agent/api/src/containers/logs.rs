@@ -9,6 +9,7 @@ use engine::time::Time;
 use tokio_stream::wrappers::ReceiverStream;
 
 use crate::error::{ApiError, Result};
+use crate::presence::Presence;
 use crate::query::Query;
 use crate::reply;
 use crate::version::ApiVersion;
@@ -18,6 +19,7 @@ pub(crate) async fn logs(
     State(engine): State<Arc<Engine>>,
     Path(name): Path<String>,
     version: ApiVersion,
+    presence: Presence,
     query: Query,
 ) -> Result {
     let (stdout, stderr) = (query.flag("stdout"), query.flag("stderr"));
@@ -47,11 +49,17 @@ pub(crate) async fn logs(
         // Anything but a number, such as `all`, is everything.
         tail: query.text("tail").parse().ok(),
     };
+    let follow = request.follow;
     let log = engine.container_logs(&name, request).await?;
     let content_type = if !log.tty && version.at_least(42) {
         "application/vnd.docker.multiplexed-stream"
     } else {
         "application/vnd.docker.raw-stream"
     };
-    Ok(reply::stream(content_type, ReceiverStream::new(log.chunks)))
+    let chunks = ReceiverStream::new(log.chunks);
+    Ok(if follow {
+        reply::stream_while(presence, content_type, chunks)
+    } else {
+        reply::stream(content_type, chunks)
+    })
 }

@@ -10,6 +10,7 @@ use futures::stream;
 use serde_json::{Map, json};
 
 use crate::error::{ApiError, Result};
+use crate::presence::Presence;
 use crate::query::Query;
 use crate::reply;
 
@@ -17,6 +18,7 @@ use crate::reply;
 pub(crate) async fn wait(
     State(engine): State<Arc<Engine>>,
     Path(name): Path<String>,
+    presence: Presence,
     query: Query,
 ) -> Result {
     let condition = match query.text("condition") {
@@ -35,5 +37,9 @@ pub(crate) async fn wait(
         }
         reply::line(&answer)
     };
-    Ok(reply::stream("application/json", stream::once(answer)))
+    Ok(reply::stream_while(
+        presence,
+        "application/json",
+        stream::once(answer),
+    ))
 }
