@@ -19,32 +19,41 @@ const PAD_AFTER: u32 = 4;
 /// Longer than the longest frame, and never the start of a valid one.
 static PADDING: [u8; 80 * 1024] = [0xff; 80 * 1024];
 
+/// How long the guest may take from its echo to `Ready`. When its program ended in between, the
+/// next one waits for a new call.
+const READY: Duration = Duration::from_secs(5);
+
 /// Speaks the host's side; returns the session's first bytes, read too early. Goes on until a
 /// guest answers: callers set the deadline.
 pub(crate) async fn call<T>(io: &mut T) -> Result<Vec<u8>, Error>
 where
     T: AsyncRead + AsyncWrite + Unpin,
 {
-    let mut nonce = Nonce::default();
-    getrandom::fill(&mut nonce).map_err(|_| Error::Random)?;
     let (mut reader, mut writer) = tokio::io::split(io);
-    let mut heard = {
-        let listening = listen(&mut reader, nonce);
-        // A call may wait for room in the port until the guest opens it: listen meanwhile.
-        let calling = repeat(&mut writer, nonce);
-        tokio::select! {
-            heard = listening => heard?,
-            broken = calling => return Err(Error::Handshake(broken)),
+    loop {
+        let mut nonce = Nonce::default();
+        getrandom::fill(&mut nonce).map_err(|_| Error::Random)?;
+        let mut heard = {
+            let listening = listen(&mut reader, nonce);
+            // A call may wait for room in the port until the guest opens it: listen meanwhile.
+            let calling = repeat(&mut writer, nonce);
+            tokio::select! {
+                heard = listening => heard?,
+                broken = calling => return Err(Error::Handshake(broken)),
+            }
+        };
+        // The last call may be on its way in part; the guest skips the rest of it.
+        let starting = async {
+            let start = Message::new(Kind::Start, nonce).encode();
+            writer.write_all(&start).await.map_err(Error::Handshake)?;
+            writer.flush().await.map_err(Error::Handshake)?;
+            expect(&mut reader, &mut heard, Kind::Ready, nonce).await
+        };
+        if let Ok(started) = tokio::time::timeout(READY, starting).await {
+            started?;
+            return Ok(heard.into_rest());
         }
-    };
-    // The last call may be on its way in part; the guest skips the rest of it.
-    writer
-        .write_all(&Message::new(Kind::Start, nonce).encode())
-        .await
-        .map_err(Error::Handshake)?;
-    writer.flush().await.map_err(Error::Handshake)?;
-    expect(&mut reader, &mut heard, Kind::Ready, nonce).await?;
-    Ok(heard.into_rest())
+    }
 }
 
 /// Calls until it is dropped or the byte stream breaks.

@@ -116,6 +116,35 @@ async fn sessions_follow_each_other_on_a_port_that_never_ends() {
 }
 
 #[tokio::test]
+async fn a_guest_that_dies_within_the_handshake_is_called_again() {
+    let (here, mut there) = duplex(64 * 1024);
+    let host = tokio::spawn(host(here));
+    // The first guest echoes what it hears, as its echo, and is gone.
+    let mut call = [0; 32];
+    there.read_exact(&mut call).await.unwrap();
+    let echo = guest_echo(call);
+    there.write_all(&echo).await.unwrap();
+    // Its Start is read by nobody who knows it.
+    let mut start = [0; 32];
+    while start[8] != 3 {
+        there.read_exact(&mut start).await.unwrap();
+    }
+    let guest = timeout(DEADLINE, guest(there)).await.unwrap().unwrap();
+    timeout(DEADLINE, host).await.unwrap().unwrap().unwrap();
+    drop(guest);
+}
+
+/// A call, as its echo.
+fn guest_echo(mut call: [u8; 32]) -> [u8; 32] {
+    call[8] = 2;
+    let sum = call[..28].iter().fold(0x811c_9dc5_u32, |sum, byte| {
+        (sum ^ u32::from(*byte)).wrapping_mul(0x0100_0193)
+    });
+    call[28..].copy_from_slice(&sum.to_be_bytes());
+    call
+}
+
+#[tokio::test]
 async fn a_port_that_ends_is_an_error() {
     let (here, there) = duplex(1024);
     drop(there);
