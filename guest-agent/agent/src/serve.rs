@@ -91,12 +91,16 @@ impl Host {
     /// A port outlives the host's program: sessions follow each other on it.
     async fn serial(&self, name: &str) {
         let mut complained = false;
+        let mut new = true;
         loop {
             match SerialPort::open(name) {
-                Ok(port) => {
+                Ok(mut port) => {
                     complained = false;
                     while !port.is_connected() {
                         tokio::time::sleep(RETRY).await;
+                    }
+                    if std::mem::take(&mut new) {
+                        link::hail(&mut port).await;
                     }
                     self.session(port).await;
                 }

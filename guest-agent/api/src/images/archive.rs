@@ -39,7 +39,7 @@ pub(crate) async fn load(
             Ok(loaded) => loaded,
             Err(error) => {
                 read_out(archive).await;
-                return Err(error.into());
+                return Err(error);
             }
         };
         Ok(loaded
