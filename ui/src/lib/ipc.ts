@@ -61,6 +61,12 @@ export function asProblem(error: unknown): Problem {
   return { message: String(error), cause: null, hint: null, console: [], status: null }
 }
 
+/** What programs say (`cannot open x`), written as a sentence for people. */
+export function sentence(text: string): string {
+  const begun = /^[a-z]+[ ,']/.test(text) ? text.charAt(0).toUpperCase() + text.slice(1) : text
+  return /[\w)\]`"']$/.test(begun) ? `${begun}.` : begun
+}
+
 /** A problem as plain text, for "Copy details". */
 export function problemText(problem: Problem): string {
   return [problem.message, problem.cause, problem.hint, ...problem.console].filter(Boolean).join('\n')

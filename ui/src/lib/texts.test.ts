@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest'
 import { plain, spans } from './ansi'
+import { sentence } from './ipc'
 import { highlight } from './json-text'
 import { letter, show } from './keys'
 import { finder, leadingLevel, levelOf, pieces } from './log-text'
@@ -109,6 +110,16 @@ describe('keys', () => {
     expect(show('Mod+Shift+C', true)).toBe('⇧⌘C')
     expect(show('Delete', true)).toBe('⌫')
   })
+})
+
+describe('problems', () => {
+  it.each([
+    ['the program slipwayd was not found', 'The program slipwayd was not found.'],
+    ['run `slipwayd` in a terminal', 'Run `slipwayd` in a terminal.'],
+    ['No such image: x:latest', 'No such image: x:latest.'],
+    ['registry.acme.io wants a sign-in.', 'registry.acme.io wants a sign-in.'],
+    ['연결하지 못했어요.', '연결하지 못했어요.'],
+  ])('%s', (said, shown) => expect(sentence(said)).toBe(shown))
 })
 
 describe('json', () => {

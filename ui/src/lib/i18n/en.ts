@@ -46,6 +46,8 @@ export const en = {
   machine_log: 'Machine log',
   machine_log_empty: 'The machine has not written anything yet.',
   failed_title: 'The engine did not start.',
+  stop_failed: 'The engine did not stop.',
+  start_failed: 'The engine did not restart.',
   try_again: 'Try again',
   copy_details: 'Copy details',
   silent_title: 'No answer from the engine for {time}.',

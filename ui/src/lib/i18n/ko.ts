@@ -46,6 +46,8 @@ export const ko: Record<Key, string> = {
   machine_log: '가상 머신 로그',
   machine_log_empty: '가상 머신이 아직 아무것도 쓰지 않았어요.',
   failed_title: '엔진을 시작하지 못했어요.',
+  stop_failed: '엔진을 중지하지 못했어요.',
+  start_failed: '엔진을 다시 시작하지 못했어요.',
   try_again: '다시 시도',
   copy_details: '자세한 내용 복사',
   silent_title: '엔진이 {time}째 응답하지 않아요.',

@@ -4,7 +4,9 @@ import type { Machine } from '../bindings/Machine'
 import type { Problem } from '../bindings/Problem'
 import type { WindowEvent } from '../bindings/WindowEvent'
 import { asProblem, ipc } from '../ipc'
+import { t } from '../i18n/index.svelte'
 import { prefs } from './prefs.svelte'
+import { toast } from './toasts.svelte'
 
 export type Phase = 'unknown' | 'off' | 'starting' | 'running' | 'silent' | 'stopping' | 'failed'
 
@@ -101,7 +103,10 @@ async function ask(what: 'start' | 'stop', send: () => Promise<void>): Promise<v
   try {
     await send()
   } catch (error) {
-    engine.problem = asProblem(error)
+    const problem = asProblem(error)
+    // An engine that goes on running shows its lists: the reason needs a place of its own.
+    if (engine.machine?.state === 'running') toast(t(what === 'stop' ? 'stop_failed' : 'start_failed'), { problem })
+    else engine.problem = problem
   } finally {
     engine.asked = null
     engine.startedAt = null
