@@ -5,10 +5,12 @@
 
 use std::env;
 use std::process::Command;
+use std::time::Duration;
 
+use rustix::process::Signal;
 use tests::registry::Registry;
 use tests::steps::skip;
-use tests::{Driver, Machine, Steps, places, scenario};
+use tests::{Driver, Machine, Steps, places, scenario, wait};
 
 const INSIDE: &str = "SLIPWAY_TEST_ISOLATED";
 
@@ -27,6 +29,8 @@ fn docker_works_natively() {
     };
     let mut steps = Steps::begin();
     scenario::run(&machine, &registry, &mut steps);
+    machine.load_busybox().expect("busybox");
+    steps.step("kill -9 of the engine", || engine_crash(&machine));
     steps.step("stop leaves nothing", || nothing_left(&machine));
     steps.end();
 }
@@ -59,10 +63,48 @@ fn isolate() {
     assert!(status.success(), "the isolated test failed: see above");
 }
 
+/// Containers, their output, exit codes and addresses survive the engine.
+fn engine_crash(machine: &Machine) {
+    let script = "echo one; until [ -e /go ]; do usleep 50000; done; echo two; exit 7";
+    machine.run_detached(&["--name", "survivor"], &["sh", "-c", script]);
+    let address = |name: &str| {
+        let format = "{{.State.Running}} {{.NetworkSettings.Networks.bridge.IPAddress}}";
+        machine
+            .docker(&["inspect", "--format", format, name])
+            .text()
+    };
+    let before = address("survivor");
+    let warden = machine.machine_pid().expect("the warden");
+    let engine = child_named(warden, "slipway-agent").expect("the engine");
+    wait::signal(engine, Signal::KILL);
+    wait::until_true("another engine answers", Duration::from_secs(30), || {
+        let next = child_named(warden, "slipway-agent");
+        next.is_some_and(|pid| pid != engine) && machine.docker(&["ps", "-q"]).code == 0
+    });
+    assert_eq!(address("survivor"), before);
+    machine.run_detached(&["--name", "newcomer"], &["sleep", "1000"]);
+    assert_ne!(address("newcomer"), before, "an address was given twice");
+    machine.docker(&["exec", "survivor", "touch", "/go"]).ok();
+    assert_eq!(machine.docker(&["wait", "survivor"]).text(), "7");
+    assert_eq!(machine.docker(&["logs", "survivor"]).ok(), "one\ntwo\n");
+    machine.docker(&["rm", "-f", "survivor", "newcomer"]).ok();
+}
+
+fn child_named(parent: u32, name: &str) -> Option<u32> {
+    let children =
+        std::fs::read_to_string(format!("/proc/{parent}/task/{parent}/children")).ok()?;
+    children
+        .split_whitespace()
+        .filter_map(|pid| pid.parse().ok())
+        .find(|pid: &u32| {
+            std::fs::read_to_string(format!("/proc/{pid}/comm"))
+                .is_ok_and(|comm| name.starts_with(comm.trim()))
+        })
+}
+
 fn nothing_left(machine: &Machine) {
     let before = machine.machine_pid();
     assert!(before.is_some());
-    machine.load_busybox().expect("busybox");
     machine.run_detached(&[], &["sleep", "1000"]);
     machine.stop().ok();
     assert_eq!(machine.state(), "stopped");
