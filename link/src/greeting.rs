@@ -98,6 +98,19 @@ async fn expect<R: AsyncRead + Unpin>(
     }
 }
 
+/// Tells a host on a port that outlives programs that this guest is a new one: a host that is still
+/// in a session with an earlier guest ends it now instead of waiting for its pings to stay
+/// unanswered. A host that is calling skips it. Only for a port whose host is connected: QEMU
+/// stalls a port that is written to while nobody is.
+pub async fn hail<T: AsyncWrite + Unpin>(io: &mut T) {
+    let telling = async {
+        io.write_all(&PADDING).await?;
+        io.flush().await
+    };
+    // Who does not hear it finds out by its pings.
+    let _ = tokio::time::timeout(Duration::from_secs(1), telling).await;
+}
+
 /// Speaks the guest's side; returns the session's first bytes, read too early.
 pub(crate) async fn answer<T>(io: &mut T) -> Result<Vec<u8>, Error>
 where

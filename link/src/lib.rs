@@ -16,6 +16,7 @@ mod stream;
 mod tail;
 
 pub use error::Error;
+pub use greeting::hail;
 pub use session::{Incoming, KeepAlive, Opener, guest, host, host_with};
 pub use stream::Stream;
 

@@ -145,6 +145,36 @@ fn guest_echo(mut call: [u8; 32]) -> [u8; 32] {
 }
 
 #[tokio::test]
+async fn a_new_guest_ends_the_session_with_the_old_one() {
+    let (here, there) = duplex(16 * 1024);
+    let (port, guest_port) = (Arc::new(Mutex::new(here)), Arc::new(Mutex::new(there)));
+    let old = Grip::new(&guest_port);
+    let killed = old.killed.clone();
+    let (host_side, guest_side) = tokio::join!(host(Grip::new(&port)), guest(old));
+    let ((opener, _incoming), guest_side) = (host_side.unwrap(), guest_side.unwrap());
+    // The guest dies in the middle of a long frame.
+    let mut stream = guest_side.0.open(Service::Api).await.unwrap();
+    let sending = tokio::spawn(async move { stream.write_all(&vec![0; 1 << 20]).await });
+    tokio::task::yield_now().await;
+    killed.store(true, Ordering::SeqCst);
+    sending.abort();
+    drop(guest_side);
+    // Without a word of a new one nothing is noticed for long.
+    assert!(
+        timeout(Duration::from_millis(200), opener.closed())
+            .await
+            .is_err()
+    );
+    let mut new = Grip::new(&guest_port);
+    link::hail(&mut new).await;
+    let guest = tokio::spawn(guest(new));
+    timeout(DEADLINE, opener.closed()).await.unwrap();
+    let (host, guest) = tokio::join!(timeout(DEADLINE, host(Grip::new(&port))), guest);
+    host.unwrap().unwrap();
+    guest.unwrap().unwrap();
+}
+
+#[tokio::test]
 async fn a_port_that_ends_is_an_error() {
     let (here, there) = duplex(1024);
     drop(there);

@@ -16,6 +16,10 @@ use crate::problem::chain;
 /// First and longest wait between two attempts to connect.
 const RETRY: (Duration, Duration) = (Duration::from_millis(20), Duration::from_millis(500));
 
+/// How long one call on a channel may stay unanswered. A new connection also helps a virtio port
+/// that QEMU holds back since its guest wrote while nobody was connected.
+const ANSWER: Duration = Duration::from_secs(5);
+
 /// How often the host's clock is looked at, to notice that the host slept.
 const CLOCK: Duration = Duration::from_secs(4);
 
@@ -144,7 +148,9 @@ async fn session(
         .await
         .map_err(|error| format!("no link to the guest: {error}"))?;
     note(Some("the guest does not answer on the link".to_owned()));
-    let (opener, _incoming) = link::host(io).await.map_err(|error| chain(&error))?;
+    let calling = tokio::time::timeout(ANSWER, link::host(io)).await;
+    let calling = calling.map_err(|_| "the guest does not answer on the link".to_owned())?;
+    let (opener, _incoming) = calling.map_err(|error| chain(&error))?;
     let control = opener
         .open(Service::Control)
         .await
