@@ -24,12 +24,20 @@ pub(crate) struct Options {
     /// How many times each side runs, in turn
     #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..))]
     rounds: u32,
+    /// Measure what is built already
+    #[arg(long)]
+    as_built: bool,
 }
 
 /// `cargo xtask bench`.
 pub(crate) fn command(project: &Project, options: &Options) -> Result<()> {
     match options.name {
-        Name::Boot => boot::bench(project, options.rounds),
+        Name::Boot => {
+            if !options.as_built {
+                boot::prepare(project)?;
+            }
+            boot::bench(project, options.rounds)
+        }
     }
 }
 

@@ -40,12 +40,16 @@ const SHARED: [(&str, bool); 11] = [
 /// How long the peer may take.
 const DEADLINE: Duration = Duration::from_secs(120);
 
-/// Measures both sides, `rounds` times in turn.
-pub(super) fn bench(project: &Project, rounds: u32) -> Result<()> {
+/// Installs and builds what the measurement needs.
+pub(super) fn prepare(project: &Project) -> Result<()> {
     setup::system(&[Need::Build, Need::Image, Need::Machine])?;
     build::guest(project)?;
     build::host(project, false)?;
-    image::ensure(project, false, false)?;
+    image::ensure(project, false, false)
+}
+
+/// Measures both sides, `rounds` times in turn.
+pub(super) fn bench(project: &Project, rounds: u32) -> Result<()> {
     let session = Session::new(project)?;
     let result = session.measure(rounds);
     // The home goes even when a figure is short; what went wrong first is what is told.
