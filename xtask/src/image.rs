@@ -66,6 +66,7 @@ pub(crate) fn command(project: &Project, options: &Options) -> Result<()> {
 /// Builds the image unless it is up to date. The guest's programs must have been built.
 pub(crate) fn ensure(project: &Project, update: bool, force: bool) -> Result<()> {
     let inputs = step("packages for the image", || gather(project, update))?;
+    bundle_for_native(project)?;
     let into = project.image();
     if !force && manifest::is_current(&into, &inputs.digest) {
         say(format_args!(
@@ -75,6 +76,14 @@ pub(crate) fn ensure(project: &Project, update: bool, force: bool) -> Result<()>
         return Ok(());
     }
     step("the machine's image", || assemble(project, &inputs, &into))
+}
+
+/// The engine without a machine finds the bundled image beside its program.
+fn bundle_for_native(project: &Project) -> Result<()> {
+    let program = read(&project.guest_programs().join(programs::HELLO))?;
+    let folder = project.host_programs().join("images");
+    fs::create_dir_all(&folder).with_context(|| format!("creating {}", folder.display()))?;
+    write(&folder.join("hello.tar"), &hello::archive(&program)?)
 }
 
 /// Builds the image in two directories and compares every file.
