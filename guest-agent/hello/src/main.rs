@@ -30,8 +30,7 @@ Your containers work. This is what just happened:
 Try next:
 
    slipway run -it --rm debian bash        a shell in Debian
-   slipway run -d -p 8080:80 nginx         a web server on http://localhost:8080
-   slipway ps                              what is running
+   slipway ps -a                           every container
    slipway --help                          everything else
 
 Docker's own tools work too: see `slipway status` for the socket they need.
