@@ -25,7 +25,6 @@ pub struct Network {
     options: Options,
     /// The mark on our bridge.
     owner: String,
-    state_directory: PathBuf,
     namespaces: Namespaces,
     leases: Arc<Mutex<Leases>>,
     sweeper: Sweeper,
@@ -82,7 +81,6 @@ impl Network {
         Ok(Self {
             options,
             owner,
-            state_directory: state_dir.to_owned(),
             namespaces,
             sweeper: Sweeper::start(Arc::clone(&leases))?,
             leases,
@@ -305,12 +303,6 @@ impl Network {
             .map(|(name, _)| messages::remove_link(&name))
             .collect();
         shared.netlink.apply(changes)
-    }
-
-    /// Where the identity is kept.
-    #[must_use]
-    pub fn state_directory(&self) -> &Path {
-        &self.state_directory
     }
 
     fn leases(&self) -> MutexGuard<'_, Leases> {

@@ -8,8 +8,8 @@ use std::sync::OnceLock;
 use rustix::io::Errno;
 
 /// Character devices that every container may read and write: null, zero, full, random, urandom,
-/// tty, ptmx, and (without a minor) all pseudo-terminals.
-const ALLOWED: [(i32, Option<i32>); 8] = [
+/// tty, ptmx, tun (of use with CAP_NET_ADMIN only), and (without a minor) all pseudo-terminals.
+const ALLOWED: [(i32, Option<i32>); 9] = [
     (1, Some(3)),
     (1, Some(5)),
     (1, Some(7)),
@@ -17,6 +17,7 @@ const ALLOWED: [(i32, Option<i32>); 8] = [
     (1, Some(9)),
     (5, Some(0)),
     (5, Some(2)),
+    (10, Some(200)),
     (136, None),
 ];
 
@@ -227,6 +228,7 @@ mod tests {
         assert!(allowed(CHARACTER, READ_WRITE, 1, 3));
         assert!(allowed(CHARACTER, READ_WRITE, 5, 2));
         assert!(allowed(CHARACTER, READ_WRITE, 136, 77));
+        assert!(allowed(CHARACTER, READ_WRITE, 10, 200), "tun");
         assert!(allowed(1, MKNOD, 254, 0), "a node of a disk may be made");
         assert!(!allowed(1, READ_WRITE, 254, 0), "but not opened");
         assert!(
