@@ -1,18 +1,41 @@
 //! Reading a JSON body with Docker's checks.
 
+use std::time::Duration;
+
 use axum::body::Body;
 use axum::extract::Request;
 use bytes::Bytes;
+use futures::TryStreamExt;
 use http::header;
 use http_body_util::{BodyExt, Limited};
 use serde::de::DeserializeOwned;
 use serde_json::Value;
+use tokio::io::AsyncRead;
+use tokio_util::io::StreamReader;
 
 use crate::error::{ApiError, Result};
 use crate::lenient;
 
 /// No JSON body of the API is anywhere near this large.
 const LARGEST: usize = 16 * 1024 * 1024;
+
+/// How long [`read_out`] goes on.
+const READ_OUT: Duration = Duration::from_secs(60);
+
+/// A body as bytes to read.
+pub(crate) fn reader(body: Body) -> impl AsyncRead + Send + Unpin {
+    let content = TryStreamExt::map_err(body.into_data_stream(), std::io::Error::other);
+    StreamReader::new(Box::pin(content))
+}
+
+/// Reads what the client of a refused request still sends: one that can't send any more (its pipe
+/// is broken) never reads the answer that says why. A client that sends for ever is left to itself.
+pub(crate) async fn read_out(mut body: impl AsyncRead + Unpin) {
+    let mut nowhere = tokio::io::sink();
+    let rest = tokio::io::copy(&mut body, &mut nowhere);
+    // Whatever goes wrong here, the answer is sent.
+    let _ = tokio::time::timeout(READ_OUT, rest).await;
+}
 
 /// Reads the whole body.
 pub(crate) async fn bytes(body: Body) -> Result<Bytes> {

@@ -3,12 +3,13 @@
 use std::sync::Arc;
 
 use axum::Router;
-use axum::extract::Path;
+use axum::extract::{Path, Request};
 use axum::routing::{any, get, post};
 use engine::Engine;
 use http::StatusCode;
 use serde_json::json;
 
+use crate::body;
 use crate::error::{ApiError, Result};
 use crate::reply;
 
@@ -48,7 +49,10 @@ pub(crate) fn routes() -> Router<Arc<Engine>> {
     ] {
         router = router.route(
             path,
-            any(move || async move { Err::<(), _>(ApiError::not_supported(what)) }),
+            any(move |request: Request| async move {
+                body::read_out(body::reader(request.into_body())).await;
+                Err::<(), _>(ApiError::not_supported(what))
+            }),
         );
     }
     for path in [

@@ -1,19 +1,19 @@
 //! `POST /images/load` and `GET /images/get`.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use axum::body::Body;
 use axum::extract::{Request, State};
 use axum::response::Response;
 use bytes::BytesMut;
 use engine::Engine;
-use futures::{StreamExt, TryStreamExt};
+use futures::StreamExt;
 use http::{HeaderValue, header};
 use serde_json::json;
-use tokio::io::{AsyncRead, AsyncReadExt};
-use tokio_util::io::{ReaderStream, StreamReader};
+use tokio::io::AsyncReadExt;
+use tokio_util::io::ReaderStream;
 
+use crate::body;
 use crate::error::{ApiError, Result};
 use crate::progress;
 use crate::query::Query;
@@ -28,17 +28,13 @@ pub(crate) async fn load(
     request: Request,
 ) -> Result {
     let quiet = query.flag("quiet");
-    let content = request
-        .into_body()
-        .into_data_stream()
-        .map_err(std::io::Error::other);
-    let mut archive = StreamReader::new(Box::pin(content));
+    let mut archive = body::reader(request.into_body());
     progress::run(move |reports| async move {
         let reports = if quiet { ignored() } else { reports };
         let loaded = match engine.load_images(&mut archive, reports).await {
             Ok(loaded) => loaded,
             Err(error) => {
-                read_out(archive).await;
+                body::read_out(archive).await;
                 return Err(error);
             }
         };
@@ -49,18 +45,6 @@ pub(crate) async fn load(
     })
     .await
 }
-
-/// Reads what the client still sends: one that can't send any more (its pipe is broken) never
-/// reads the answer that says why. A client that sends for ever is left to itself.
-async fn read_out(mut archive: impl AsyncRead + Unpin) {
-    let mut nowhere = tokio::io::sink();
-    let rest = tokio::io::copy(&mut archive, &mut nowhere);
-    // Whatever goes wrong here, the answer is sent.
-    let _ = tokio::time::timeout(READ_OUT, rest).await;
-}
-
-/// How long [`read_out`] goes on.
-const READ_OUT: Duration = Duration::from_secs(60);
 
 /// A sender that nobody listens to.
 fn ignored() -> tokio::sync::mpsc::Sender<engine::image::PullProgress> {

@@ -6,6 +6,7 @@ use axum::extract::{Request, State};
 use engine::Engine;
 use engine::image::{Auth, PullRequest, Reference};
 
+use crate::body;
 use crate::error::{ApiError, Result};
 use crate::progress;
 use crate::query::Query;
@@ -17,6 +18,7 @@ pub(crate) async fn create(
     request: Request,
 ) -> Result {
     let Some(name) = query.optional("fromImage") else {
+        body::read_out(body::reader(request.into_body())).await;
         return Err(ApiError::not_supported("docker import"));
     };
     let reference = reference(name, query.text("tag"))?;
