@@ -63,9 +63,15 @@ pub fn say(line: &str) {
     let _ = writeln!(std::io::stderr(), "{line}");
 }
 
-/// Says why something isn't tested here. With `SLIPWAY_TEST_STRICT=1` that is a failure.
-pub fn skip(why: &str) {
+/// Says what can't be tested on this machine whatever is installed: its kernel, its hardware or
+/// its user don't allow it.
+pub fn unable(why: &str) {
     say(&format!("SKIPPED: {why}"));
+}
+
+/// Says what isn't tested for want of something that the set-up provides. With `SLIPWAY_TEST_STRICT=1` that is a failure.
+pub fn skip(why: &str) {
+    unable(why);
     assert!(
         env::var("SLIPWAY_TEST_STRICT").as_deref() != Ok("1"),
         "skipped although SLIPWAY_TEST_STRICT is set: {why}"

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use rustix::process::Signal;
 use tests::registry::Registry;
-use tests::steps::skip;
+use tests::steps::{skip, unable};
 use tests::{Driver, Machine, Steps, places, scenario, wait};
 
 const INSIDE: &str = "SLIPWAY_TEST_ISOLATED";
@@ -38,7 +38,7 @@ fn docker_works_natively() {
 /// Runs this test again in namespaces of its own.
 fn isolate() {
     if !rustix::process::geteuid().is_root() {
-        return skip("the native engine needs root");
+        return unable("the native engine needs root");
     }
     let (Some(unshare), Some(ip)) = (places::in_path("unshare"), places::in_path("ip")) else {
         return skip("unshare or ip (packages util-linux, iproute2) is not installed");

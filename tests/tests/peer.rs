@@ -4,7 +4,7 @@
 #![allow(clippy::expect_used, reason = "a test that can't go on fails")]
 
 use tests::registry::Registry;
-use tests::steps::{say, skip};
+use tests::steps::{skip, unable};
 use tests::{Machine, Steps, scenario};
 
 #[test]
@@ -12,7 +12,7 @@ fn expectations_are_dockers_own() {
     let machine = match Machine::peer() {
         Ok(machine) => machine,
         // Nobody has to have a Docker daemon, so this is no lack of the test machine.
-        Err(why) => return say(&format!("SKIPPED: {why}")),
+        Err(why) => return unable(&why),
     };
     let registry = match Registry::start() {
         Ok(registry) => registry,

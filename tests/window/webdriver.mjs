@@ -69,11 +69,26 @@ export async function openWindow(binary, env) {
   const at = `/session/${session.sessionId}`
   const find = (selector) => call('POST', `${at}/elements`, { using: 'css selector', value: selector }).then((found) => found.map((one) => one[ELEMENT]))
   const script = (source, ...args) => call('POST', `${at}/execute/sync`, { script: source, args })
-  const visible = (selector, seconds = 30) =>
-    until(`${selector} is on the screen`, seconds, async () => {
+  // The page may draw an element anew between finding it and using it: then it is found again.
+  const whileItStands = (act) =>
+    act().catch((error) => {
+      if (!/stale element|no such element/.test(error.message)) throw error
+      return null
+    })
+  const displayed = (selector) =>
+    whileItStands(async () => {
       for (const id of await find(selector)) if (await call('GET', `${at}/element/${id}/displayed`)) return id
       return null
     })
+  const visible = (selector, seconds = 30) => until(`${selector} is on the screen`, seconds, () => displayed(selector))
+  // What is done to an element that is on the screen; the answer is wrapped, for it may be empty.
+  const withElement = async (selector, act) => {
+    const done = await until(`${selector} is on the screen`, 30, async () => {
+      const id = await displayed(selector)
+      return id && whileItStands(async () => ({ value: await act(id) }))
+    })
+    return done.value
+  }
 
   return {
     script,
@@ -86,8 +101,8 @@ export async function openWindow(binary, env) {
       const actions = [{ type: 'pointerMove', duration: 0, origin: 'viewport', x, y }, { type: 'pointerDown', button: 0 }, { type: 'pointerUp', button: 0 }]
       await call('POST', `${at}/actions`, { actions: [{ type: 'pointer', id: 'mouse', parameters: { pointerType: 'mouse' }, actions }] })
     },
-    type: async (selector, text) => call('POST', `${at}/element/${await visible(selector)}/value`, { text }),
-    text: async (selector) => call('GET', `${at}/element/${await visible(selector)}/text`),
+    type: (selector, text) => withElement(selector, (id) => call('POST', `${at}/element/${id}/value`, { text })),
+    text: (selector) => withElement(selector, (id) => call('GET', `${at}/element/${id}/text`)),
     picture: async (file) => writeFileSync(file, Buffer.from(await call('GET', `${at}/screenshot`), 'base64')),
     close: async () => {
       await call('DELETE', at).catch(() => undefined)

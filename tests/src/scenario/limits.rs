@@ -1,11 +1,11 @@
 //! Memory, processors and processes: set, seen inside, and enforced.
 
-use crate::steps::skip;
+use crate::steps::unable;
 use crate::{Driver, Machine, Steps};
 
 pub(super) fn steps(machine: &Machine, steps: &mut Steps) {
     if machine.driver() != Driver::Qemu && !host_has_controllers() {
-        skip(
+        unable(
             "this host's cgroup v2 has no memory, cpu and pids controllers: limits are not tested natively",
         );
         return;
