@@ -80,10 +80,13 @@ pub(crate) fn ensure(project: &Project, update: bool, force: bool) -> Result<()>
 
 /// The engine without a machine finds the bundled image beside its program.
 fn bundle_for_native(project: &Project) -> Result<()> {
-    let program = read(&project.guest_programs().join(programs::HELLO))?;
-    let folder = project.host_programs().join("images");
-    fs::create_dir_all(&folder).with_context(|| format!("creating {}", folder.display()))?;
-    write(&folder.join("hello.tar"), &hello::archive(&program)?)
+    let archive = hello::archive(&read(&project.guest_programs().join(programs::HELLO))?)?;
+    for programs in [project.guest_programs(), project.host_programs()] {
+        let folder = programs.join("images");
+        fs::create_dir_all(&folder).with_context(|| format!("creating {}", folder.display()))?;
+        write(&folder.join("hello.tar"), &archive)?;
+    }
+    Ok(())
 }
 
 /// Builds the image in two directories and compares every file.

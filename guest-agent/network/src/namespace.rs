@@ -122,8 +122,11 @@ impl Namespaces {
         for id in self.list()? {
             self.remove(&id)?;
         }
-        rustix::mount::unmount(&self.directory, UnmountFlags::DETACH)
-            .map_err(Error::file("unmount", &self.directory))
+        match rustix::mount::unmount(&self.directory, UnmountFlags::DETACH) {
+            // A second end finds nothing mounted: the first one did the work.
+            Ok(()) | Err(rustix::io::Errno::INVAL | rustix::io::Errno::NOENT) => Ok(()),
+            Err(error) => Err(Error::file("unmount", &self.directory)(error)),
+        }
     }
 }
 
