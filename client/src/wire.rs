@@ -3,6 +3,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::Home;
+
 /// `GET /slipway/machine`, and `slipway status --json`.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Status {
@@ -12,6 +14,34 @@ pub struct Status {
     pub api: Api,
     /// slipwayd's version.
     pub version: String,
+}
+
+impl Status {
+    /// The status of a machine that does not run and of which nothing more is known.
+    #[must_use]
+    pub fn at_rest(home: &Home, driver: Driver, state: State) -> Self {
+        Self {
+            machine: Machine {
+                state,
+                driver,
+                accelerator: None,
+                accelerator_note: None,
+                pid: None,
+                boot_ms: None,
+                steps: Vec::new(),
+                cpus: None,
+                memory_bytes: None,
+                disk_bytes: None,
+                disk_used_bytes: None,
+                warnings: Vec::new(),
+                error: None,
+            },
+            api: Api {
+                endpoint: home.endpoint().to_string(),
+            },
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+        }
+    }
 }
 
 /// Where clients connect.

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use clap::Args;
-use client::wire::{Api, Driver, Machine, State, Status};
+use client::wire::{Driver, Machine, State, Status};
 use client::{Client, Error, Home};
 
 use crate::app::App;
@@ -48,27 +48,8 @@ fn from_home(home: &Home) -> Status {
         Driver::Qemu => home.data_disk().exists(),
         Driver::Native => home.native_dir().exists(),
     };
-    Status {
-        machine: Machine {
-            state: if made { State::Stopped } else { State::Absent },
-            driver,
-            accelerator: None,
-            accelerator_note: None,
-            pid: None,
-            boot_ms: None,
-            steps: Vec::new(),
-            cpus: None,
-            memory_bytes: None,
-            disk_bytes: None,
-            disk_used_bytes: None,
-            warnings: Vec::new(),
-            error: None,
-        },
-        api: Api {
-            endpoint: home.endpoint().to_string(),
-        },
-        version: env!("CARGO_PKG_VERSION").to_owned(),
-    }
+    let state = if made { State::Stopped } else { State::Absent };
+    Status::at_rest(home, driver, state)
 }
 
 /// The driver of the last start, as slipwayd remembers it.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use client::Home;
-use client::wire::{self, Api, Driver as Kind, Problem, StartRequest, State, Status};
+use client::wire::{self, Driver as Kind, Problem, StartRequest, State, Status};
 use link::Opener;
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinHandle;
@@ -169,7 +169,8 @@ pub(crate) fn own(home: &Home, drivers: Vec<Arc<dyn Driver>>) -> Result<Owner, P
         return Err(problem(format!("there is no driver {}", key(chosen))));
     };
     let (commands, receiver) = mpsc::channel(16);
-    let (status, status_receiver) = watch::channel(Arc::new(blank(home, chosen)));
+    let (status, status_receiver) =
+        watch::channel(Arc::new(Status::at_rest(home, chosen, State::Absent)));
     let (links, links_receiver) = watch::channel(None);
     let (_, progress) = mpsc::unbounded_channel();
     let mut task = Task {
@@ -200,30 +201,6 @@ fn key(kind: Kind) -> &'static str {
     match kind {
         Kind::Qemu => "qemu",
         Kind::Native => "native",
-    }
-}
-
-fn blank(home: &Home, driver: Kind) -> Status {
-    Status {
-        machine: wire::Machine {
-            state: State::Absent,
-            driver,
-            accelerator: None,
-            accelerator_note: None,
-            pid: None,
-            boot_ms: None,
-            steps: Vec::new(),
-            cpus: None,
-            memory_bytes: None,
-            disk_bytes: None,
-            disk_used_bytes: None,
-            warnings: Vec::new(),
-            error: None,
-        },
-        api: Api {
-            endpoint: home.endpoint().to_string(),
-        },
-        version: crate::VERSION.to_owned(),
     }
 }
 
@@ -333,7 +310,7 @@ impl Task {
         let home = self.home.clone();
         let state = self.status.borrow().machine.state;
         self.status.send_modify(|status| {
-            let mut fresh = blank(&home, kind);
+            let mut fresh = Status::at_rest(&home, kind, State::Absent);
             fresh.machine.state = state;
             *status = Arc::new(fresh);
         });
