@@ -231,6 +231,9 @@ fn full_disk(machine: &Machine) {
         "alive"
     );
     machine.docker(&["rm", "-f", "filler"]).ok();
-    let loaded = load(machine, archive(machine, &image));
-    loaded.ok();
+    // What a container leaves is removed behind its back: the room comes back soon, not at once.
+    let ample = Duration::from_secs(60);
+    tests::wait::until_true("the room is given back", ample, || {
+        load(machine, archive(machine, &image)).code == 0
+    });
 }
