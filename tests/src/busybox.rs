@@ -67,6 +67,13 @@ impl Image {
         archive.finish().expect("the archive");
     }
 
+    /// Unpacks the lowest layer, a root that programs run in.
+    pub fn write_root(&self, path: &Path) {
+        tar::Archive::new(&self.layers[0][..])
+            .unpack(path)
+            .expect("the root");
+    }
+
     /// Adds a layer with one file.
     pub fn add_layer(&mut self, path: &str, bytes: &[u8]) {
         let mut layer = Builder::new(Vec::new());

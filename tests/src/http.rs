@@ -42,9 +42,20 @@ impl Answer {
 
 /// A request over a Unix socket.
 pub fn unix(socket: &Path, method: &str, path: &str, body: &[u8]) -> std::io::Result<Answer> {
+    unix_with(socket, method, path, "application/json", body)
+}
+
+/// The same with a body of another media type.
+pub fn unix_with(
+    socket: &Path,
+    method: &str,
+    path: &str,
+    media_type: &str,
+    body: &[u8],
+) -> std::io::Result<Answer> {
     let stream = UnixStream::connect(socket)?;
     stream.set_read_timeout(Some(Duration::from_secs(60)))?;
-    exchange(stream, method, "slipway", path, "application/json", body)
+    exchange(stream, method, "slipway", path, media_type, body)
 }
 
 /// A request over TCP to `host:port`.

@@ -11,6 +11,7 @@ pub mod busybox;
 pub mod docker;
 pub mod http;
 pub mod machine;
+pub mod peers;
 pub mod places;
 pub mod program;
 pub mod registry;

@@ -30,6 +30,15 @@ pub fn binary(name: &str) -> Result<PathBuf, String> {
     existing(binaries().join(name), "build it with `cargo xtask test`")
 }
 
+/// The folder of the machine's programs, built for release.
+#[must_use]
+pub fn guest_programs() -> PathBuf {
+    setting(
+        "SLIPWAY_GUEST_DIR",
+        target().join("x86_64-unknown-linux-gnu/release"),
+    )
+}
+
 /// The folder of the machine's image.
 #[must_use]
 pub fn image() -> PathBuf {

@@ -2,6 +2,7 @@
 //! figure: `bench NAME/FIGURE ours=… peer=… ratio=… line=… ok|short`.
 
 mod boot;
+mod containers;
 
 use anyhow::{Result, bail};
 use clap::{Args, ValueEnum};
@@ -14,6 +15,8 @@ use crate::project::Project;
 enum Name {
     /// From `slipway machine start` to the API's first answer, against an empty init
     Boot,
+    /// Containers without a machine, against bare system calls, runc and Docker's daemon
+    Containers,
 }
 
 /// How to measure.
@@ -38,6 +41,7 @@ pub(crate) fn command(project: &Project, options: &Options) -> Result<()> {
             }
             boot::bench(project, options.rounds)
         }
+        Name::Containers => containers::bench(project, options.rounds, options.as_built),
     }
 }
 

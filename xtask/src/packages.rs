@@ -242,6 +242,23 @@ impl Suite {
         })
     }
 
+    /// The names of packages and of all that they need to run, as apt would install them on an
+    /// empty machine.
+    pub(crate) fn closure(&self, names: &[&str]) -> Result<Vec<String>> {
+        self.update(false)?;
+        let text = progress::output(
+            self.apt("apt-get")
+                .args(["-s", "install", "--no-install-recommends"])
+                .args(names),
+        )
+        .with_context(|| format!("looking up what {} need", names.join(" ")))?;
+        let names = text.lines().filter_map(|line| line.strip_prefix("Inst "));
+        Ok(names
+            .filter_map(|line| line.split(' ').next())
+            .map(str::to_owned)
+            .collect())
+    }
+
     /// The first package that `name` depends on and that starts with `prefix`: how a meta-package
     /// names the real one.
     pub(crate) fn dependency(&self, name: &str, prefix: &str, refresh: bool) -> Result<String> {

@@ -163,7 +163,7 @@ fn modified(path: &Path) -> Option<std::time::SystemTime> {
 }
 
 /// Debian's suite with a current Docker client, and what tests take from it.
-const TOOLS_SUITE: &str = "forky";
+pub(crate) const TOOLS_SUITE: &str = "forky";
 const TOOLS: [&str; 4] = [
     "docker-cli",
     "docker-registry",

@@ -21,6 +21,8 @@ async fn converse(
     machine: Machine,
 ) -> Result<(), link::Error> {
     let (mut reader, mut writer) = split(stream);
+    // The size of the data disk is known once it is mounted.
+    engine.connected().await;
     let hello = FromGuest::Hello {
         version: engine::VERSION.to_owned(),
         kernel: engine.kernel(),

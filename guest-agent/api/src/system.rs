@@ -18,8 +18,9 @@ use crate::version::{CURRENT, OLDEST};
 pub(crate) use df::disk_usage;
 pub(crate) use info::info;
 
-/// `GET` or `HEAD /_ping`.
-pub(crate) async fn ping(method: Method) -> Response {
+/// `GET` or `HEAD /_ping`: answered once there is a disk to work on, and before it is read.
+pub(crate) async fn ping(State(engine): State<Arc<Engine>>, method: Method) -> Response {
+    engine.connected().await;
     let body = if method == Method::HEAD { "" } else { "OK" };
     let mut response = body.into_response();
     let headers = response.headers_mut();

@@ -48,6 +48,8 @@ pub struct Engine {
     pub(crate) store: OnceLock<images::Store>,
     pub(crate) network: OnceCell<Arc<network::Network>>,
     pub(crate) shutting_down: AtomicBool,
+    /// The warden has answered: the data disk is mounted.
+    connected: watch::Sender<bool>,
     /// `None` while state is read from disk; then whether that worked.
     ready: watch::Sender<Option<Result<(), String>>>,
 }
@@ -66,6 +68,7 @@ impl Engine {
             store: OnceLock::new(),
             network: OnceCell::new(),
             shutting_down: AtomicBool::new(false),
+            connected: watch::channel(false).0,
             ready: watch::channel(None).0,
         });
         tokio::spawn(Arc::clone(&engine).come_up(events));
@@ -91,6 +94,9 @@ impl Engine {
     }
 
     async fn load(self: &Arc<Self>) -> Result<(), Error> {
+        // First, since in the machine the warden answers only once the data disk is mounted.
+        let known = self.known_processes().await?;
+        self.connected.send_replace(true);
         let this = Arc::clone(self);
         blocking::run(move || {
             let root = this.options.root.join("images");
@@ -100,7 +106,13 @@ impl Engine {
             Ok(())
         })
         .await?;
-        self.reconcile().await
+        self.reconcile(known).await
+    }
+
+    /// Waits until the warden has answered, which it does at once when the data disk is mounted.
+    pub async fn connected(&self) {
+        // The sender lives as long as the engine.
+        let _ = self.connected.subscribe().wait_for(|yes| *yes).await;
     }
 
     /// Waits until the state is read; fails for good when it could not be.

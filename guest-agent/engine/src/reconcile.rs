@@ -17,10 +17,12 @@ impl Engine {
     /// Reads all containers and brings them into line with what the warden knows: those that run
     /// keep running, exits that happened meanwhile are recorded, those that the warden doesn't know
     /// were lost with the machine.
-    pub(crate) async fn reconcile(self: &Arc<Self>) -> Result<(), Error> {
+    pub(crate) async fn reconcile(
+        self: &Arc<Self>,
+        known: HashMap<String, ProcessState>,
+    ) -> Result<(), Error> {
         let dir = self.containers_dir();
         let records = blocking::run(move || read_all(&dir)).await?;
-        let known = self.known_processes().await?;
         for mut record in records {
             let process = known.get(&record.id);
             let was_running = record.state.is_running() || record.state == State::Starting;
@@ -76,7 +78,8 @@ impl Engine {
         Ok(())
     }
 
-    async fn known_processes(&self) -> Result<HashMap<String, ProcessState>, Error> {
+    /// The containers' processes that the warden knows, by container.
+    pub(crate) async fn known_processes(&self) -> Result<HashMap<String, ProcessState>, Error> {
         let outcome = self
             .warden
             .call(Call::List, Vec::new())

@@ -61,13 +61,14 @@ pub fn run() -> Result<Infallible, Error> {
     })?;
     tuning::apply();
     std::fs::create_dir_all(RUN).at("make", RUN)?;
-    // Modules load beside the disk check; who needs one early waits for it (see `modules`).
-    let loader = modules::start_loader()?;
+    // The engine comes up beside the disk: what it asks first is answered once there is one.
+    let mut supervisor = Supervisor::new(agent(&settings.link))?;
+    supervisor.announce_engine();
+    supervisor.start_agent();
+    // Modules load beside both; who needs one early waits for it (see `modules`).
+    supervisor.wait_for(modules::start_loader()?);
     disk::mount_data(&settings.data, Path::new(STATE))?;
     console::step("storage");
-    let mut supervisor = Supervisor::new(agent(&settings.link))?;
-    supervisor.wait_for(loader);
-    supervisor.announce_engine();
     let outcome = supervisor.run();
     if let Err(error) = &outcome {
         console::failed(&error.in_full());

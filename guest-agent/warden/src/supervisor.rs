@@ -43,7 +43,7 @@ pub struct Supervisor {
 }
 
 impl Supervisor {
-    /// Blocks the signals and makes ready; nothing runs before [`Supervisor::run`].
+    /// Blocks the signals and makes ready.
     pub fn new(agent: AgentSpec) -> Result<Self, Error> {
         // A child has this from birth: no container can look into it before it says so itself.
         rustix::process::set_dumpable_behavior(rustix::process::DumpableBehavior::NotDumpable)
@@ -104,7 +104,9 @@ impl Supervisor {
         }
     }
 
-    fn start_agent(&mut self) {
+    /// Starts the engine if it is due. It is served only by [`Supervisor::run`], which calls this
+    /// too.
+    pub fn start_agent(&mut self) {
         let due = self.agent.due().is_some_and(|at| at <= Instant::now());
         if !due || self.ending.is_some() {
             return;

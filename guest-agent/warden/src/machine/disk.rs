@@ -1,4 +1,5 @@
-//! The data disk: checked, formatted only when it is blank, mounted. A disk that holds anything is
+//! The data disk: checked when its superblock says that it is needed, formatted only when it is
+//! blank, mounted. A disk that holds anything is
 //! never formatted, whatever state it is in.
 
 use std::io::Read;
@@ -18,6 +19,10 @@ const LOOKED_AT: usize = 64 * 1024;
 const MAGIC_AT: usize = 1024 + 0x38;
 const MAGIC: [u8; 2] = [0x53, 0xef];
 
+/// The superblock's state follows: sound, and no error noticed since the last check. A journal to
+/// replay does not change it, and the mount replays it.
+const SOUND: [u8; 2] = [1, 0];
+
 /// `e2fsck` exit codes from here on mean that errors are left or that it could not work.
 const ERRORS_LEFT: i32 = 4;
 
@@ -31,7 +36,8 @@ pub(super) fn mount_data(disk: &Path, target: &Path) -> Result<(), Error> {
     }
     match look_at(disk)? {
         Content::Nothing => format(disk)?,
-        Content::Ext4 => check(disk)?,
+        Content::Sound => {}
+        Content::Doubtful => check(disk)?,
         Content::Other => {
             return Err(Error::Machine(format!(
                 "the data disk {} holds something, but no file system that Slipway can read; \
@@ -56,8 +62,10 @@ pub(super) fn mount_data(disk: &Path, target: &Path) -> Result<(), Error> {
 enum Content {
     /// Nothing was ever written to it.
     Nothing,
-    /// An ext2, ext3 or ext4 file system, maybe a damaged one.
-    Ext4,
+    /// An ext4 file system that e2fsck would call clean.
+    Sound,
+    /// An ext2, ext3 or ext4 file system that met an error, or whose superblock is odd.
+    Doubtful,
     /// Anything else.
     Other,
 }
@@ -69,7 +77,11 @@ fn look_at(disk: &Path) -> Result<Content, Error> {
     Ok(if head.iter().all(|byte| *byte == 0) {
         Content::Nothing
     } else if head[MAGIC_AT..MAGIC_AT + 2] == MAGIC {
-        Content::Ext4
+        if head[MAGIC_AT + 2..MAGIC_AT + 4] == SOUND {
+            Content::Sound
+        } else {
+            Content::Doubtful
+        }
     } else {
         Content::Other
     })
@@ -138,7 +150,14 @@ mod tests {
         assert_eq!(look_at(file.path()).unwrap(), Content::Other);
         bytes[MAGIC_AT..MAGIC_AT + 2].copy_from_slice(&MAGIC);
         std::fs::write(file.path(), &bytes).unwrap();
-        assert_eq!(look_at(file.path()).unwrap(), Content::Ext4);
+        assert_eq!(look_at(file.path()).unwrap(), Content::Doubtful);
+        bytes[MAGIC_AT + 2..MAGIC_AT + 4].copy_from_slice(&SOUND);
+        std::fs::write(file.path(), &bytes).unwrap();
+        assert_eq!(look_at(file.path()).unwrap(), Content::Sound);
+        // The kernel noticed an error.
+        bytes[MAGIC_AT + 2] = 3;
+        std::fs::write(file.path(), &bytes).unwrap();
+        assert_eq!(look_at(file.path()).unwrap(), Content::Doubtful);
         // Too small to be a disk of ours: an error, not an invitation to format.
         std::fs::write(file.path(), [0; 100]).unwrap();
         assert!(look_at(file.path()).is_err());
