@@ -6,8 +6,10 @@ use std::path::{Path, PathBuf};
 
 use client::Home;
 use client::wire::Problem;
-use tracing_subscriber::EnvFilter;
-use tracing_subscriber::fmt::writer::MakeWriterExt;
+use tracing_subscriber::filter::{LevelFilter, Targets};
+use tracing_subscriber::fmt::writer::{BoxMakeWriter, MakeWriterExt};
+use tracing_subscriber::layer::SubscriberExt;
+use tracing_subscriber::util::SubscriberInitExt;
 
 use crate::problem::file;
 
@@ -28,16 +30,21 @@ pub(crate) fn start(home: &Home) -> Result<(), Problem> {
         .append(true)
         .open(&path)
         .map_err(|error| file("open", &path, &error))?;
-    let filter = EnvFilter::try_from_env("SLIPWAY_LOG").unwrap_or_else(|_| EnvFilter::new("info"));
-    let subscriber = tracing_subscriber::fmt()
-        .with_env_filter(filter)
+    let wanted = std::env::var("SLIPWAY_LOG").ok();
+    let targets: Option<Targets> = wanted.and_then(|text| text.parse().ok());
+    let writer = if io::IsTerminal::is_terminal(&io::stderr()) {
+        BoxMakeWriter::new(log.and(io::stderr))
+    } else {
+        BoxMakeWriter::new(log)
+    };
+    let lines = tracing_subscriber::fmt::layer()
+        .with_writer(writer)
         .with_ansi(false);
     // A logger that is set already (in tests) stays.
-    let _ = if io::IsTerminal::is_terminal(&io::stderr()) {
-        subscriber.with_writer(log.and(io::stderr)).try_init()
-    } else {
-        subscriber.with_writer(log).try_init()
-    };
+    let _ = tracing_subscriber::registry()
+        .with(lines)
+        .with(targets.unwrap_or_else(|| Targets::new().with_default(LevelFilter::INFO)))
+        .try_init();
     Ok(())
 }
 

@@ -14,17 +14,21 @@ use std::time::Duration;
 use anyhow::Context;
 use engine::{Engine, Options};
 use tokio::signal::unix::{SignalKind, signal};
+use tracing_subscriber::filter::{LevelFilter, Targets};
+use tracing_subscriber::layer::SubscriberExt;
+use tracing_subscriber::util::SubscriberInitExt;
 
 use crate::arguments::Arguments;
 
 fn main() -> anyhow::Result<()> {
-    tracing_subscriber::fmt()
-        .with_env_filter(
-            tracing_subscriber::EnvFilter::try_from_env("SLIPWAY_LOG")
-                .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("info")),
-        )
+    let wanted = std::env::var("SLIPWAY_LOG").ok();
+    let targets: Option<Targets> = wanted.and_then(|text| text.parse().ok());
+    let lines = tracing_subscriber::fmt::layer()
         .with_writer(std::io::stderr)
-        .with_ansi(false)
+        .with_ansi(false);
+    tracing_subscriber::registry()
+        .with(lines)
+        .with(targets.unwrap_or_else(|| Targets::new().with_default(LevelFilter::INFO)))
         .init();
     let arguments = Arguments::parse(std::env::args().skip(1))?;
     // Two workers keep the memory small; file work runs on blocking threads.

@@ -28,6 +28,8 @@ pub struct AgentSpec {
     pub program: PathBuf,
     /// Its arguments; `--warden-fd 3` is added in front.
     pub args: Vec<OsString>,
+    /// What it has in its environment beside our own.
+    pub environment: &'static [(&'static str, &'static str)],
 }
 
 /// The engine's supervisor.
@@ -64,6 +66,7 @@ impl Agent {
         rustix::io::ioctl_fionbio(&ours, true)?;
         let mut command = Command::new(&self.spec.program);
         command.args(["--warden-fd", "3"]).args(&self.spec.args);
+        command.envs(self.spec.environment.iter().copied());
         match signals::inherit_as_3(&mut command, theirs.as_fd()).spawn() {
             Ok(child) => {
                 self.running = Some((child.id(), Instant::now()));

@@ -1,7 +1,6 @@
-//! The warden as PID 1 of the machine, in two stages. [`boot`] runs from the initramfs: it loads
-//! the modules for the root disk, mounts the root, and executes the warden found there, so that
-//! the initramfs is given back and the running program is on a read-only disk. [`run`] does the
-//! rest and never returns.
+//! The warden as PID 1 of the machine. It starts in the initramfs, loads the modules for the root
+//! disk and moves there; the program goes on as it is, since executing its copy on the disk would
+//! cost a tenth of a boot.
 
 mod cmdline;
 mod disk;
@@ -13,9 +12,7 @@ mod tuning;
 
 use std::convert::Infallible;
 use std::ffi::OsString;
-use std::os::unix::process::CommandExt;
 use std::path::Path;
-use std::process::Command;
 
 use crate::agent::AgentSpec;
 use crate::console;
@@ -27,7 +24,7 @@ pub use power::give_up;
 
 use cmdline::Settings;
 
-/// Our own program in the root.
+/// Our own program in the root, for children.
 const SELF: &str = "/sbin/slipway-warden";
 
 /// The engine's state, on the data disk.
@@ -36,23 +33,13 @@ const STATE: &str = "/var/lib/slipway";
 /// The engine's run-time files, in memory.
 const RUN: &str = "/run/slipway";
 
-/// First stage: from the initramfs to the root disk. Returns only when that fails.
-pub fn boot() -> Result<Infallible, Error> {
+/// Brings the machine up, lives its life, and switches it off.
+pub fn run() -> Result<Infallible, Error> {
     mounts::kernel_file_systems()?;
     mounts::connect_console();
     console::step("linux");
     modules::load_list(Path::new("/modules.load"), |_| {});
     mounts::enter_root_disk("/dev/vda")?;
-    let error = Command::new(SELF)
-        .arg("--machine")
-        .env("PATH", "/usr/sbin:/usr/bin:/sbin:/bin")
-        .env("HOME", "/root")
-        .exec();
-    Err(error).at("execute", SELF)
-}
-
-/// Second stage: the machine's life, from the data disk to the power switch.
-pub fn run() -> Result<Infallible, Error> {
     let settings = Settings::read()?;
     mounts::runtime_file_systems()?;
     rustix::system::sethostname(b"slipway").map_err(|source| Error::Kernel {
@@ -65,10 +52,10 @@ pub fn run() -> Result<Infallible, Error> {
     let mut supervisor = Supervisor::new(agent(&settings.link))?;
     supervisor.announce_engine();
     supervisor.start_agent();
-    // Modules load beside both; who needs one early waits for it (see `modules`).
-    supervisor.wait_for(modules::start_loader()?);
     disk::mount_data(&settings.data, Path::new(STATE))?;
     console::step("storage");
+    // Nobody waits for the rest of the modules yet; who needs one early does (see `modules`).
+    supervisor.wait_for(modules::start_loader()?);
     let outcome = supervisor.run();
     if let Err(error) = &outcome {
         console::failed(&error.in_full());
@@ -92,5 +79,6 @@ fn agent(link: &str) -> AgentSpec {
     AgentSpec {
         program: "/sbin/slipway-agent".into(),
         args: args.map(OsString::from).to_vec(),
+        environment: &[("PATH", "/usr/sbin:/usr/bin:/sbin:/bin"), ("HOME", "/root")],
     }
 }

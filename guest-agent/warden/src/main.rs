@@ -18,16 +18,9 @@ fn main() -> ExitCode {
             machine::await_loaded();
             Ok(())
         }
-        _ if rustix::process::getpid().is_init() => {
-            let stage = if first.is_some_and(|arg| arg == "--machine") {
-                machine::run()
-            } else {
-                machine::boot()
-            };
-            stage.map(|never| match never {}).inspect_err(|error| {
-                machine::give_up(error);
-            })
-        }
+        _ if rustix::process::getpid().is_init() => machine::run()
+            .map(|never| match never {})
+            .inspect_err(|error| machine::give_up(error)),
         _ => Err(Error::Usage(USAGE.to_owned())),
     };
     match outcome {

@@ -29,6 +29,7 @@ fn parse(args: impl IntoIterator<Item = OsString>) -> Result<AgentSpec, Error> {
     Ok(AgentSpec {
         program: program.ok_or_else(|| Error::Usage("--agent PATH is missing".into()))?,
         args: passed,
+        environment: &[],
     })
 }
 

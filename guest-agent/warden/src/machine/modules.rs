@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 
 use rustix::fs::{Mode, OFlags};
 use rustix::io::Errno;
+use rustix::process::Pid;
 
 use super::network;
 use crate::console;
@@ -50,13 +51,16 @@ fn load(path: &str) -> Result<(), Errno> {
     rustix::system::finit_module(&module, c"", 0)
 }
 
-/// Starts the child that loads the second list and brings the network up; its pid.
+/// Starts the child that loads the second list and brings the network up; its pid. It stands back
+/// for the engine, which comes up meanwhile.
 pub(super) fn start_loader() -> Result<u32, Error> {
     std::fs::write(MODPROBE, super::SELF).at("write", MODPROBE)?;
     let child = Command::new(super::SELF)
         .arg("--load-modules")
         .spawn()
         .at("execute", super::SELF)?;
+    let pid = Pid::from_raw(child.id().cast_signed());
+    let _ = rustix::process::setpriority_process(pid, 19);
     Ok(child.id())
 }
 

@@ -6,7 +6,9 @@ use std::time::{Duration, Instant};
 
 use rustix::fs::{Mode, OFlags};
 use rustix::io::Errno;
-use rustix::mount::{MountFlags, MountPropagationFlags, mount, mount_change, mount_move};
+use rustix::mount::{
+    MountFlags, MountPropagationFlags, mount, mount_change, mount_move, mount_remount,
+};
 
 use crate::error::{Context, Error, PathContext};
 
@@ -75,8 +77,9 @@ pub(super) fn connect_console() {
     }
 }
 
-/// Mounts the root disk and makes it the root. The initramfs is emptied first: it can't be
-/// unmounted, and its memory would be lost.
+/// Mounts the root disk and makes it the root. The initramfs can't be unmounted: it is emptied of
+/// all but this running program, and made read-only, so that no container that gets hold of
+/// `/proc/1/exe` can write to it.
 pub(super) fn enter_root_disk(disk: &str) -> Result<(), Error> {
     wait_for_disk(disk)?;
     std::fs::create_dir_all(NEW_ROOT).at("make", NEW_ROOT)?;
@@ -86,12 +89,9 @@ pub(super) fn enter_root_disk(disk: &str) -> Result<(), Error> {
         let to = Path::new(NEW_ROOT).join(directory);
         mount_move(&from, &to).at("move the mount to", to)?;
     }
-    for directory in ["/lib", "/usr"] {
-        let _ = std::fs::remove_dir_all(directory);
-    }
-    for file in ["/init", "/modules.load"] {
-        let _ = std::fs::remove_file(file);
-    }
+    let _ = std::fs::remove_dir_all("/lib");
+    let _ = std::fs::remove_file("/modules.load");
+    mount_remount("/", MountFlags::RDONLY, c"").step("make the initramfs read-only")?;
     rustix::process::chdir(NEW_ROOT).at("enter", NEW_ROOT)?;
     mount_move(".", "/").step("move the root disk to the root")?;
     rustix::process::chroot(".").step("change the root")?;
