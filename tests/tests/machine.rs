@@ -51,14 +51,14 @@ fn a_machine_that_cannot_boot_says_why() {
     machine.set("SLIPWAY_IMAGE_DIR", broken.to_str().expect("a short path"));
     let mut steps = Steps::begin();
     steps.step("a root image of noise", || {
-        replace(&broken.join("root.erofs"), &[0x5a; 1 << 20]);
+        replace(&broken.join("root.ext2"), &[0x5a; 1 << 20]);
         let ran = machine.start().exits(1);
         assert!(
             ran.stderr.contains("error:") && ran.stderr.contains("hint:"),
             "{ran}"
         );
         // The machine's own last words are part of the answer.
-        assert!(ran.stderr.contains("slipway: failed"), "{ran}");
+        assert!(ran.stderr.contains("Unable to mount root fs"), "{ran}");
         assert_eq!(machine.state(), "failed");
         let status = machine.status();
         assert!(

@@ -24,7 +24,7 @@ use crate::project::Project;
 use lists::Lists;
 
 /// The files of an image, beside its manifest.
-pub(crate) const FILES: [&str; 3] = ["vmlinux", "initramfs.zst", "root.erofs"];
+pub(crate) const FILES: [&str; 2] = ["vmlinux", "root.ext2"];
 
 /// The meta-package that names the current kernel, and how the kernel's own package begins.
 const KERNEL_META: &str = "linux-image-cloud-amd64";
@@ -165,16 +165,8 @@ fn assemble(project: &Project, inputs: &Inputs, into: &Path) -> Result<()> {
     write(&into.join("vmlinux"), &kernel.vmlinux()?)?;
 
     let modules = modules::Modules::open(&kernel)?;
-    let warden = read(&project.guest_programs().join(programs::WARDEN))?;
-    let initramfs = root::initramfs(&modules, &inputs.lists, warden)?;
-    let archive = cpio::archive(&initramfs)?;
-    write(
-        &into.join("initramfs.zst"),
-        &zstd::bulk::compress(&archive, 19).context("compressing the initramfs")?,
-    )?;
-
     let tree = root::root(project, &modules, &inputs.lists, &inputs.packages)?;
-    root::write_erofs(&tree, &into.join("root.erofs"))?;
+    root::write_ext2(&tree, &into.join("root.ext2"))?;
     manifest::write(into, inputs, &kernel.release)
 }
 

@@ -32,7 +32,7 @@ enum Command {
     Setup,
     /// Build every program and the window
     Build,
-    /// Build the machine's image: kernel, initramfs, root and manifest
+    /// Build the machine's image: kernel, root and manifest
     Image(image::Options),
     /// Build everything, start the machine, run a container, open the window
     Run(run::Options),

@@ -41,7 +41,7 @@ impl Need {
     fn debian(self) -> &'static [&'static str] {
         match self {
             Self::Build => &["build-essential", "pkg-config"],
-            Self::Image => &["erofs-utils", "debian-archive-keyring"],
+            Self::Image => &["genext2fs", "debian-archive-keyring"],
             Self::Machine => &["qemu-system-x86"],
             Self::Window => &[
                 "libwebkit2gtk-4.1-dev",
@@ -71,7 +71,7 @@ impl Need {
 
     fn homebrew(self) -> &'static [&'static str] {
         match self {
-            Self::Image => &["erofs-utils"],
+            Self::Image => &["genext2fs"],
             Self::Machine => &["qemu"],
             Self::Tests => &["docker"],
             Self::Cross => &["mingw-w64"],

@@ -1,6 +1,4 @@
-//! The warden as PID 1 of the machine. It starts in the initramfs, loads the modules for the root
-//! disk and moves there; the program goes on as it is, since executing its copy on the disk would
-//! cost a tenth of a boot.
+//! The warden as PID 1 of the machine, from the kernel's first program to the power switch.
 
 mod cmdline;
 mod disk;
@@ -27,6 +25,9 @@ use cmdline::Settings;
 /// Our own program in the root, for children.
 const SELF: &str = "/sbin/slipway-warden";
 
+/// The engine's program.
+const AGENT: &str = "/sbin/slipway-agent";
+
 /// The engine's state, on the data disk.
 const STATE: &str = "/var/lib/slipway";
 
@@ -38,8 +39,7 @@ pub fn run() -> Result<Infallible, Error> {
     mounts::kernel_file_systems()?;
     mounts::connect_console();
     console::step("linux");
-    modules::load_list(Path::new("/modules.load"), |_| {});
-    mounts::enter_root_disk("/dev/vda")?;
+    read_ahead(AGENT);
     let settings = Settings::read()?;
     mounts::runtime_file_systems()?;
     rustix::system::sethostname(b"slipway").map_err(|source| Error::Kernel {
@@ -52,6 +52,7 @@ pub fn run() -> Result<Infallible, Error> {
     let mut supervisor = Supervisor::new(agent(&settings.link))?;
     supervisor.announce_engine();
     supervisor.start_agent();
+    modules::load_list(Path::new("/lib/modules.disk"), |_| {});
     disk::mount_data(&settings.data, Path::new(STATE))?;
     console::step("storage");
     // Nobody waits for the rest of the modules yet; who needs one early does (see `modules`).
@@ -61,6 +62,13 @@ pub fn run() -> Result<Infallible, Error> {
         console::failed(&error.in_full());
     }
     power::off()
+}
+
+/// Has the kernel read a program in the background, in a few large pieces.
+fn read_ahead(program: &str) {
+    if let Ok(file) = std::fs::File::open(program) {
+        let _ = rustix::fs::fadvise(&file, 0, None, rustix::fs::Advice::WillNeed);
+    }
 }
 
 fn agent(link: &str) -> AgentSpec {
@@ -77,7 +85,7 @@ fn agent(link: &str) -> AgentSpec {
         "/images",
     ];
     AgentSpec {
-        program: "/sbin/slipway-agent".into(),
+        program: AGENT.into(),
         args: args.map(OsString::from).to_vec(),
         environment: &[("PATH", "/usr/sbin:/usr/bin:/sbin:/bin"), ("HOME", "/root")],
     }

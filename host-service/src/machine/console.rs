@@ -4,17 +4,22 @@ use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 
-/// Something that the guest's first program says on the console.
+/// Something that the kernel or the guest's first program says on the console.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Said {
     /// `slipway: step NAME MS`: this part of the start is done.
     Step(String),
     /// `slipway: failed WHY`: the guest gives up.
     Failed(String),
+    /// The kernel panicked.
+    Panicked(String),
 }
 
 /// Reads one line of the console.
 pub(crate) fn parse(line: &str) -> Option<Said> {
+    if let Some((_, why)) = line.split_once("Kernel panic - not syncing: ") {
+        return Some(Said::Panicked(why.trim().to_owned()));
+    }
     // The kernel may have printed on the same line before.
     let said = &line[line.find("slipway: ")? + "slipway: ".len()..];
     if let Some(step) = said.strip_prefix("step ") {
@@ -80,8 +85,12 @@ mod tests {
             step("storage")
         );
         assert_eq!(
-            parse("slipway: failed no data disk at /dev/vdb"),
-            Some(Said::Failed("no data disk at /dev/vdb".to_owned()))
+            parse("slipway: failed no data disk at /dev/vda"),
+            Some(Said::Failed("no data disk at /dev/vda".to_owned()))
+        );
+        assert_eq!(
+            parse("[    2.1] Kernel panic - not syncing: VFS: Unable to mount root fs"),
+            Some(Said::Panicked("VFS: Unable to mount root fs".to_owned()))
         );
         assert_eq!(parse("slipway: step"), None);
         assert_eq!(parse("Linux version 6.12"), None);

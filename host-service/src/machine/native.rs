@@ -230,7 +230,7 @@ async fn watch(
                     let failed = problem("the engine gave up while it started").because(why);
                     return Err(with_console(failed, home));
                 }
-                None => {}
+                Some(Said::Panicked(_)) | None => {}
             }
         }
         if let Some(exit) = ended {

@@ -26,7 +26,7 @@ impl Service {
         let dir = tempfile::tempdir().unwrap();
         let image = dir.path().join("image");
         fs::create_dir(&image).unwrap();
-        for name in ["vmlinux", "initramfs.zst", "root.erofs"] {
+        for name in ["vmlinux", "root.ext2"] {
             fs::write(image.join(name), "").unwrap();
         }
         let program = dir.path().join("qemu");

@@ -30,7 +30,7 @@ const PROBLEM: Problem = {
   message: 'The machine stopped while Linux was starting.',
   cause: 'QEMU ended with status 1: could not open /home/mina/.local/share/slipway/machine/data.raw: Permission denied',
   hint: 'Give your account access to that file, then start the engine again.',
-  console: ['[    0.412] virtio_blk virtio1: [vdb] no medium', 'slipway: failed the data disk /dev/vdb was not found'],
+  console: ['[    0.412] virtio_blk virtio0: [vda] no medium', 'slipway: failed the data disk /dev/vda did not appear within 10 s'],
   status: null,
 }
 

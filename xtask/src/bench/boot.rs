@@ -330,7 +330,7 @@ mod tests {
             "-kernel",
             "k",
             "-append",
-            "quiet slipway.data=/dev/vdb a=b",
+            "quiet slipway.data=/dev/vda a=b",
             "-device",
             "y",
         ]

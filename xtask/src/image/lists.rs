@@ -14,8 +14,8 @@ pub(crate) struct Lists {
     pub(crate) suite: String,
     /// Package names.
     pub(crate) packages: Vec<String>,
-    /// Modules that reach the root disk.
-    pub(crate) initramfs_modules: Vec<String>,
+    /// Modules that reach the data disk.
+    pub(crate) disk_modules: Vec<String>,
     /// Modules that the running machine loads.
     pub(crate) root_modules: Vec<String>,
     /// Directories, links and small files of the root.
@@ -43,8 +43,7 @@ impl Lists {
             _ => bail!("vm-image/packages.txt must begin with `suite NAME`"),
         };
         packages.remove(0);
-        let (initramfs_modules, root_modules) =
-            (list("modules-initramfs.txt")?, list("modules-root.txt")?);
+        let (disk_modules, root_modules) = (list("modules-disk.txt")?, list("modules-root.txt")?);
         let mut tree = Tree::default();
         let mut programs = Vec::new();
         for line in list("tree.txt")? {
@@ -77,7 +76,7 @@ impl Lists {
         Ok(Self {
             suite,
             packages: words(packages),
-            initramfs_modules: words(initramfs_modules),
+            disk_modules: words(disk_modules),
             root_modules: words(root_modules),
             tree,
             programs,

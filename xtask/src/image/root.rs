@@ -1,4 +1,4 @@
-//! The two trees of the machine: the initramfs, which reaches the root disk, and the root itself.
+//! The root of the machine: its tree, and the file system that holds it.
 
 use std::fs;
 use std::path::Path;
@@ -9,32 +9,14 @@ use anyhow::{Context, Result, bail};
 use super::lists::{Lists, collect_files};
 use super::modules::{Module, Modules};
 use super::programs::{self, AGENT, HELLO, WARDEN};
-use super::tree::Tree;
+use super::tree::{Node, Tree};
 use super::{hello, read};
 use crate::packages::Package;
 use crate::progress;
 use crate::project::Project;
 
-/// Fixed, since a random one would change the bytes of every build.
-const FILE_SYSTEM_ID: &str = "5c1b3a52-51bd-4e1c-9d0a-736c69707761";
-
-/// The initramfs: the warden as `/init`, and the modules for the root disk.
-pub(crate) fn initramfs(modules: &Modules, lists: &Lists, warden: Vec<u8>) -> Result<Tree> {
-    let mut tree = Tree::default();
-    for directory in ["dev", "proc", "sys", "run", "root"] {
-        tree.directory(directory, 0o755);
-    }
-    tree.file("init", warden, 0o755);
-    let order = modules.load_order(&lists.initramfs_modules, &[])?;
-    add_modules(
-        &mut tree,
-        &modules.release,
-        "lib/modules",
-        "modules.load",
-        order,
-    );
-    Ok(tree)
-}
+/// Bytes in a block of the file system: a page.
+const BLOCK: u64 = 4096;
 
 /// The root.
 pub(crate) fn root(
@@ -52,15 +34,10 @@ pub(crate) fn root(
             0o755,
         );
     }
-    let loaded = modules.load_order(&lists.initramfs_modules, &[])?;
-    let order = modules.load_order(&lists.root_modules, &loaded)?;
-    add_modules(
-        &mut tree,
-        &modules.release,
-        "usr/lib/modules",
-        "usr/lib/modules.load",
-        order,
-    );
+    let first = modules.load_order(&lists.disk_modules, &[])?;
+    let rest = modules.load_order(&lists.root_modules, &first)?;
+    add_modules(&mut tree, &modules.release, "usr/lib/modules.disk", first);
+    add_modules(&mut tree, &modules.release, "usr/lib/modules.load", rest);
     tree.file(
         "images/hello.tar",
         hello::archive(&read(&project.guest_programs().join(HELLO))?)?,
@@ -78,12 +55,12 @@ pub(crate) fn root(
 }
 
 /// Adds the modules and the list of their paths in load order.
-fn add_modules(tree: &mut Tree, release: &str, directory: &str, list: &str, order: Vec<Module>) {
+fn add_modules(tree: &mut Tree, release: &str, list: &str, order: Vec<Module>) {
     let mut paths = String::new();
     for module in order {
-        let name = format!("{release}/{}.ko", module.name);
-        paths.push_str(&format!("/lib/modules/{name}\n"));
-        tree.file(&format!("{directory}/{name}"), module.bytes, 0o644);
+        let path = format!("lib/modules/{release}/{}.ko", module.name);
+        paths.push_str(&format!("/{path}\n"));
+        tree.file(&format!("usr/{path}"), module.bytes, 0o644);
     }
     tree.file(list, paths.into_bytes(), 0o644);
 }
@@ -115,9 +92,10 @@ fn certificates(packages: &[Package]) -> Result<Vec<u8>> {
     Ok(bundle)
 }
 
-/// Writes the root as an EROFS image. It is not compressed: read under an emulated processor,
-/// stored pages come faster than packed ones, and a download is packed as a whole, which is smaller.
-pub(crate) fn write_erofs(tree: &Tree, path: &Path) -> Result<()> {
+/// Writes the root as an ext2 image, which the kernel reads without a module. It is not compressed:
+/// read under an emulated processor, stored pages come faster than packed ones, and a download is
+/// packed as a whole, which is smaller.
+pub(crate) fn write_ext2(tree: &Tree, path: &Path) -> Result<()> {
     let stage = path.with_extension("stage");
     if stage.exists() {
         fs::remove_dir_all(&stage).with_context(|| format!("removing {}", stage.display()))?;
@@ -127,13 +105,38 @@ pub(crate) fn write_erofs(tree: &Tree, path: &Path) -> Result<()> {
     if partial.exists() {
         fs::remove_file(&partial).with_context(|| format!("removing {}", partial.display()))?;
     }
+    let (blocks, inodes) = size(tree);
     progress::output(
-        Command::new("mkfs.erofs")
-            .args(["-T0", "-U", FILE_SYSTEM_ID, "--all-root", "-x-1"])
-            .arg(&partial)
-            .arg(&stage),
+        Command::new("genext2fs")
+            .args(["--block-size", &BLOCK.to_string()])
+            .args(["--size-in-blocks", &blocks.to_string()])
+            .args(["--number-of-inodes", &inodes.to_string()])
+            .args([
+                "--reserved-percentage",
+                "0",
+                "--volume-label",
+                "slipway-root",
+            ])
+            .args(["--faketime", "--squash-uids", "--root"])
+            .arg(&stage)
+            .arg(&partial),
     )
-    .context("is the package erofs-utils installed? `cargo xtask setup` installs it")?;
+    .context("is the package genext2fs installed? `cargo xtask setup` installs it")?;
     fs::remove_dir_all(&stage).with_context(|| format!("removing {}", stage.display()))?;
     fs::rename(&partial, path).with_context(|| format!("renaming to {}", path.display()))
+}
+
+/// How many blocks and inodes the tree needs, with what the file system needs for itself.
+fn size(tree: &Tree) -> (u64, u64) {
+    let (mut blocks, mut inodes) = (0, 0);
+    for (_, node) in tree.entries() {
+        let bytes = match node {
+            Node::File(bytes, _) => bytes.len() as u64,
+            Node::Directory(_) | Node::Link(_) => BLOCK,
+        };
+        blocks += bytes.div_ceil(BLOCK);
+        inodes += 1;
+    }
+    // A block of pointers for each thousand blocks, bitmaps, the table of inodes.
+    (blocks + blocks / 500 + inodes / 16 + 64, inodes + 32)
 }

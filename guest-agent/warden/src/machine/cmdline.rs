@@ -29,7 +29,7 @@ fn parse(line: &str) -> Settings {
         })
     };
     Settings {
-        data: setting("data").unwrap_or("/dev/vdb").into(),
+        data: setting("data").unwrap_or("/dev/vda").into(),
         link: setting("link").unwrap_or("serial:slipway.link").to_owned(),
     }
 }

@@ -5,11 +5,15 @@
 use std::io::Read;
 use std::path::Path;
 use std::process::{Command, Output};
+use std::time::{Duration, Instant};
 
 use rustix::mount::{MountFlags, mount};
 
 use crate::console;
 use crate::error::{Error, PathContext};
+
+/// How long the disk may take to appear.
+const PATIENCE: Duration = Duration::from_secs(10);
 
 /// A disk whose first bytes are all zero holds no file system: ext4's superblock, and every
 /// partition table, lie within them.
@@ -28,12 +32,7 @@ const ERRORS_LEFT: i32 = 4;
 
 /// Checks (or formats) and mounts the disk.
 pub(super) fn mount_data(disk: &Path, target: &Path) -> Result<(), Error> {
-    if !disk.exists() {
-        return Err(Error::Machine(format!(
-            "the data disk {} is not there",
-            disk.display()
-        )));
-    }
+    wait_for(disk)?;
     match look_at(disk)? {
         Content::Nothing => format(disk)?,
         Content::Sound => {}
@@ -55,6 +54,22 @@ pub(super) fn mount_data(disk: &Path, target: &Path) -> Result<(), Error> {
             disk.display()
         ))
     })
+}
+
+/// Disks are found by the kernel while we already run.
+fn wait_for(disk: &Path) -> Result<(), Error> {
+    let deadline = Instant::now() + PATIENCE;
+    while !disk.exists() {
+        if Instant::now() >= deadline {
+            return Err(Error::Machine(format!(
+                "the data disk {} did not appear within {} s",
+                disk.display(),
+                PATIENCE.as_secs()
+            )));
+        }
+        std::thread::sleep(Duration::from_millis(1));
+    }
+    Ok(())
 }
 
 /// What is on the disk.

@@ -1,22 +1,12 @@
-//! The machine's own mounts, and the way from the initramfs to the root disk.
+//! The machine's own mounts; the kernel has mounted the root.
 
 use std::ffi::CStr;
-use std::path::Path;
-use std::time::{Duration, Instant};
 
 use rustix::fs::{Mode, OFlags};
 use rustix::io::Errno;
-use rustix::mount::{
-    MountFlags, MountPropagationFlags, mount, mount_change, mount_move, mount_remount,
-};
+use rustix::mount::{MountFlags, MountPropagationFlags, mount, mount_change};
 
 use crate::error::{Context, Error, PathContext};
-
-/// How long the root disk may take to appear.
-const DISK_DEADLINE: Duration = Duration::from_secs(20);
-
-/// Where the root disk is mounted before it becomes the root.
-const NEW_ROOT: &str = "/root-new";
 
 const STRICT: MountFlags = MountFlags::NOSUID
     .union(MountFlags::NODEV)
@@ -67,7 +57,7 @@ pub(super) fn runtime_file_systems() -> Result<(), Error> {
     mount_change("/", shared).step("share the machine's mounts")
 }
 
-/// Makes the console our standard streams: the kernel gave us none if the initramfs had no node.
+/// Makes the console our standard streams: the kernel gave us none, since its root has no node.
 pub(super) fn connect_console() {
     let flags = OFlags::RDWR | OFlags::NOCTTY;
     if let Ok(console) = rustix::fs::open("/dev/console", flags, Mode::empty()) {
@@ -75,40 +65,4 @@ pub(super) fn connect_console() {
         let _ = rustix::stdio::dup2_stdout(&console);
         let _ = rustix::stdio::dup2_stderr(&console);
     }
-}
-
-/// Mounts the root disk and makes it the root. The initramfs can't be unmounted: it is emptied of
-/// all but this running program, and made read-only, so that no container that gets hold of
-/// `/proc/1/exe` can write to it.
-pub(super) fn enter_root_disk(disk: &str) -> Result<(), Error> {
-    wait_for_disk(disk)?;
-    std::fs::create_dir_all(NEW_ROOT).at("make", NEW_ROOT)?;
-    mount(disk, NEW_ROOT, "erofs", MountFlags::RDONLY, c"").at("mount the root disk", disk)?;
-    for directory in ["dev", "proc", "sys"] {
-        let from = Path::new("/").join(directory);
-        let to = Path::new(NEW_ROOT).join(directory);
-        mount_move(&from, &to).at("move the mount to", to)?;
-    }
-    let _ = std::fs::remove_dir_all("/lib");
-    let _ = std::fs::remove_file("/modules.load");
-    mount_remount("/", MountFlags::RDONLY, c"").step("make the initramfs read-only")?;
-    rustix::process::chdir(NEW_ROOT).at("enter", NEW_ROOT)?;
-    mount_move(".", "/").step("move the root disk to the root")?;
-    rustix::process::chroot(".").step("change the root")?;
-    rustix::process::chdir("/").step("enter the root")
-}
-
-/// Disks are found by the kernel while we already run.
-fn wait_for_disk(disk: &str) -> Result<(), Error> {
-    let deadline = Instant::now() + DISK_DEADLINE;
-    while !Path::new(disk).exists() {
-        if Instant::now() >= deadline {
-            return Err(Error::Machine(format!(
-                "the root disk {disk} did not appear within {} s",
-                DISK_DEADLINE.as_secs()
-            )));
-        }
-        std::thread::sleep(Duration::from_millis(1));
-    }
-    Ok(())
 }

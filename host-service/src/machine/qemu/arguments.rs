@@ -174,7 +174,9 @@ fn kernel_line(plan: &Plan, channels: &Channels) -> String {
         // double fault in the kernel's allocator. The kernel does without it; programs still see it.
         words.push("clearcpuid=cx16".to_owned());
     }
-    words.push("slipway.data=/dev/vdb".to_owned());
+    words
+        .push("root=/dev/nvme0n1 rootfstype=ext4 rootwait ro init=/sbin/slipway-warden".to_owned());
+    words.push("slipway.data=/dev/vda".to_owned());
     words.push(format!("slipway.link={link}"));
     words.join(" ")
 }
@@ -200,7 +202,6 @@ pub(super) fn arguments(
         &format!("{}M", plan.size.memory_mib),
     ]);
     add(&["-kernel", &plan.image.kernel.display().to_string()]);
-    add(&["-initrd", &plan.image.initramfs.display().to_string()]);
     add(&["-append", &kernel_line(plan, channels)]);
     add(&[
         "-chardev",
@@ -212,7 +213,8 @@ pub(super) fn arguments(
         "-drive",
         &format!("if=none,id=root,file={root},format=raw,readonly=on"),
     ]);
-    add(&["-device", "virtio-blk-pci,drive=root"]);
+    // The kernel has NVMe and ext4 built in, so that it needs no initramfs.
+    add(&["-device", "nvme,drive=root,serial=slipway-root"]);
     let data = escape(&home.data_disk());
     let give_back = "discard=unmap,detect-zeroes=unmap";
     add(&[

@@ -182,6 +182,16 @@ pub(super) async fn watch(
                     let failed = failed.because(why).hint(HINT);
                     return Err(Failure::lasting(with_console(failed, &path)));
                 }
+                Some(Said::Panicked(why)) => {
+                    let failed = problem("the machine's kernel gave up while it started");
+                    let failed = failed.because(why).hint(HINT);
+                    return Err(Failure {
+                        problem: with_console(failed, &path),
+                        // The faults of an emulated or overloaded processor don't come twice.
+                        retry: true,
+                        blames_accelerator: false,
+                    });
+                }
                 None => {}
             }
         }

@@ -1,4 +1,4 @@
-//! The machine's image: kernel, initramfs, root.
+//! The machine's image: kernel, root.
 
 use std::path::{Path, PathBuf};
 
@@ -11,7 +11,6 @@ use crate::problem::{Explain, problem};
 pub(super) struct Image {
     pub(super) folder: PathBuf,
     pub(super) kernel: PathBuf,
-    pub(super) initramfs: PathBuf,
     pub(super) root: PathBuf,
 }
 
@@ -53,8 +52,7 @@ impl Image {
         };
         Ok(Self {
             kernel: file("vmlinux")?,
-            initramfs: file("initramfs.zst")?,
-            root: file("root.erofs")?,
+            root: file("root.ext2")?,
             folder: folder.to_owned(),
         })
     }
