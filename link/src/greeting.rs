@@ -24,8 +24,8 @@ static PADDING: [u8; 80 * 1024] = [0xff; 80 * 1024];
 const READY: Duration = Duration::from_secs(5);
 
 /// Speaks the host's side; returns the session's first bytes, read too early. Goes on until a
-/// guest answers: callers set the deadline.
-pub(crate) async fn call<T>(io: &mut T) -> Result<Vec<u8>, Error>
+/// guest answers: callers set the deadline. On a port that is `new` no guest can be in an old session.
+pub(crate) async fn call<T>(io: &mut T, new: bool) -> Result<Vec<u8>, Error>
 where
     T: AsyncRead + AsyncWrite + Unpin,
 {
@@ -36,7 +36,7 @@ where
         let mut heard = {
             let listening = listen(&mut reader, nonce);
             // A call may wait for room in the port until the guest opens it: listen meanwhile.
-            let calling = repeat(&mut writer, nonce);
+            let calling = repeat(&mut writer, nonce, new);
             tokio::select! {
                 heard = listening => heard?,
                 broken = calling => return Err(Error::Handshake(broken)),
@@ -57,12 +57,16 @@ where
 }
 
 /// Calls until it is dropped or the byte stream breaks.
-async fn repeat<W: AsyncWrite + Unpin>(writer: &mut W, nonce: Nonce) -> io::Error {
+async fn repeat<W: AsyncWrite + Unpin>(writer: &mut W, nonce: Nonce, new: bool) -> io::Error {
     let mut wait = CALL_EVERY.0;
     let mut calls = 0;
     let call = Message::new(Kind::Call, nonce).encode();
     loop {
-        let bytes: &[u8] = if calls == PAD_AFTER { &PADDING } else { &call };
+        let bytes: &[u8] = if calls == PAD_AFTER && !new {
+            &PADDING
+        } else {
+            &call
+        };
         let sent = async {
             writer.write_all(bytes).await?;
             writer.flush().await

@@ -17,7 +17,7 @@ mod tail;
 
 pub use error::Error;
 pub use greeting::hail;
-pub use session::{Incoming, KeepAlive, Opener, guest, host, host_with};
+pub use session::{Incoming, KeepAlive, Opener, guest, host, host_on_new, host_with};
 pub use stream::Stream;
 
 /// What a stream is for: the first line on it.

@@ -211,15 +211,38 @@ where
     host_with(io, KeepAlive::default()).await
 }
 
+/// [`host`] on a byte stream that never had a session, such as the port of a machine that just
+/// started.
+///
+/// # Errors
+/// As for [`host`].
+pub async fn host_on_new<T>(io: T) -> Result<(Opener, Incoming), Error>
+where
+    T: AsyncRead + AsyncWrite + Send + Unpin + 'static,
+{
+    begin_host(io, KeepAlive::default(), true).await
+}
+
 /// [`host`] with its own idea of patience.
 ///
 /// # Errors
 /// As for [`host`].
-pub async fn host_with<T>(mut io: T, keep_alive: KeepAlive) -> Result<(Opener, Incoming), Error>
+pub async fn host_with<T>(io: T, keep_alive: KeepAlive) -> Result<(Opener, Incoming), Error>
 where
     T: AsyncRead + AsyncWrite + Send + Unpin + 'static,
 {
-    let head = greeting::call(&mut io).await?;
+    begin_host(io, keep_alive, false).await
+}
+
+async fn begin_host<T>(
+    mut io: T,
+    keep_alive: KeepAlive,
+    new: bool,
+) -> Result<(Opener, Incoming), Error>
+where
+    T: AsyncRead + AsyncWrite + Send + Unpin + 'static,
+{
+    let head = greeting::call(&mut io, new).await?;
     let (opener, incoming, signals) = begin(io, head, Mode::Client, None);
     let stream = opener.open_named(signals::NAME).await?;
     tokio::spawn(signals::run(

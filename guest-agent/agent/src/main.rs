@@ -8,10 +8,11 @@ mod disk;
 mod serial;
 mod serve;
 
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
 use anyhow::Context;
+use api::Api;
 use engine::{Engine, Options};
 use tokio::signal::unix::{SignalKind, signal};
 use tracing_subscriber::filter::{LevelFilter, Targets};
@@ -19,6 +20,7 @@ use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 
 use crate::arguments::Arguments;
+use crate::serve::LazyApi;
 
 fn main() -> anyhow::Result<()> {
     let wanted = std::env::var("SLIPWAY_LOG").ok();
@@ -52,19 +54,22 @@ async fn run(arguments: Arguments) -> anyhow::Result<()> {
         warden,
     )
     .context("starting the engine failed")?;
-    let api = api::Api::new(Arc::clone(&engine));
+    let api = Arc::clone(&engine);
+    let api: LazyApi = Arc::new(LazyLock::new(Box::new(move || Api::new(api))));
     if let Some(path) = &arguments.api {
         let listener = serve::listen(path)?;
-        tokio::spawn(serve::api(listener, api.clone()));
+        tokio::spawn(serve::api(listener, Arc::clone(&api)));
     }
     if let Some(link) = arguments.link.clone() {
         tokio::spawn(serve::link(
             link,
-            api,
+            Arc::clone(&api),
             Arc::clone(&engine),
             arguments.machine,
         ));
     }
+    // The link comes up on another thread meanwhile.
+    LazyLock::force(&api);
     let mut terminate = signal(SignalKind::terminate()).context("listening for SIGTERM failed")?;
     terminate.recv().await;
     tracing::info!("SIGTERM: stopping the containers");

@@ -2,7 +2,7 @@
 //! connections and control streams.
 
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
 use anyhow::Context;
@@ -15,6 +15,9 @@ use tokio::net::UnixListener;
 use crate::arguments::Link;
 use crate::control;
 use crate::serial::SerialPort;
+
+/// The API, built while the link comes up.
+pub(crate) type LazyApi = Arc<LazyLock<Api, Box<dyn FnOnce() -> Api + Send>>>;
 
 /// How long to wait before a port or a listener that failed is tried again.
 const RETRY: Duration = Duration::from_millis(50);
@@ -36,11 +39,11 @@ pub(crate) fn listen(path: &Path) -> anyhow::Result<UnixListener> {
 }
 
 /// Serves the API on a socket of its own.
-pub(crate) async fn api(listener: UnixListener, api: Api) {
+pub(crate) async fn api(listener: UnixListener, api: LazyApi) {
     loop {
         match listener.accept().await {
             Ok((stream, _)) => {
-                let api = api.clone();
+                let api = Arc::clone(&api);
                 tokio::spawn(async move { api.serve(stream).await });
             }
             Err(error) => {
@@ -52,7 +55,7 @@ pub(crate) async fn api(listener: UnixListener, api: Api) {
 }
 
 /// Serves the link for ever.
-pub(crate) async fn link(link: Link, api: Api, engine: Arc<Engine>, machine: Machine) {
+pub(crate) async fn link(link: Link, api: LazyApi, engine: Arc<Engine>, machine: Machine) {
     let host = Host {
         api,
         engine,
@@ -82,7 +85,7 @@ pub(crate) async fn link(link: Link, api: Api, engine: Arc<Engine>, machine: Mac
 
 /// Who serves the sessions of a link.
 struct Host {
-    api: Api,
+    api: LazyApi,
     engine: Arc<Engine>,
     machine: Machine,
 }
@@ -155,7 +158,7 @@ impl Host {
         while let Some((service, stream)) = incoming.accept().await {
             match service {
                 Service::Api => {
-                    let api = self.api.clone();
+                    let api = Arc::clone(&self.api);
                     tokio::spawn(async move { api.serve(stream).await });
                 }
                 Service::Control => {

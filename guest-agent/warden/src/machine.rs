@@ -39,22 +39,25 @@ pub fn run() -> Result<Infallible, Error> {
     mounts::kernel_file_systems()?;
     mounts::connect_console();
     console::step("linux");
+    // The engine takes longest to come up, so it begins first; what it asks is answered once the
+    // rest is done.
     read_ahead(AGENT);
     let settings = Settings::read()?;
-    mounts::runtime_file_systems()?;
-    rustix::system::sethostname(b"slipway").map_err(|source| Error::Kernel {
-        step: "set the host name",
-        source,
-    })?;
-    tuning::apply();
-    std::fs::create_dir_all(RUN).at("make", RUN)?;
-    // The engine comes up beside the disk: what it asks first is answered once there is one.
+    tuning::raise_limits();
     let mut supervisor = Supervisor::new(agent(&settings.link))?;
     supervisor.announce_engine();
     supervisor.start_agent();
     modules::load_list(Path::new("/lib/modules.disk"), |_| {});
     disk::mount_data(&settings.data, Path::new(STATE))?;
+    mounts::runtime_file_systems()?;
+    std::fs::create_dir_all(RUN).at("make", RUN)?;
+    supervisor.find_cgroups();
     console::step("storage");
+    rustix::system::sethostname(b"slipway").map_err(|source| Error::Kernel {
+        step: "set the host name",
+        source,
+    })?;
+    tuning::set_kernel();
     // Nobody waits for the rest of the modules yet; who needs one early does (see `modules`).
     supervisor.wait_for(modules::start_loader()?);
     let outcome = supervisor.run();

@@ -45,7 +45,9 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> Result<(), Error> {
         maximum: most,
     };
     setrlimit(Resource::Nofile, limit).step("raise the limit of open files")?;
-    Supervisor::new(agent)?.run()
+    let mut supervisor = Supervisor::new(agent)?;
+    supervisor.find_cgroups();
+    supervisor.run()
 }
 
 #[cfg(test)]

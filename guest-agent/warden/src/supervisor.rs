@@ -53,16 +53,12 @@ impl Supervisor {
         poller
             .add(&signals, Source::Signals, EventFlags::IN)
             .step("watch for signals")?;
-        let hierarchy = Hierarchy::find();
-        if let Err(error) = &hierarchy {
-            console::note(&format!("containers run without limits: {error}"));
-        }
         Ok(Self {
             poller,
             signals,
             agent: Agent::new(agent),
             engine: None,
-            hierarchy: hierarchy.ok(),
+            hierarchy: None,
             processes: BTreeMap::new(),
             index: BTreeMap::new(),
             next_key: 1,
@@ -73,6 +69,16 @@ impl Supervisor {
             announce: false,
             devices_noted: false,
         })
+    }
+
+    /// Finds the cgroups, without which containers run without limits. They must be mounted.
+    pub fn find_cgroups(&mut self) {
+        match Hierarchy::find() {
+            Ok(hierarchy) => self.hierarchy = Some(hierarchy),
+            Err(error) => {
+                console::note(&format!("containers run without limits: {error}"));
+            }
+        }
     }
 
     /// Prints the boot's last step once the engine is up, which its first request shows.

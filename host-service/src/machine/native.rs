@@ -32,7 +32,7 @@ use super::console::{Console, Said, parse};
 use super::process::Process;
 use super::record::{Record, now_ms};
 use super::steps::Steps;
-use super::tether::Tether;
+use super::tether::{Channel, Tether};
 use super::{Driver, Machine, Progress, Start};
 use crate::logs;
 use crate::problem::{Explain, file, problem};
@@ -119,7 +119,7 @@ async fn begin(home: Arc<Home>, start: Start) -> Result<Run, Problem> {
     let (process, record) = launch(&home)?;
     start.say(Progress::Process(process.pid()));
     steps.begin("engine");
-    let tether = Tether::new(record.link.clone(), start.clone());
+    let tether = Tether::new(record.link.clone(), Channel::New, start.clone());
     let watching = watch(&home, &mut steps, &process, &tether);
     let result = tokio::select! {
         result = watching => result,
@@ -287,7 +287,7 @@ async fn adopt(home: Arc<Home>, start: Start) -> Option<Result<Run, Problem>> {
         "adopting the engine of an earlier slipwayd"
     );
     start.say(Progress::Process(record.pid));
-    let tether = Tether::new(record.link.clone(), start.clone());
+    let tether = Tether::new(record.link.clone(), Channel::Used, start.clone());
     let mut steps = Steps::untold();
     let watching = watch(&home, &mut steps, &process, &tether);
     let result = tokio::select! {

@@ -26,6 +26,15 @@ const CLOCK: Duration = Duration::from_secs(4);
 /// A jump of the clock that the guest is told of.
 const JUMP: Duration = Duration::from_millis(500);
 
+/// What is known of the channel to a guest.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Channel {
+    /// The guest just started: nobody has used it.
+    New,
+    /// An earlier slipwayd may have used it.
+    Used,
+}
+
 /// The link to one guest. Ends with its owner.
 #[derive(Debug)]
 pub(crate) struct Tether {
@@ -37,11 +46,11 @@ pub(crate) struct Tether {
 
 impl Tether {
     /// Begins to connect; the link is made known through `start`.
-    pub(crate) fn new(address: Address, start: Start) -> Self {
+    pub(crate) fn new(address: Address, channel: Channel, start: Start) -> Self {
         let (orders, receiver) = mpsc::channel(4);
         let links = start.links.subscribe();
         let trouble = Arc::new(Mutex::new(None));
-        let task = tokio::spawn(keep(address, start, receiver, trouble.clone()));
+        let task = tokio::spawn(keep(address, channel, start, receiver, trouble.clone()));
         Self {
             links,
             orders,
@@ -113,6 +122,7 @@ async fn ping(link: &Opener) -> Option<()> {
 
 async fn keep(
     address: Address,
+    mut channel: Channel,
     start: Start,
     mut orders: mpsc::Receiver<FromHost>,
     trouble: Arc<Mutex<Option<String>>>,
@@ -122,7 +132,7 @@ async fn keep(
     };
     let mut wait = RETRY.0;
     loop {
-        match session(&address, &start, &mut orders, &note).await {
+        match session(&address, channel, &start, &mut orders, &note).await {
             Ok(()) => {
                 tracing::info!("the link to the guest ended");
                 note(Some("the link to the guest ended".to_owned()));
@@ -130,6 +140,7 @@ async fn keep(
             }
             Err(error) => note(Some(error)),
         }
+        channel = Channel::Used;
         start.links.send_replace(None);
         tokio::time::sleep(wait).await;
         wait = (wait * 2).min(RETRY.1);
@@ -139,6 +150,7 @@ async fn keep(
 /// One session, until it ends.
 async fn session(
     address: &Address,
+    channel: Channel,
     start: &Start,
     orders: &mut mpsc::Receiver<FromHost>,
     note: &impl Fn(Option<String>),
@@ -148,7 +160,13 @@ async fn session(
         .await
         .map_err(|error| format!("no link to the guest: {error}"))?;
     note(Some("the guest does not answer on the link".to_owned()));
-    let calling = tokio::time::timeout(ANSWER, link::host(io)).await;
+    let calling = async {
+        match channel {
+            Channel::New => link::host_on_new(io).await,
+            Channel::Used => link::host(io).await,
+        }
+    };
+    let calling = tokio::time::timeout(ANSWER, calling).await;
     let calling = calling.map_err(|_| "the guest does not answer on the link".to_owned())?;
     let (opener, _incoming) = calling.map_err(|error| chain(&error))?;
     let control = opener

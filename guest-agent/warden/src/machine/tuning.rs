@@ -18,12 +18,16 @@ const SETTINGS: [(&str, &str); 5] = [
 const OPEN_FILES: u64 = 1_048_576;
 
 /// Sets them all. None is worth not starting for.
-pub(super) fn apply() {
+pub(super) fn set_kernel() {
     for (name, value) in SETTINGS {
         if let Err(error) = std::fs::write(format!("/proc/sys/{name}"), value) {
             console::note(&format!("cannot set {name}: {error}"));
         }
     }
+}
+
+/// Raises the limits that every later process has from us.
+pub(super) fn raise_limits() {
     let limit = |value| Rlimit {
         current: value,
         maximum: value,

@@ -18,7 +18,7 @@ use crate::machine::console::{Console, Said, parse};
 use crate::machine::process::Process;
 use crate::machine::record::{Record, now_ms};
 use crate::machine::steps::Steps;
-use crate::machine::tether::Tether;
+use crate::machine::tether::{Channel, Tether};
 use crate::machine::{Progress, Start};
 use crate::problem::{Explain, file, problem};
 
@@ -76,7 +76,7 @@ pub(super) async fn boot(
     start.say(Progress::Process(process.pid()));
     plan.announce(start);
     steps.begin("linux");
-    let tether = Tether::new(record.link.clone(), start.clone());
+    let tether = Tether::new(record.link.clone(), Channel::New, start.clone());
     let stall = if plan.choice.name == EMULATION {
         STALL.1
     } else {

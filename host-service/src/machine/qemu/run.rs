@@ -16,7 +16,7 @@ use super::monitor;
 use crate::machine::process::Process;
 use crate::machine::record::{Record, now_ms};
 use crate::machine::steps::Steps;
-use crate::machine::tether::Tether;
+use crate::machine::tether::{Channel, Tether};
 use crate::machine::{Machine, Progress, Start};
 use crate::problem::{Explain, problem};
 
@@ -129,7 +129,7 @@ pub(super) async fn adopt(home: Arc<Home>, start: Start) -> Option<Result<Run, P
         memory_bytes: record.memory_bytes,
         disk_bytes: record.disk_bytes,
     });
-    let tether = Tether::new(record.link.clone(), start.clone());
+    let tether = Tether::new(record.link.clone(), Channel::Used, start.clone());
     let patience = Duration::from_secs(60);
     // A start that was over before is not told again.
     let mut steps = if record.boot_ms.is_some() {
