@@ -21,14 +21,13 @@ pub(crate) struct Service {
 }
 
 impl Service {
-    /// A home with an image of empty files and a stand-in for QEMU.
+    /// A home with an image of next to empty files and a stand-in for QEMU.
     pub(crate) fn new(qemu: &str) -> Self {
         let dir = tempfile::tempdir().unwrap();
         let image = dir.path().join("image");
         fs::create_dir(&image).unwrap();
-        for name in ["vmlinux", "root.ext2"] {
-            fs::write(image.join(name), "").unwrap();
-        }
+        fs::write(image.join("vmlinux"), "\x7fELF").unwrap();
+        fs::write(image.join("root.ext2"), "").unwrap();
         let program = dir.path().join("qemu");
         let script = format!(
             "#!/bin/sh\ncase \"$*\" in\n--version) echo 'QEMU emulator version 8.1.0';;\n\

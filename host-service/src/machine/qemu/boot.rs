@@ -184,11 +184,13 @@ pub(super) async fn watch(
                 }
                 Some(Said::Panicked(why)) => {
                     let failed = problem("the machine's kernel gave up while it started");
+                    // The faults of an emulated or overloaded processor don't come twice; a root
+                    // that can't be read is not one of them.
+                    let retry = !why.starts_with("VFS: ");
                     let failed = failed.because(why).hint(HINT);
                     return Err(Failure {
                         problem: with_console(failed, &path),
-                        // The faults of an emulated or overloaded processor don't come twice.
-                        retry: true,
+                        retry,
                         blames_accelerator: false,
                     });
                 }

@@ -1,5 +1,6 @@
 //! The machine's image: kernel, root.
 
+use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use client::wire::Problem;
@@ -50,10 +51,26 @@ impl Image {
                     .hint("install Slipway again; in the source tree, run `cargo xtask image`")),
             }
         };
+        let kernel = file("vmlinux")?;
+        if !is_kernel(&kernel) {
+            return Err(problem("the machine's kernel is damaged")
+                .because(format!("{} is no Linux kernel", kernel.display()))
+                .hint(
+                    "install Slipway again; in the source tree, run `cargo xtask image --force`",
+                ));
+        }
         Ok(Self {
-            kernel: file("vmlinux")?,
+            kernel,
             root: file("root.ext2")?,
             folder: folder.to_owned(),
         })
     }
+}
+
+/// Whether a file begins as a kernel does, an ELF file or the boot protocol's own format. QEMU
+/// would run anything else, and nothing would ever be heard of it.
+fn is_kernel(path: &Path) -> bool {
+    let mut head = Vec::new();
+    let read = std::fs::File::open(path).and_then(|file| file.take(0x206).read_to_end(&mut head));
+    read.is_ok() && (head.starts_with(b"\x7fELF") || head.ends_with(b"HdrS"))
 }
