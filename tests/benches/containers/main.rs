@@ -50,7 +50,7 @@ fn main() -> ExitCode {
     image.write_root(&root);
     against_the_floor(&figures, &ours, &root, scratch.path(), rounds);
     if let Some(dockerd) = &dockerd {
-        runc::compare(&figures, &ours, &root, rounds);
+        runc::compare(&figures, &ours, dockerd, &image, rounds);
         against_dockerd(&figures, &ours, dockerd, rounds);
     }
     list(&figures, &ours);

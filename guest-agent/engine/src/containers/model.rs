@@ -23,8 +23,8 @@ pub(crate) struct Container {
     inner: Mutex<Inner>,
     /// Counts changes; waiters look at [`Inner`] after each.
     changes: watch::Sender<u64>,
-    /// Orders writes of the record.
-    saving: Mutex<()>,
+    /// Orders writes of the record; true once it is erased and must not come back.
+    saving: Mutex<bool>,
 }
 
 /// What the lock guards.
@@ -80,7 +80,7 @@ impl Container {
                 back_off_ms: 0,
             }),
             changes: watch::channel(0).0,
-            saving: Mutex::new(()),
+            saving: Mutex::new(false),
         })
     }
 
@@ -111,15 +111,32 @@ impl Container {
 
     /// Writes the record as it is now. Blocks.
     pub(crate) fn save_blocking(&self) -> Result<(), Error> {
-        let _one_at_a_time = self.saving.lock().unwrap_or_else(PoisonError::into_inner);
-        let record = {
-            let inner = self.lock();
-            if inner.removed {
-                return Ok(());
-            }
-            inner.record.clone()
-        };
+        let erased = self.saving.lock().unwrap_or_else(PoisonError::into_inner);
+        if *erased {
+            return Ok(());
+        }
+        let record = self.lock().record.clone();
         record.write(&self.record_path())
+    }
+
+    /// Removes the record, for good, and all else that is in the directory. Blocks.
+    pub(crate) fn erase_blocking(&self) -> Result<(), Error> {
+        let mut erased = self.saving.lock().unwrap_or_else(PoisonError::into_inner);
+        *erased = true;
+        // The record goes first: after a crash half-way the rest is swept away at the start.
+        let record = self.record_path();
+        match std::fs::remove_file(&record) {
+            Err(e) if e.kind() != std::io::ErrorKind::NotFound => {
+                return Err(Error::file("removing", &record, e));
+            }
+            _ => {}
+        }
+        match std::fs::remove_dir_all(&self.dir) {
+            Err(e) if e.kind() != std::io::ErrorKind::NotFound => {
+                Err(Error::file("removing", &self.dir, e))
+            }
+            _ => Ok(()),
+        }
     }
 
     /// Writes the record as it is now.

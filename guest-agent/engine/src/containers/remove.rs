@@ -110,20 +110,7 @@ impl Engine {
         let engine = Arc::clone(self);
         let gone = Arc::clone(container);
         blocking::run(move || {
-            // The record goes first: after a crash half-way the rest is swept away at the start.
-            let record = gone.record_path();
-            match std::fs::remove_file(&record) {
-                Err(e) if e.kind() != std::io::ErrorKind::NotFound => {
-                    return Err(Error::file("removing", &record, e));
-                }
-                _ => {}
-            }
-            match std::fs::remove_dir_all(&gone.dir) {
-                Err(e) if e.kind() != std::io::ErrorKind::NotFound => {
-                    return Err(Error::file("removing", &gone.dir, e));
-                }
-                _ => {}
-            }
+            gone.erase_blocking()?;
             engine.index().remove(&gone.id);
             engine.forget_execs_of(&gone);
             let users = engine.image_users();
