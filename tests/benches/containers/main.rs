@@ -35,6 +35,7 @@ fn main() -> ExitCode {
     let ours = Peer::ours().expect("our engine");
     memory::idle(&figures, &ours);
     engine::load(&ours, &image);
+    memory::running(&figures, &ours);
     let dockerd = match Peer::dockerd() {
         Ok(dockerd) => {
             engine::load(&dockerd, &image);
@@ -54,7 +55,6 @@ fn main() -> ExitCode {
         against_dockerd(&figures, &ours, dockerd, rounds);
     }
     list(&figures, &ours);
-    memory::running(&figures, &ours);
     match figures.short() {
         0 => ExitCode::SUCCESS,
         short => {
