@@ -14,6 +14,7 @@ mod containers;
 mod exec;
 mod host_link;
 mod images;
+mod limits;
 mod logs;
 mod support;
 mod survival;
