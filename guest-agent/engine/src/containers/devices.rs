@@ -59,7 +59,7 @@ fn no_driver(request: &DeviceRequest) -> Error {
         .flatten()
         .map(|list| format!("[{}]", list.join(" ")))
         .collect();
-    Error::Invalid(format!(
+    Error::System(format!(
         "could not select device driver \"{}\" with capabilities: [{}]",
         request.driver,
         lists.join(" ")
