@@ -8,6 +8,7 @@
     clippy::print_stderr
 )]
 
+mod attacks;
 mod bad_input;
 mod clients;
 mod containers;
