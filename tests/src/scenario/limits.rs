@@ -333,6 +333,10 @@ fn refused(machine: &Machine) {
         ),
         (&["--group-add", "nope"], "unable to find group nope"),
     ] {
+        if options.contains(&"--memory-swap") && !has(machine, "SwapLimit") {
+            // Without such a limit it is discarded before it is checked.
+            continue;
+        }
         let ran = machine.run(options, &["true"]);
         assert!(ran.code == 125 || ran.code == 127, "{options:?}: {ran}");
         let _ = ran.complains(words);

@@ -150,15 +150,31 @@ fn bandwidth(machine: &Machine) {
     let shown = String::from_utf8_lossy(&answer.body).into_owned();
     assert!(shown.contains("\"Egress\":\"4mbit\""), "{shown}");
     // Two megabytes to a neighbour at four megabits a second take four seconds.
-    machine.run_detached(&["--name", "sink"], &["nc", "-l", "-p", "9000"]);
+    machine.run_detached(
+        &["--name", "sink", "-i"],
+        &["sh", "-c", "nc -l -p 9000 | wc -c"],
+    );
     let format = "{{.NetworkSettings.IPAddress}}";
     let ip = machine
         .docker(&["inspect", "--format", format, "sink"])
         .text();
-    let script = format!("head -c 2000000 /dev/zero | nc -w 20 {ip} 9000");
+    wait::until_true(
+        "the sink listens",
+        std::time::Duration::from_secs(30),
+        || {
+            let script = ["exec", "sink", "sh", "-c", "netstat -ltn | grep -q :9000"];
+            machine.docker(&script).code == 0
+        },
+    );
     let begun = std::time::Instant::now();
-    machine.docker(&["exec", "slow", "sh", "-c", &script]).ok();
+    let script = format!("head -c 2000000 /dev/zero | nc {ip} 9000");
+    machine
+        .docker_command(&["exec", "-d", "slow", "sh", "-c", &script])
+        .run()
+        .ok();
+    machine.docker(&["wait", "sink"]).ok();
     let seconds = begun.elapsed().as_secs_f64();
+    assert_eq!(machine.docker(&["logs", "sink"]).text(), "2000000");
     assert!(seconds > 2.0, "2 MB at 4 Mbit/s took only {seconds:.1} s");
     machine.docker(&["rm", "-f", "slow", "sink"]).ok();
 }
