@@ -49,6 +49,8 @@ fn the_runtimes_program_can_not_be_overwritten() {
         std::fs::read(warden()).unwrap() == before,
         "the warden's program was overwritten"
     );
+    let itself = host.docker(&["run", "--rm", "busybox", "/proc/self/exe"]);
+    itself.bad(126, "exec: \"/proc/self/exe\": permission denied");
     // Without the right to trace, nobody even sees it.
     let said = host.docker(&["logs", "plain"]).stdout;
     assert_eq!(said, "over\n");

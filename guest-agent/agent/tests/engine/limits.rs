@@ -575,3 +575,32 @@ fn bandwidth_is_a_label_and_can_be_changed() {
     );
     assert_eq!(status, 409, "{body}");
 }
+
+#[test]
+fn a_parent_cgroup_is_where_the_container_goes() {
+    let host = host!();
+    let parent = format!("slipway-parent-{}", std::process::id());
+    host.docker(&[
+        "run",
+        "-d",
+        "--name",
+        "child",
+        "--cgroup-parent",
+        &format!("/{parent}"),
+        "busybox",
+        "sleep",
+        "1000",
+    ])
+    .good();
+    let pid = host.field("child", ".State.Pid");
+    let id = host.field("child", ".Id");
+    let groups = std::fs::read_to_string(format!("/proc/{pid}/cgroup")).unwrap();
+    assert!(groups.contains(&format!("/{parent}/{id}")), "{groups}");
+    assert!(sample(&host, "child")["pids_stats"]["current"].as_u64() > Some(0));
+    host.docker(&["rm", "-f", "child"]).good();
+    let output = host.docker(&["create", "--cgroup-parent", "/a/../b", "busybox"]);
+    output.bad(1, "invalid cgroup-parent");
+    for root in ["/sys/fs/cgroup", "/sys/fs/cgroup/unified"] {
+        let _ = std::fs::remove_dir(format!("{root}/{parent}"));
+    }
+}

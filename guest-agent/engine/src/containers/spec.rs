@@ -31,9 +31,11 @@ pub(crate) struct Surroundings {
 /// The directory of all containers' cgroups, below the hierarchy's root.
 pub(crate) const CGROUPS: &str = "slipway";
 
-/// The cgroup of a container, below the hierarchy's root.
-pub(crate) fn cgroup(id: &str) -> PathBuf {
-    Path::new(CGROUPS).join(id)
+/// The cgroup of a container, below the hierarchy's root: in `--cgroup-parent`, or with all others.
+pub(crate) fn cgroup(record: &Record) -> PathBuf {
+    let parent = record.host_config.cgroup_parent.trim_start_matches('/');
+    let parent = if parent.is_empty() { CGROUPS } else { parent };
+    Path::new(parent).join(&record.id)
 }
 
 /// The spec of a container's start.
@@ -42,10 +44,10 @@ pub(crate) fn build(record: &Record, around: Surroundings) -> Result<ContainerSp
     let security = security::read(host)?;
     let (devices, device_rules) = devices::plan(host)?;
     let open = security.system_paths_open;
-    let list = |own: &Option<Vec<String>>| match own {
-        Some(own) if !open => own.clone(),
-        _ => Vec::new(),
-    };
+    // A record of an engine that did not write the defaults down.
+    let mut paths = host.clone();
+    security::fill_in(&mut paths, crate::system::cpus());
+    let list = |own: Option<Vec<String>>| own.filter(|_| !open).unwrap_or_default();
     let mode = |value: &str, new: Namespace| {
         if value == "host" {
             Namespace::Host
@@ -73,10 +75,10 @@ pub(crate) fn build(record: &Record, around: Surroundings) -> Result<ContainerSp
             uts: mode(&host.uts_mode, Namespace::New),
             cgroup: mode(&host.cgroupns_mode, Namespace::New),
         },
-        cgroup: cgroup(&record.id),
+        cgroup: cgroup(record),
         resources: resources::for_kernel(host)?,
-        masked_paths: list(&host.masked_paths),
-        readonly_paths: list(&host.readonly_paths),
+        masked_paths: list(paths.masked_paths),
+        readonly_paths: list(paths.readonly_paths),
         sysctls: host.sysctls.clone(),
         shm: around.shm,
         devices,

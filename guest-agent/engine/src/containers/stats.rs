@@ -60,25 +60,29 @@ impl Engine {
     }
 
     fn sample(&self, container: &Container) -> Stats {
-        let (name, state, mode, none) = {
+        let (name, state, no_network, cgroup) = {
             let inner = container.lock();
             let record = &inner.record;
-            let mode = record.host_config.network_mode.clone();
-            let none = record.config.network_disabled || mode == "none" || mode == "host";
-            (record.name.clone(), record.state, mode, none)
+            let mode = record.host_config.network_mode.as_str();
+            let no_network = record.config.network_disabled || mode == "none" || mode == "host";
+            (
+                record.name.clone(),
+                record.state,
+                no_network,
+                spec::cgroup(record),
+            )
         };
         let usage = match state {
             State::Running { pid } | State::Paused { pid } => {
                 // With a network of somebody else's it is theirs that counts, as with Docker.
-                let networks = if none || mode == "host" {
+                let networks = if no_network {
                     BTreeMap::new()
                 } else {
                     interfaces(&read(&format!("/proc/{pid}/net/dev")))
                 };
-                let counters = self.hierarchy().map(|hierarchy| {
-                    let cgroup = hierarchy.existing(&spec::cgroup(&container.id));
-                    cgroup.counters()
-                });
+                let counters = self
+                    .hierarchy()
+                    .map(|hierarchy| hierarchy.existing(&cgroup).counters());
                 Some(Usage {
                     counters: counters.unwrap_or_default(),
                     system_cpu: system_cpu(&read("/proc/stat")),

@@ -85,6 +85,16 @@ pub(crate) fn host_config(host: &mut HostConfig, machine: &Machine) -> Result<Ve
                 .into(),
         );
     }
+    if host
+        .cgroup_parent
+        .split('/')
+        .any(|part| matches!(part, "." | ".."))
+    {
+        return invalid(format!(
+            "invalid cgroup-parent: {}: it must not hold . or ..",
+            host.cgroup_parent
+        ));
+    }
     devices::check(host)?;
     storage(host)?;
     security::read(host)?;
