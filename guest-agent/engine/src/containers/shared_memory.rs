@@ -47,8 +47,8 @@ impl Engine {
             "host" => Ok("/dev/shm".into()),
             _ => match mode.strip_prefix("container:") {
                 Some(further) if further != name => self.shared_memory_of(further),
-                _ => Err(Error::Conflict(format!(
-                    "can't join IPC of container {}: non-shareable IPC (hint: use IpcMode:shareable for the donor container)",
+                _ => Err(Error::Invalid(format!(
+                    "failed to join IPC namespace: container {}: non-shareable IPC (hint: use IpcMode:shareable for the donor container)",
                     other.id
                 ))),
             },
