@@ -103,6 +103,8 @@ pub(crate) enum Verb {
     Top(containers::top::Top),
     /// Show what containers use of processors, memory, network and disks
     Stats(containers::stats::Stats),
+    /// Change what containers may use, while they run
+    Update(Box<containers::update::Update>),
     /// List images
     Images(images::list::Images),
     /// Get an image from a registry
@@ -158,6 +160,7 @@ impl Verb {
             Self::Wait(verb) => verb.act(&app).await,
             Self::Top(verb) => verb.act(&app).await,
             Self::Stats(verb) => verb.act(&app).await,
+            Self::Update(verb) => verb.act(&app).await,
             Self::Images(verb) => verb.act(&app).await,
             Self::Pull(verb) => verb.act(&app).await,
             Self::Push(verb) => verb.act(&app).await,

@@ -12,6 +12,7 @@ pub(crate) mod run;
 pub(crate) mod start;
 pub(crate) mod stats;
 pub(crate) mod top;
+pub(crate) mod update;
 pub(crate) mod wait;
 
 use std::future::Future;

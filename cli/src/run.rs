@@ -2,15 +2,16 @@
 //! acting: nothing here talks to the engine.
 
 pub(crate) mod body;
+mod device;
 pub(crate) mod env;
 pub(crate) mod flags;
 mod health;
 mod host;
-mod memory;
+pub(crate) mod memory;
 mod mount;
 mod network;
 mod port;
-mod security;
+pub(crate) mod security;
 mod ulimit;
 mod volume;
 

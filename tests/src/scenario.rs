@@ -7,6 +7,7 @@ mod limits;
 mod network;
 mod running;
 mod security;
+mod sharing;
 mod system;
 
 use crate::registry::Registry;
@@ -25,6 +26,7 @@ pub fn run(machine: &Machine, registry: &Registry, steps: &mut Steps) {
     exec::steps(machine, steps);
     limits::steps(machine, steps);
     security::steps(machine, steps);
+    sharing::steps(machine, steps);
     clear(machine);
     network::steps(machine, steps);
     clear(machine);

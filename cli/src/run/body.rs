@@ -133,6 +133,13 @@ fn config(flags: &ContainerFlags, detached: bool) -> Result<Fields, String> {
         labels.extend(env::read_file(file, false)?);
     }
     labels.extend(flags.label.iter().cloned());
+    let network = &flags.network;
+    for (way, rate) in [
+        ("egress", &network.net_egress),
+        ("ingress", &network.net_ingress),
+    ] {
+        labels.extend(rate.iter().map(|rate| format!("slipway.net.{way}={rate}")));
+    }
     if !labels.is_empty() {
         config.set("Labels", json!(pairs(&labels)));
     }
@@ -239,6 +246,11 @@ fn resources(flags: &ContainerFlags, host: &mut Fields) -> Result<(), String> {
     host.opt("CpusetCpus", flags.cpuset_cpus.as_ref());
     host.opt("CpusetMems", flags.cpuset_mems.as_ref());
     host.opt("BlkioWeight", flags.blkio_weight.as_ref());
+    host.list("BlkioWeightDevice", &flags.blkio_weight_device);
+    host.list("BlkioDeviceReadBps", &flags.device_read_bps);
+    host.list("BlkioDeviceWriteBps", &flags.device_write_bps);
+    host.list("BlkioDeviceReadIOps", &flags.device_read_iops);
+    host.list("BlkioDeviceWriteIOps", &flags.device_write_iops);
     host.opt("PidsLimit", flags.pids_limit.as_ref());
     host.flag("OomKillDisable", flags.oom_kill_disable);
     host.opt("OomScoreAdj", flags.oom_score_adj.as_ref());
@@ -300,6 +312,9 @@ fn security(flags: &ContainerFlags, host: &mut Fields) -> Result<(), String> {
     }
     host.list("Devices", &flags.device);
     host.list("DeviceCgroupRules", &flags.device_cgroup_rule);
+    if let Some(gpus) = &flags.gpus {
+        host.list("DeviceRequests", std::slice::from_ref(gpus));
+    }
     host.opt("PidMode", flags.pid.as_ref());
     host.opt("IpcMode", flags.ipc.as_ref());
     host.opt("UTSMode", flags.uts.as_ref());

@@ -2,7 +2,7 @@
 
 use clap::{ArgAction, Args, ValueEnum};
 
-use super::{env, health, host, memory, mount, network, security, ulimit};
+use super::{device, env, health, host, memory, mount, network, security, ulimit};
 use crate::session::Keys;
 
 /// When the image is pulled.
@@ -178,6 +178,12 @@ pub(crate) struct NetworkFlags {
     /// IPv6 address
     #[arg(long, value_name = "ADDRESS")]
     pub(crate) ip6: Option<String>,
+    /// How fast the container may send, such as 10mbit
+    #[arg(long, value_name = "RATE")]
+    pub(crate) net_egress: Option<String>,
+    /// How fast the container may receive, such as 500kbit
+    #[arg(long, value_name = "RATE")]
+    pub(crate) net_ingress: Option<String>,
     /// Hardware address, such as 92:d0:c6:0a:29:33
     #[arg(long, value_name = "ADDRESS", value_parser = network::mac)]
     pub(crate) mac_address: Option<String>,
@@ -250,6 +256,21 @@ pub(crate) struct ResourceFlags {
     /// Share of block device time, 10 to 1000
     #[arg(long, value_name = "NUMBER")]
     pub(crate) blkio_weight: Option<u16>,
+    /// Share of the time of one device: PATH:WEIGHT
+    #[arg(long, value_name = "PATH:WEIGHT", value_parser = device::weight)]
+    pub(crate) blkio_weight_device: Vec<device::Weight>,
+    /// Bytes a second that may be read from a device: PATH:SIZE
+    #[arg(long, value_name = "PATH:SIZE", value_parser = device::bytes)]
+    pub(crate) device_read_bps: Vec<device::Throttle>,
+    /// Bytes a second that may be written to a device: PATH:SIZE
+    #[arg(long, value_name = "PATH:SIZE", value_parser = device::bytes)]
+    pub(crate) device_write_bps: Vec<device::Throttle>,
+    /// Reads a second from a device: PATH:NUMBER
+    #[arg(long, value_name = "PATH:NUMBER", value_parser = device::operations)]
+    pub(crate) device_read_iops: Vec<device::Throttle>,
+    /// Writes a second to a device: PATH:NUMBER
+    #[arg(long, value_name = "PATH:NUMBER", value_parser = device::operations)]
+    pub(crate) device_write_iops: Vec<device::Throttle>,
     /// Number of processes and threads; -1 for unlimited
     #[arg(long, value_name = "NUMBER", allow_hyphen_values = true)]
     pub(crate) pids_limit: Option<i64>,
@@ -292,6 +313,9 @@ pub(crate) struct SecurityFlags {
     /// Rule of the device cgroup
     #[arg(long, value_name = "RULE")]
     pub(crate) device_cgroup_rule: Vec<String>,
+    /// Give graphics processors to the container: all, or how many
+    #[arg(long, value_name = "GPUS", value_parser = device::gpus)]
+    pub(crate) gpus: Option<device::Gpus>,
     /// PID namespace: host or container:NAME
     #[arg(long, value_name = "MODE")]
     pub(crate) pid: Option<String>,

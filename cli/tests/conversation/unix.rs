@@ -445,3 +445,35 @@ fn a_terminal_is_needed_for_t() {
     assert!(text(&out.stderr).starts_with("error: the input device is not a TTY\n"));
     assert!(engine.requests().is_empty());
 }
+
+#[test]
+fn update_changes_limits_and_bandwidth_and_passes_warnings_on() {
+    let engine = Engine::new(vec![
+        (
+            "POST /containers/web/update",
+            Answer::Json(200, r#"{"Warnings":["less than you think"]}"#),
+        ),
+        (
+            "POST /slipway/containers/web/bandwidth",
+            Answer::Json(200, r#"{"Egress":"10mbit","Ingress":"none"}"#),
+        ),
+    ]);
+    let words = ["update", "-m", "64m", "--net-egress", "10mbit", "web"];
+    let out = engine.slipway(&words);
+    assert_eq!(text(&out.stdout), "web\n", "{}", text(&out.stderr));
+    assert!(
+        text(&out.stderr).contains("WARNING: less than you think"),
+        "{}",
+        text(&out.stderr)
+    );
+    assert_eq!(
+        engine.requests(),
+        [
+            r#"POST /containers/web/update {"Memory":67108864}"#,
+            r#"POST /slipway/containers/web/bandwidth {"Egress":"10mbit"}"#,
+        ]
+    );
+    let out = engine.slipway(&["update", "web"]);
+    assert_eq!(out.status.code(), Some(1));
+    assert!(text(&out.stderr).contains("one or more flags"));
+}

@@ -6,6 +6,8 @@ mod inspect;
 mod lifecycle;
 mod list;
 mod logs;
+mod stats;
+mod update;
 mod wait;
 
 use std::sync::Arc;
@@ -45,11 +47,15 @@ pub(crate) fn routes() -> Router<Arc<Engine>> {
             "/containers/{name}/attach/ws",
             not_yet("attaching over WebSocket"),
         )
-        .route("/containers/{name}/stats", not_yet("docker stats"))
+        .route("/containers/{name}/stats", get(stats::stats))
+        .route("/containers/{name}/update", post(update::update))
+        .route(
+            "/slipway/containers/{name}/bandwidth",
+            get(update::bandwidth).post(update::set_bandwidth),
+        )
         .route("/containers/{name}/changes", not_yet("docker diff"))
         .route("/containers/{name}/export", not_yet("docker export"))
         .route("/containers/{name}/archive", not_yet("docker cp"))
-        .route("/containers/{name}/update", not_yet("docker update"))
 }
 
 fn not_yet(what: &'static str) -> axum::routing::MethodRouter<Arc<Engine>> {

@@ -1,11 +1,13 @@
 //! Containers: one file a thing that can be done to them.
 
 mod attach;
+mod bandwidth;
 mod capabilities;
 mod config;
 mod copy_up;
 mod create;
 mod detach;
+mod devices;
 mod env;
 pub(crate) mod exec;
 mod exec_user;
@@ -13,6 +15,8 @@ mod exit;
 mod find;
 mod host_config;
 mod host_files;
+mod image_mount;
+mod init;
 mod list;
 mod log_reader;
 mod log_watch;
@@ -25,23 +29,31 @@ mod prune;
 mod record;
 mod remove;
 mod rename;
+mod resources;
+mod security;
+mod shared_memory;
 mod signals;
 mod spec;
 mod start;
 mod state;
+mod stats;
 mod stop;
 mod top;
+mod update;
 mod validate;
+mod volumes_from;
 mod wait;
 
+pub use ::runtime::cgroup::Counters;
 pub use attach::{AttachRequest, Attachment};
+pub use bandwidth::{Bandwidth, rate_text};
 pub use config::{Config, one_or_many};
 pub use create::{CreateRequest, Created};
 pub use detach::{DetachScanner, Scanned};
 pub use exec::{ExecRequest, ExecSnapshot, ExecStart};
 pub use host_config::{
-    BindOptions, HostConfig, LogConfig, MountRequest, PortBinding, RestartPolicy, TmpfsOptions,
-    Ulimit,
+    BindOptions, DeviceMapping, DeviceRequest, HostConfig, ImageOptions, LogConfig, MountRequest,
+    PortBinding, RestartPolicy, ThrottleDevice, TmpfsOptions, Ulimit, WeightDevice,
 };
 pub use list::ListRequest;
 pub use logs::{LogChunks, LogRequest};
@@ -50,9 +62,13 @@ pub use prune::Pruned;
 pub use record::{MountPoint, Record};
 pub use remove::RemoveRequest;
 pub use state::State;
+pub use stats::{NetworkCounters, Stats, Usage};
 pub use top::ProcessTable;
+pub use update::UpdateRequest;
 pub use wait::{WaitCondition, WaitOutcome};
 
 pub(crate) use exit::wants_restart;
 pub(crate) use find::Index;
 pub(crate) use model::Container;
+pub(crate) use resources::Machine;
+pub(crate) use spec::CGROUPS;

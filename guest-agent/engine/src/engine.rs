@@ -7,6 +7,7 @@ use std::path::PathBuf;
 use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex, OnceLock};
 
+use runtime::cgroup::{Hierarchy, Supported};
 use tokio::sync::{OnceCell, watch};
 use warden::protocol::Event;
 
@@ -50,6 +51,10 @@ pub struct Engine {
     pub(crate) shutting_down: AtomicBool,
     /// The warden has answered: the data disk is mounted.
     connected: watch::Sender<bool>,
+    /// The cgroups of this machine, looked for once.
+    pub(crate) hierarchy: OnceLock<Option<Hierarchy>>,
+    /// What they can limit, asked once.
+    pub(crate) supported: OnceLock<Supported>,
     /// `None` while state is read from disk; then whether that worked.
     ready: watch::Sender<Option<Result<(), String>>>,
 }
@@ -69,6 +74,8 @@ impl Engine {
             network: OnceCell::new(),
             shutting_down: AtomicBool::new(false),
             connected: watch::channel(false).0,
+            hierarchy: OnceLock::new(),
+            supported: OnceLock::new(),
             ready: watch::channel(None).0,
         });
         tokio::spawn(Arc::clone(&engine).come_up(events));

@@ -110,3 +110,13 @@ impl Error {
         Self::Conflict(format!("container {id} is not running"))
     }
 }
+
+/// What an IO error says, as Go writes it: lower case, without the number.
+pub(crate) fn go_text(error: &std::io::Error) -> String {
+    let text = error.to_string();
+    let text = text.split(" (os error").next().unwrap_or_default();
+    let mut letters = text.chars();
+    letters.next().map_or_else(String::new, |first| {
+        first.to_lowercase().chain(letters).collect()
+    })
+}

@@ -3,6 +3,8 @@
 use std::path::Path;
 use std::sync::Arc;
 
+use runtime::cgroup::{Hierarchy, Supported};
+
 use crate::containers::{Snapshot, State};
 use crate::{Engine, Error, Machine, blocking};
 
@@ -42,8 +44,8 @@ pub struct SystemInfo {
     pub root: String,
     /// File system of the root.
     pub backing_filesystem: String,
-    /// cgroup v2 controllers that can be used.
-    pub controllers: Vec<String>,
+    /// Limits that the kernel can enforce.
+    pub limits: Supported,
     /// What does not work here, in words.
     pub warnings: Vec<String>,
     /// Open descriptors of this process.
@@ -93,17 +95,6 @@ pub(crate) fn directory_size(dir: &Path) -> u64 {
         .sum()
 }
 
-fn cgroup_controllers() -> Vec<String> {
-    [
-        "/sys/fs/cgroup/cgroup.controllers",
-        "/sys/fs/cgroup/unified/cgroup.controllers",
-    ]
-    .iter()
-    .find_map(|path| std::fs::read_to_string(path).ok())
-    .map(|text| text.split_whitespace().map(str::to_owned).collect())
-    .unwrap_or_default()
-}
-
 fn os_release(key: &str) -> Option<String> {
     let text = std::fs::read_to_string("/etc/os-release").ok()?;
     let line = text
@@ -131,6 +122,42 @@ impl Engine {
             .into_owned()
     }
 
+    /// The cgroups of this machine; nothing where there is no cgroup v2.
+    pub(crate) fn hierarchy(&self) -> Option<&Hierarchy> {
+        self.hierarchy
+            .get_or_init(|| {
+                Hierarchy::find()
+                    .inspect_err(|error| tracing::warn!(%error, "containers have no limits"))
+                    .ok()
+            })
+            .as_ref()
+    }
+
+    /// Limits that the kernel can enforce.
+    pub(crate) fn supported_limits(&self) -> Supported {
+        *self.supported.get_or_init(|| {
+            let looked = self
+                .hierarchy()
+                .map(|hierarchy| hierarchy.supported(Path::new(crate::containers::CGROUPS)));
+            match looked {
+                Some(Ok(supported)) => supported,
+                Some(Err(error)) => {
+                    tracing::warn!(%error, "finding out which limits there are failed");
+                    Supported::default()
+                }
+                None => Supported::default(),
+            }
+        })
+    }
+
+    /// What limits are checked against.
+    pub(crate) fn limits(&self) -> crate::containers::Machine {
+        crate::containers::Machine {
+            cpus: cpus(),
+            supported: self.supported_limits(),
+        }
+    }
+
     /// The facts for `docker info`.
     pub async fn info(self: &Arc<Self>) -> Result<SystemInfo, Error> {
         let engine = Arc::clone(self);
@@ -151,21 +178,26 @@ impl Engine {
             .iter()
             .filter(|s| matches!(s, State::Paused { .. }))
             .count();
-        let controllers = cgroup_controllers();
-        let has = |name: &str| controllers.iter().any(|c| c == name);
-        let mut warnings = Vec::new();
-        for (controller, warning) in [
-            ("memory", "WARNING: No memory limit support"),
-            ("cpu", "WARNING: No cpu cfs quota support"),
-            ("cpu", "WARNING: No cpu shares support"),
-            ("cpuset", "WARNING: No cpuset support"),
-            ("pids", "WARNING: No pids limit support"),
-            ("io", "WARNING: No io.weight support"),
-        ] {
-            if !has(controller) {
-                warnings.push(warning.to_owned());
-            }
-        }
+        let limits = self.supported_limits();
+        let mut warnings: Vec<String> = [
+            (limits.memory, "No memory limit support"),
+            (limits.swap, "No swap limit support"),
+            (limits.cpu_max, "No cpu cfs quota support"),
+            (limits.cpu_max, "No cpu cfs period support"),
+            (limits.cpu_weight, "No cpu shares support"),
+            (limits.cpuset, "No cpuset support"),
+            (limits.pids, "No pids limit support"),
+            (limits.io_weight, "No io.weight support"),
+            (limits.io_weight, "No io.weight (per device) support"),
+            (limits.io_max, "No io.max (rbps) support"),
+            (limits.io_max, "No io.max (wbps) support"),
+            (limits.io_max, "No io.max (riops) support"),
+            (limits.io_max, "No io.max (wiops) support"),
+        ]
+        .into_iter()
+        .filter(|(has, _)| !has)
+        .map(|(_, warning)| format!("WARNING: {warning}"))
+        .collect();
         if let Some(network) = self.network.get() {
             warnings.extend(
                 network
@@ -198,7 +230,7 @@ impl Engine {
             memory_bytes: memory_bytes(),
             root: self.options.root.display().to_string(),
             backing_filesystem: filesystem_name(&self.options.root),
-            controllers,
+            limits,
             warnings,
             descriptors: std::fs::read_dir("/proc/self/fd").map_or(0, Iterator::count),
         })

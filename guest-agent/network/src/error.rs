@@ -72,8 +72,17 @@ pub enum Error {
         /// Why.
         source: io::Error,
     },
+    /// The container is on no network of ours.
+    #[error("container {id} is not attached to a network")]
+    NotAttached {
+        /// The container.
+        id: String,
+    },
+    /// The kernel lacks the module sch_tbf.
+    #[error("the kernel cannot limit bandwidth: it has no token bucket filter (module sch_tbf)")]
+    NoShaping,
     /// Making a network namespace.
-    #[error("cannot make a network namespace")]
+    #[error("cannot make or enter a network namespace")]
     Namespace(#[source] io::Error),
     /// The `nft` program is not there.
     #[error("the firewall program {program} was not found: install the package nftables")]

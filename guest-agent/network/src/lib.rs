@@ -5,6 +5,7 @@
 //! Nothing outside our own bridge, our own `sw-…` interfaces, our own nftables table and our own
 //! run directory is ever changed, except that IPv4 forwarding is switched on.
 
+mod bandwidth;
 mod bridge;
 mod endpoint;
 mod error;
@@ -21,6 +22,7 @@ mod routes;
 mod subnet;
 mod sweeper;
 
+pub use bandwidth::Bandwidth;
 pub use endpoint::{Endpoint, NetworkInfo};
 pub use error::Error;
 pub use network::Network;

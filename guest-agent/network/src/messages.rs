@@ -3,7 +3,7 @@
 use std::net::{IpAddr, Ipv4Addr};
 use std::os::fd::{AsRawFd, BorrowedFd};
 
-use netlink_packet_core::{NLM_F_CREATE, NLM_F_EXCL};
+use netlink_packet_core::{DefaultNla, NLM_F_CREATE, NLM_F_EXCL, NLM_F_REPLACE};
 use netlink_packet_route::address::{AddressAttribute, AddressMessage, AddressScope};
 use netlink_packet_route::link::{
     InfoBridge, InfoData, InfoKind, InfoVeth, LinkAttribute, LinkFlags, LinkInfo, LinkMessage,
@@ -11,6 +11,7 @@ use netlink_packet_route::link::{
 use netlink_packet_route::route::{
     RouteAddress, RouteAttribute, RouteHeader, RouteMessage, RouteProtocol, RouteScope, RouteType,
 };
+use netlink_packet_route::tc::{TcAttribute, TcHandle, TcMessage, TcOption};
 use netlink_packet_route::{AddressFamily, RouteNetlinkMessage};
 
 use crate::Subnet;
@@ -164,6 +165,69 @@ pub(crate) fn add_default_route(gateway: Ipv4Addr) -> Change {
         flags: NLM_F_CREATE | NLM_F_EXCL,
         fine: None,
     }
+}
+
+/// The handle of our queueing discipline: what others put on an interface has another one.
+const SHAPER: TcHandle = TcHandle {
+    major: 0x5317,
+    minor: 0,
+};
+
+/// Lets an interface send so many bytes a second: a token bucket filter, or the kernel's default
+/// again for `None`.
+pub(crate) fn shape(index: u32, name: &str, bytes_per_second: Option<u64>) -> Change {
+    let mut message = TcMessage::with_index(index.cast_signed());
+    message.header.handle = SHAPER;
+    message.header.parent = TcHandle::ROOT;
+    let Some(rate) = bytes_per_second else {
+        return Change {
+            step: format!("lift the limit of {name}"),
+            message: RouteNetlinkMessage::DelQueueDiscipline(message),
+            flags: 0,
+            // Another discipline than ours, the kernel's default one for instance.
+            fine: Some(libc::EINVAL),
+        };
+    };
+    message.attributes = vec![
+        TcAttribute::Kind("tbf".to_owned()),
+        TcAttribute::Options(token_bucket(rate)),
+    ];
+    Change {
+        step: format!("limit {name}"),
+        message: RouteNetlinkMessage::NewQueueDiscipline(message),
+        flags: NLM_F_CREATE | NLM_F_REPLACE,
+        fine: None,
+    }
+}
+
+/// The options of a token bucket filter, as linux/pkt_sched.h has them.
+fn token_bucket(rate: u64) -> Vec<TcOption> {
+    const PARMS: u16 = 1;
+    const RATE64: u16 = 4;
+    const BURST: u16 = 6;
+    /// With this link layer the kernel needs no table of rates.
+    const ETHERNET: u8 = 1;
+    /// A burst must hold the largest packets that a pair of interfaces passes on in one piece.
+    const LEAST: u64 = 64 * 1024;
+
+    let small = |value: u64| u32::try_from(value).unwrap_or(u32::MAX);
+    // Ten milliseconds at full speed, and a queue of a tenth of a second behind it.
+    let burst = small((rate / 100).max(LEAST));
+    let queue = small(u64::from(burst) + (rate / 10).max(LEAST));
+    let mut parms = vec![0, ETHERNET, 0, 0, 0, 0, 0, 0];
+    parms.extend(small(rate).to_ne_bytes());
+    // No peak rate; the sizes in ticks at the end are not read, the burst comes in bytes.
+    parms.extend([0; 12]);
+    parms.extend(queue.to_ne_bytes());
+    parms.extend([0; 8]);
+    [
+        (PARMS, parms),
+        (RATE64, rate.to_ne_bytes().to_vec()),
+        (BURST, burst.to_ne_bytes().to_vec()),
+    ]
+    .into_iter()
+    .map(|(kind, value)| TcOption::Other(DefaultNla::new(kind, value)))
+    .collect()
 }
 
 /// Asks for all interfaces.

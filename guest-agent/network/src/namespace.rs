@@ -12,7 +12,7 @@ use std::thread;
 
 use rustix::fs::{AtFlags, CWD, StatxAttributes, StatxFlags};
 use rustix::mount::{MountPropagationFlags, UnmountFlags};
-use rustix::thread::UnshareFlags;
+use rustix::thread::{LinkNameSpaceType, UnshareFlags};
 
 use crate::Error;
 
@@ -79,6 +79,29 @@ impl Namespaces {
             tracing::warn!(%error, "a half-made network namespace stays until the next start");
         }
         made
+    }
+
+    /// Runs `work` in the namespace of a container, on a thread of its own that then ends.
+    pub(crate) fn enter<T: Send>(
+        &self,
+        id: &str,
+        work: impl FnOnce() -> Result<T, Error> + Send,
+    ) -> Result<T, Error> {
+        let path = self.path(id);
+        let netns = File::open(&path).map_err(Error::file("open", &path))?;
+        thread::scope(|scope| {
+            thread::Builder::new()
+                .name("netns".to_owned())
+                .spawn_scoped(scope, || {
+                    let kind = Some(LinkNameSpaceType::Network);
+                    rustix::thread::move_into_link_name_space(netns.as_fd(), kind)
+                        .map_err(|error| Error::Namespace(error.into()))?;
+                    work()
+                })
+                .map_err(Error::Namespace)?
+                .join()
+                .map_err(|_| Error::Worker)?
+        })
     }
 
     /// Lets go of a namespace; that there is none is fine.

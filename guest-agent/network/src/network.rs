@@ -11,7 +11,10 @@ use crate::leases::Leases;
 use crate::namespace::Namespaces;
 use crate::netlink::Netlink;
 use crate::sweeper::Sweeper;
-use crate::{Endpoint, Error, NetworkInfo, Options, Resolvers, Subnet, firewall, messages, routes};
+use crate::{
+    Bandwidth, Endpoint, Error, NetworkInfo, Options, Resolvers, Subnet, bandwidth, firewall,
+    messages, routes,
+};
 
 /// Prefix of our interfaces' names on the machine.
 const VETH_PREFIX: &str = "sw-";
@@ -142,6 +145,28 @@ impl Network {
     #[must_use]
     pub fn endpoint(&self, container: &str) -> Option<Endpoint> {
         self.leases().get(container).cloned()
+    }
+
+    /// Limits how fast a container may send and receive, from now on; what is `None` is not
+    /// limited.
+    ///
+    /// # Errors
+    /// When the container is not attached, or the kernel has no token bucket filter.
+    pub fn limit(&self, container: &str, bandwidth: &Bandwidth) -> Result<(), Error> {
+        let id = checked(container)?;
+        let endpoint = self
+            .endpoint(id)
+            .ok_or_else(|| Error::NotAttached { id: id.to_owned() })?;
+        // What the container receives is what its interface on the machine sends, and what it
+        // sends leaves through the one inside.
+        bandwidth::shape(
+            &mut self.shared().netlink,
+            &endpoint.host_iface,
+            bandwidth.ingress,
+        )?;
+        self.namespaces.enter(id, || {
+            bandwidth::shape(&mut Netlink::open()?, &endpoint.iface, bandwidth.egress)
+        })
     }
 
     /// Removes what an earlier engine left and no container of `live` (ids) uses: leases,

@@ -6,6 +6,7 @@
     clippy::print_stderr
 )]
 
+mod bandwidth;
 mod lab;
 mod lifecycle;
 mod traffic;

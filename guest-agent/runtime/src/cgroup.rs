@@ -3,6 +3,10 @@
 
 mod devices;
 mod limits;
+mod usage;
+
+pub use limits::Supported;
+pub use usage::{Counters, IoUsage};
 
 use std::collections::BTreeSet;
 use std::os::fd::{AsFd, OwnedFd};
@@ -12,7 +16,7 @@ use std::time::{Duration, Instant};
 use rustix::fs::{Mode, OFlags};
 
 use crate::error::{Context, Error};
-use crate::spec::Resources;
+use crate::spec::{DeviceRule, Resources};
 
 /// How long a freeze may take; a process in an uninterruptible wait can delay it.
 const FREEZE_DEADLINE: Duration = Duration::from_secs(2);
@@ -40,6 +44,25 @@ impl Hierarchy {
         relative: &Path,
         resources: &Resources,
     ) -> Result<(Cgroup, Vec<String>), Error> {
+        let cgroup = self.make(relative)?;
+        let warnings = cgroup.limit(resources)?;
+        Ok((cgroup, warnings))
+    }
+
+    /// The cgroup of a container, whether it is there or not.
+    pub fn existing(&self, relative: &Path) -> Cgroup {
+        Cgroup {
+            path: self.root.join(relative),
+        }
+    }
+
+    /// Which limits can be set below `relative`, a cgroup that is made for this and stays.
+    pub fn supported(&self, relative: &Path) -> Result<Supported, Error> {
+        let cgroup = self.make(relative)?;
+        Ok(Supported::look(&cgroup.path))
+    }
+
+    fn make(&self, relative: &Path) -> Result<Cgroup, Error> {
         let plain = relative
             .components()
             .all(|part| matches!(part, Component::Normal(_)));
@@ -58,9 +81,7 @@ impl Hierarchy {
                 other => other.at("make the cgroup", &path)?,
             }
         }
-        let cgroup = Cgroup { path };
-        let warnings = limits::write(&cgroup, resources)?;
-        Ok((cgroup, warnings))
+        Ok(Cgroup { path })
     }
 }
 
@@ -107,9 +128,15 @@ impl Cgroup {
         rustix::fs::open(&self.path, flags, Mode::empty()).at("open the cgroup", &self.path)
     }
 
-    /// Lets its processes open no device but the standard ones, whatever nodes they make.
-    pub fn allow_standard_devices_only(&self) -> Result<(), Error> {
-        devices::attach(self.open()?.as_fd()).at("limit the devices of", &self.path)
+    /// Lets its processes use no devices but the standard ones and those of `rules`, whatever nodes
+    /// they make.
+    pub fn allow_devices(&self, rules: &[DeviceRule]) -> Result<(), Error> {
+        devices::attach(self.open()?.as_fd(), rules).at("limit the devices of", &self.path)
+    }
+
+    /// Writes limits. Says what could not be limited.
+    pub fn limit(&self, resources: &Resources) -> Result<Vec<String>, Error> {
+        limits::write(self, resources)
     }
 
     /// Moves a process in.

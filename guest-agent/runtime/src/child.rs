@@ -60,9 +60,11 @@ pub(crate) fn run_container(
     namespaces::unshare_cgroup(&spec.namespaces)?;
     namespaces::set_names(spec)?;
     let sources = mounts::open_sources(&spec.mounts)?;
+    let shared_memory = mounts::open_shared_memory(&spec.shm)?;
     let host_devices = devices::host_nodes(spec.privileged)?;
     let root = root::mount(&spec.root)?;
-    let standard = standard::mount(spec, root.as_fd(), &host_devices)?;
+    let standard = standard::mount(spec, root.as_fd(), &host_devices, shared_memory)?;
+    devices::make_asked_for(root.as_fd(), &spec.devices)?;
     mounts::attach(root.as_fd(), &spec.mounts, sources)?;
     namespaces::set_sysctls(standard.proc.as_fd(), spec)?;
     let terminal = match streams.pipes {

@@ -15,6 +15,10 @@ pub mod error;
 pub mod seccomp;
 pub mod spec;
 
+/// The program that `--init` puts before a container's own: static, a few kilobytes, started as
+/// `docker-init -- PROGRAM ARGUMENTS`.
+pub const INIT: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/docker-init"));
+
 pub use error::{Error, Failure, Kind};
 pub use launch::{ExecIn, Starting, Stdio, exec, start};
 pub use report::{Report, receive};

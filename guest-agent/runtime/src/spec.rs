@@ -36,12 +36,74 @@ pub struct ContainerSpec {
     pub readonly_paths: Vec<String>,
     /// `net.*`, `kernel.*`, `fs.mqueue.*` settings of the new namespaces.
     pub sysctls: BTreeMap<String, String>,
-    /// Size of `/dev/shm` in bytes.
-    pub shm_size: u64,
+    /// What is mounted on `/dev/shm`.
+    pub shm: SharedMemory,
+    /// Device nodes to make beside the standard ones.
+    pub devices: Vec<Device>,
+    /// Devices that may be used beside the standard ones. A privileged container may use all.
+    pub device_rules: Vec<DeviceRule>,
     /// All devices and all capabilities, nothing masked.
     pub privileged: bool,
     /// What the warden does with the output.
     pub log: LogSpec,
+}
+
+/// The container's `/dev/shm`.
+#[derive(Debug, Clone, Serialize, Deserialize, PartialEq, Eq)]
+#[serde(rename_all = "kebab-case")]
+pub enum SharedMemory {
+    /// An empty one of its own with so many bytes; 0 leaves the kernel's default.
+    Own(u64),
+    /// The directory that it shares with others.
+    Shared(PathBuf),
+    /// None at all.
+    Absent,
+}
+
+/// The two kinds of device nodes.
+#[derive(Debug, Clone, Copy, Serialize, Deserialize, PartialEq, Eq)]
+#[serde(rename_all = "kebab-case")]
+pub enum DeviceKind {
+    /// A block device.
+    Block,
+    /// A character device.
+    Character,
+}
+
+/// A device node to make.
+#[derive(Debug, Clone, Serialize, Deserialize, PartialEq, Eq)]
+pub struct Device {
+    /// Absolute path in the container.
+    pub path: String,
+    /// What it is.
+    pub kind: DeviceKind,
+    /// Major number.
+    pub major: u32,
+    /// Minor number.
+    pub minor: u32,
+    /// Permission bits.
+    pub mode: u32,
+    /// Owner.
+    pub uid: u32,
+    /// Group.
+    pub gid: u32,
+}
+
+/// Devices and what may be done with them.
+#[derive(Debug, Clone, Copy, Serialize, Deserialize, PartialEq, Eq)]
+pub struct DeviceRule {
+    /// `None` is both kinds.
+    pub kind: Option<DeviceKind>,
+    /// `None` is every major number.
+    pub major: Option<u32>,
+    /// `None` is every minor number.
+    pub minor: Option<u32>,
+    /// Opening for reading.
+    pub read: bool,
+    /// Opening for writing.
+    pub write: bool,
+    /// Making a node.
+    pub mknod: bool,
 }
 
 /// The root file system of a container.
@@ -121,24 +183,38 @@ pub enum Seccomp {
 pub struct Mount {
     /// What kind of mount.
     pub kind: MountKind,
-    /// Source on the engine's side; unused for tmpfs.
+    /// Source on the engine's side; of bind mounts only.
     pub source: PathBuf,
     /// Absolute path in the container; created when missing, never outside the root.
     pub target: String,
     /// Remount read-only.
     pub readonly: bool,
-    /// Raw options: tmpfs data (`size=64m,mode=1777`), or propagation (`rprivate`).
+    /// Raw options: tmpfs data (`size=64m,mode=1777`), or propagation (`rprivate`), `bind` for
+    /// without what is mounted below, `nonrecursive-ro` for read-only without what is mounted below.
     pub options: Vec<String>,
 }
 
+/// An image's files as a mount.
+#[derive(Debug, Clone, Serialize, Deserialize, PartialEq, Eq)]
+pub struct ImageLayers {
+    /// Read-only layers, the topmost first.
+    pub lower: Vec<PathBuf>,
+    /// A read-write layer on top of them.
+    pub upper: PathBuf,
+    /// overlayfs's work directory, on the same file system as `upper`.
+    pub work: PathBuf,
+}
+
 /// The kinds of [`Mount`].
-#[derive(Debug, Clone, Copy, Serialize, Deserialize, PartialEq, Eq)]
+#[derive(Debug, Clone, Serialize, Deserialize, PartialEq, Eq)]
 #[serde(rename_all = "kebab-case")]
 pub enum MountKind {
     /// A bind mount of a file or a directory.
     Bind,
     /// An empty file system in memory.
     Tmpfs,
+    /// The files of an image.
+    Image(ImageLayers),
 }
 
 /// Where each namespace comes from.
@@ -191,6 +267,38 @@ pub struct Resources {
     pub pids: Option<i64>,
     /// `io.weight` from Docker's blkio weight (10..1000).
     pub blkio_weight: Option<u16>,
+    /// The same for single devices.
+    pub blkio_weight_devices: Vec<DeviceWeight>,
+    /// `io.max`: limits on single devices.
+    pub blkio_limits: Vec<DeviceLimit>,
+}
+
+/// The weight of a container on one block device.
+#[derive(Debug, Clone, Copy, Serialize, Deserialize, PartialEq, Eq)]
+pub struct DeviceWeight {
+    /// Major number.
+    pub major: u32,
+    /// Minor number.
+    pub minor: u32,
+    /// 10..1000, Docker's.
+    pub weight: u16,
+}
+
+/// How much a container may read from and write to one block device.
+#[derive(Debug, Clone, Copy, Default, Serialize, Deserialize, PartialEq, Eq)]
+pub struct DeviceLimit {
+    /// Major number.
+    pub major: u32,
+    /// Minor number.
+    pub minor: u32,
+    /// Bytes a second.
+    pub read_bps: Option<u64>,
+    /// Bytes a second.
+    pub write_bps: Option<u64>,
+    /// Operations a second.
+    pub read_iops: Option<u64>,
+    /// Operations a second.
+    pub write_iops: Option<u64>,
 }
 
 /// What happens to a container's output besides attached clients.

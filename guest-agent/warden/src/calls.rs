@@ -2,6 +2,8 @@
 
 use std::os::fd::{AsFd, OwnedFd};
 
+use runtime::cgroup::Cgroup;
+use runtime::spec::Resources;
 use rustix::termios::Winsize;
 
 use crate::ending::Ending;
@@ -84,6 +86,13 @@ impl Supervisor {
                     .map_err(|errno| system("set the terminal's size", errno))?;
             }
             Call::Freeze { container, frozen } => self.freeze(container, frozen)?,
+            Call::Update {
+                container,
+                resources,
+            } => {
+                let warnings = self.update(container, &resources)?;
+                return Ok(Some(Outcome::Updated { warnings }));
+            }
             Call::Forget { target } => self.forget(&target)?,
             Call::PowerOff => self.ending = Some(Ending::power_off()),
         }
@@ -140,6 +149,18 @@ impl Supervisor {
             })?;
         cgroup
             .freeze(frozen)
+            .map_err(|error| crate::spawn::failure(&error))
+    }
+
+    fn update(&self, container: String, resources: &Resources) -> Result<Vec<String>, Failure> {
+        let target = Target {
+            container,
+            exec: None,
+        };
+        let cgroup = self.alive(&target)?.cgroup.as_ref();
+        let limit = |cgroup: &Cgroup| cgroup.limit(resources);
+        cgroup
+            .map_or(Ok(Vec::new()), limit)
             .map_err(|error| crate::spawn::failure(&error))
     }
 

@@ -30,6 +30,8 @@ pub(crate) enum Phase {
         token: Token,
         /// What it reported, when it failed.
         failure: Option<Failure>,
+        /// What could not be done as it was asked for.
+        warnings: Vec<String>,
     },
     /// It runs.
     Running,

@@ -4,7 +4,7 @@
 //! sends [`Event`]s at any time. The warden serves one engine at a time; a new connection replaces
 //! a dead one and starts with [`Call::List`].
 
-use runtime::spec::{ContainerSpec, Process};
+use runtime::spec::{ContainerSpec, Process, Resources};
 use serde::{Deserialize, Serialize};
 
 /// One call from the engine.
@@ -70,6 +70,13 @@ pub enum Call {
         /// True freezes, false thaws.
         frozen: bool,
     },
+    /// Change the limits of a running container.
+    Update {
+        /// Container id.
+        container: String,
+        /// All of its limits.
+        resources: Box<Resources>,
+    },
     /// Forget a process that has exited: the engine has recorded its exit.
     Forget {
         /// The process.
@@ -134,6 +141,14 @@ pub enum Outcome {
         pid: i32,
         /// When, RFC 3339 with nanoseconds.
         started_at: String,
+        /// What could not be done as it was asked for.
+        #[serde(default)]
+        warnings: Vec<String>,
+    },
+    /// The answer to [`Call::Update`].
+    Updated {
+        /// What could not be limited.
+        warnings: Vec<String>,
     },
     /// The answer to [`Call::List`].
     Processes {

@@ -3,7 +3,7 @@
 use std::os::fd::{AsFd, OwnedFd};
 
 use runtime::cgroup::Cgroup;
-use runtime::spec::{ContainerSpec, LogSpec, Process as ProcessSpec};
+use runtime::spec::{ContainerSpec, DeviceRule, LogSpec, Process as ProcessSpec};
 use runtime::{ExecIn, Kind, Report, Starting, Stdio};
 use rustix::event::epoll::EventFlags;
 
@@ -17,6 +17,18 @@ use crate::streams::Streams;
 use crate::supervisor::Supervisor;
 
 type Clients = Vec<(AttachStreams, OwnedFd)>;
+
+/// The parts of a process that was just forked.
+struct Newcomer {
+    /// The engine's request.
+    seq: u64,
+    target: Target,
+    starting: Starting,
+    log: Option<Log>,
+    cgroup: Option<Cgroup>,
+    /// What could not be done as it was asked for.
+    warnings: Vec<String>,
+}
 
 impl Supervisor {
     /// Forks a container; the reply follows the child's report.
@@ -32,14 +44,16 @@ impl Supervisor {
         };
         self.refuse_known(&target)?;
         let log = open_log(&spec.log)?;
+        let mut warnings = Vec::new();
         let cgroup = match &self.hierarchy {
             None => None,
             Some(hierarchy) => {
-                let (cgroup, _warnings) = hierarchy
+                let cgroup;
+                (cgroup, warnings) = hierarchy
                     .create(&spec.cgroup, &spec.resources)
                     .map_err(|error| failure(&error))?;
                 if !spec.privileged {
-                    self.limit_devices(&cgroup);
+                    self.limit_devices(&cgroup, &spec.device_rules);
                 }
                 Some(cgroup)
             }
@@ -50,7 +64,17 @@ impl Supervisor {
             .transpose()
             .and_then(|directory| runtime::start(&spec, directory.as_ref().map(AsFd::as_fd)));
         match started {
-            Ok(starting) => self.adopt(seq, target, starting, &spec.process, log, cgroup, clients),
+            Ok(starting) => {
+                let news = Newcomer {
+                    seq,
+                    target,
+                    starting,
+                    log,
+                    cgroup,
+                    warnings,
+                };
+                self.adopt(news, &spec.process, clients)
+            }
             Err(error) => {
                 if let Some(cgroup) = &cgroup {
                     remove_cgroup(cgroup);
@@ -61,8 +85,8 @@ impl Supervisor {
     }
 
     /// A kernel without the device filter still runs containers, and says so once.
-    fn limit_devices(&mut self, cgroup: &Cgroup) {
-        if let Err(error) = cgroup.allow_standard_devices_only()
+    fn limit_devices(&mut self, cgroup: &Cgroup, rules: &[DeviceRule]) {
+        if let Err(error) = cgroup.allow_devices(rules)
             && !std::mem::replace(&mut self.devices_noted, true)
         {
             let why = failure(&error).message;
@@ -99,7 +123,15 @@ impl Supervisor {
             cgroup: directory.as_ref().map(AsFd::as_fd),
         };
         let starting = runtime::exec(place, spec).map_err(|error| failure(&error))?;
-        self.adopt(seq, target, starting, spec, None, cgroup, clients)
+        let news = Newcomer {
+            seq,
+            target,
+            starting,
+            log: None,
+            cgroup,
+            warnings: Vec::new(),
+        };
+        self.adopt(news, spec, clients)
     }
 
     fn refuse_known(&self, target: &Target) -> Result<(), Failure> {
@@ -112,17 +144,20 @@ impl Supervisor {
         Ok(())
     }
 
-    #[expect(clippy::too_many_arguments, reason = "the parts of one new process")]
     fn adopt(
         &mut self,
-        seq: u64,
-        target: Target,
-        starting: Starting,
+        news: Newcomer,
         spec: &ProcessSpec,
-        log: Option<Log>,
-        cgroup: Option<Cgroup>,
         clients: Clients,
     ) -> Result<(), Failure> {
+        let Newcomer {
+            seq,
+            target,
+            starting,
+            log,
+            cgroup,
+            warnings,
+        } = news;
         let key = ProcessKey(self.next_key);
         self.next_key += 1;
         let once = spec.stdin_once || target.exec.is_some();
@@ -153,6 +188,7 @@ impl Supervisor {
                 channel: starting.channel,
                 token,
                 failure: None,
+                warnings,
             },
             streams,
             cgroup,
@@ -177,6 +213,7 @@ impl Supervisor {
                 channel,
                 token,
                 failure,
+                warnings,
             } = &mut process.phase
             else {
                 return;
@@ -198,11 +235,13 @@ impl Supervisor {
                         return;
                     }
                     let seq = *seq;
+                    let warnings = std::mem::take(warnings);
                     process.phase = Phase::Running;
                     process.started_at = clock::now();
                     let outcome = Outcome::Started {
                         pid: process.pid,
                         started_at: process.started_at.clone(),
+                        warnings,
                     };
                     self.reply(seq, outcome);
                     return;
@@ -228,6 +267,7 @@ impl Supervisor {
             channel,
             token,
             failure,
+            ..
         } = process.phase
         {
             self.poller.remove(channel.as_fd(), token);

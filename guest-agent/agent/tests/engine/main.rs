@@ -8,12 +8,14 @@
     clippy::print_stderr
 )]
 
+mod attacks;
 mod bad_input;
 mod clients;
 mod containers;
 mod exec;
 mod host_link;
 mod images;
+mod limits;
 mod logs;
 mod support;
 mod survival;

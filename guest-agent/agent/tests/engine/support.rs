@@ -2,7 +2,8 @@
 
 pub(crate) mod archive;
 
-use std::io::Write;
+use std::io::{Read, Write};
+use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::OnceLock;
@@ -233,6 +234,41 @@ impl Drop for Host {
             eprintln!("--- the engine's log\n{log}");
         }
     }
+}
+
+/// Sends a request and returns status and body.
+pub(crate) fn request(
+    host: &Host,
+    method: &str,
+    path: &str,
+    kind: &str,
+    body: &str,
+) -> (u16, String) {
+    let mut stream = UnixStream::connect(host.socket()).unwrap();
+    stream
+        .set_read_timeout(Some(std::time::Duration::from_secs(30)))
+        .unwrap();
+    let kind = if kind.is_empty() {
+        String::new()
+    } else {
+        format!("Content-Type: {kind}\r\n")
+    };
+    write!(
+        stream,
+        "{method} {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n{kind}Content-Length: {}\r\n\r\n{body}",
+        body.len()
+    )
+    .unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).unwrap();
+    let status = answer.split_whitespace().nth(1).unwrap().parse().unwrap();
+    let body = answer
+        .split_once("\r\n\r\n")
+        .unwrap()
+        .1
+        .trim_end()
+        .to_owned();
+    (status, body)
 }
 
 /// The warden beside the agent, built if need be.

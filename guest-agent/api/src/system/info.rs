@@ -13,7 +13,7 @@ use crate::reply;
 /// `GET /info`.
 pub(crate) async fn info(State(engine): State<Arc<Engine>>) -> Result {
     let info = engine.info().await?;
-    let has = |controller: &str| info.controllers.iter().any(|c| c == controller);
+    let limits = info.limits;
     Ok(reply::ok(&json!({
         "ID": info.id,
         "Containers": info.containers,
@@ -35,13 +35,13 @@ pub(crate) async fn info(State(engine): State<Arc<Engine>>) -> Result {
             "Authorization": null,
             "Log": ["json-file", "local", "none"],
         },
-        "MemoryLimit": has("memory"),
-        "SwapLimit": has("memory"),
-        "CpuCfsPeriod": has("cpu"),
-        "CpuCfsQuota": has("cpu"),
-        "CPUShares": has("cpu"),
-        "CPUSet": has("cpuset"),
-        "PidsLimit": has("pids"),
+        "MemoryLimit": limits.memory,
+        "SwapLimit": limits.swap,
+        "CpuCfsPeriod": limits.cpu_max,
+        "CpuCfsQuota": limits.cpu_max,
+        "CPUShares": limits.cpu_weight,
+        "CPUSet": limits.cpuset,
+        "PidsLimit": limits.pids,
         "IPv4Forwarding": true,
         "Debug": false,
         "NFd": info.descriptors,
@@ -93,7 +93,7 @@ pub(crate) async fn info(State(engine): State<Arc<Engine>>) -> Result {
         },
         "LiveRestoreEnabled": true,
         "Isolation": "",
-        "InitBinary": "",
+        "InitBinary": "docker-init",
         "ContainerdCommit": { "ID": "" },
         "RuncCommit": { "ID": "" },
         "InitCommit": { "ID": "" },

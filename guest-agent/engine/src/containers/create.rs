@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use serde_json::Value;
 
-use super::{Config, Container, HostConfig, Record, State, mounts, validate};
+use super::{Bandwidth, Config, Container, HostConfig, Record, State, mounts, validate};
 use crate::events::Subject;
 use crate::time::Time;
 use crate::{Engine, Error, blocking, ids};
@@ -41,7 +41,8 @@ impl Engine {
         mut request: CreateRequest,
     ) -> Result<Created, Error> {
         validate::config(&mut request.config)?;
-        let warnings = validate::host_config(&mut request.host_config, crate::system::cpus())?;
+        let warnings = validate::host_config(&mut request.host_config, &self.limits())?;
+        let bandwidth = Bandwidth::from_labels(&request.config.labels)?;
         if let [extra] = request.networks.as_slice()
             && extra != "default"
             && request.host_config.network_mode == "bridge"
@@ -50,13 +51,17 @@ impl Engine {
         }
         let this = Arc::clone(self);
         blocking::to_the_end(async move {
-            let id = blocking::run(move || this.create_blocking(request)).await?;
+            let id = blocking::run(move || this.create_blocking(request, bandwidth)).await?;
             Ok(Created { id, warnings })
         })
         .await
     }
 
-    fn create_blocking(&self, request: CreateRequest) -> Result<String, Error> {
+    fn create_blocking(
+        &self,
+        request: CreateRequest,
+        bandwidth: Bandwidth,
+    ) -> Result<String, Error> {
         let CreateRequest {
             name,
             mut config,
@@ -88,7 +93,8 @@ impl Engine {
             };
         }
         let dir = self.containers_dir().join(&id);
-        let mounts = mounts::plan(&config, &host_config, &dir)?;
+        let inherited = self.volumes_from(&host_config)?;
+        let mounts = mounts::plan(&config, &host_config, &dir, inherited)?;
         let name = {
             let mut index = self.index();
             if name.is_empty() {
@@ -119,6 +125,7 @@ impl Engine {
             restart_count: 0,
             manually_stopped: false,
             endpoint: None,
+            bandwidth,
         };
         let container = Container::new(record, dir.clone());
         let written = make_directories(&container)
@@ -156,7 +163,8 @@ impl Engine {
         let points = container.lock().record.mounts.clone();
         let volumes: Vec<_> = points
             .iter()
-            .filter(|point| point.kind == "volume")
+            // Those of other containers were filled when they were made.
+            .filter(|point| point.kind == "volume" && container.owns(point))
             .collect();
         if volumes.is_empty() {
             return Ok(());

@@ -10,7 +10,7 @@ use warden::protocol::{AttachStreams, Call, Exit, Outcome, Target};
 
 use super::attach::socket_pair;
 use super::detach::DetachScanner;
-use super::{Container, Record, State, capabilities, env, spec};
+use super::{Container, Record, State, capabilities, env, security, spec};
 use crate::{Engine, Error, ids};
 
 /// How long a finished exec can still be inspected.
@@ -367,7 +367,7 @@ impl Engine {
 }
 
 fn process(record: &Record, request: &ExecRequest) -> Result<Process, Error> {
-    let security = spec::security(record)?;
+    let security = security::read(&record.host_config)?;
     let mut environment =
         env::environment(&record.id, &record.config, &record.host_config, request.tty);
     env::override_with(&mut environment, &request.env);

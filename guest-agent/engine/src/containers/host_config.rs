@@ -62,22 +62,22 @@ pub struct HostConfig {
     pub nano_cpus: i64,
     pub cgroup_parent: String,
     pub blkio_weight: u16,
-    pub blkio_weight_device: Option<Vec<Value>>,
-    pub blkio_device_read_bps: Option<Vec<Value>>,
-    pub blkio_device_write_bps: Option<Vec<Value>>,
+    pub blkio_weight_device: Option<Vec<WeightDevice>>,
+    pub blkio_device_read_bps: Option<Vec<ThrottleDevice>>,
+    pub blkio_device_write_bps: Option<Vec<ThrottleDevice>>,
     #[serde(rename = "BlkioDeviceReadIOps")]
-    pub blkio_device_read_iops: Option<Vec<Value>>,
+    pub blkio_device_read_iops: Option<Vec<ThrottleDevice>>,
     #[serde(rename = "BlkioDeviceWriteIOps")]
-    pub blkio_device_write_iops: Option<Vec<Value>>,
+    pub blkio_device_write_iops: Option<Vec<ThrottleDevice>>,
     pub cpu_period: i64,
     pub cpu_quota: i64,
     pub cpu_realtime_period: i64,
     pub cpu_realtime_runtime: i64,
     pub cpuset_cpus: String,
     pub cpuset_mems: String,
-    pub devices: Option<Vec<Value>>,
+    pub devices: Option<Vec<DeviceMapping>>,
     pub device_cgroup_rules: Option<Vec<String>>,
-    pub device_requests: Option<Vec<Value>>,
+    pub device_requests: Option<Vec<DeviceRequest>>,
     pub memory_reservation: i64,
     pub memory_swap: i64,
     pub memory_swappiness: Option<i64>,
@@ -96,6 +96,55 @@ pub struct HostConfig {
     pub readonly_paths: Option<Vec<String>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub init: Option<bool>,
+}
+
+/// `--device`: a node of the machine, or all in a directory, and where they are in the container.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default, rename_all = "PascalCase")]
+pub struct DeviceMapping {
+    /// Path on the machine.
+    pub path_on_host: String,
+    /// Path in the container.
+    pub path_in_container: String,
+    /// Some of `rwm`.
+    pub cgroup_permissions: String,
+}
+
+/// `--gpus`: a wish for devices of a driver.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default, rename_all = "PascalCase")]
+pub struct DeviceRequest {
+    /// `nvidia`, `cdi`; empty for whichever has the capabilities.
+    pub driver: String,
+    /// How many; -1 is all.
+    pub count: i64,
+    /// Or these.
+    #[serde(rename = "DeviceIDs")]
+    pub device_ids: Option<Vec<String>>,
+    /// All capabilities of one of these lists.
+    pub capabilities: Option<Vec<Vec<String>>>,
+    /// The driver's own.
+    pub options: Option<BTreeMap<String, String>>,
+}
+
+/// `--blkio-weight-device`.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default, rename_all = "PascalCase")]
+pub struct WeightDevice {
+    /// The device's node on the machine.
+    pub path: String,
+    /// 10..1000.
+    pub weight: u16,
+}
+
+/// `--device-read-bps` and its kind.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default, rename_all = "PascalCase")]
+pub struct ThrottleDevice {
+    /// The device's node on the machine.
+    pub path: String,
+    /// Bytes or operations a second.
+    pub rate: u64,
 }
 
 /// Where a container's output is kept.
@@ -166,6 +215,18 @@ pub struct MountRequest {
     /// For tmpfs.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub tmpfs_options: Option<TmpfsOptions>,
+    /// For images.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub image_options: Option<ImageOptions>,
+}
+
+/// Options of an image mount.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default, rename_all = "PascalCase")]
+pub struct ImageOptions {
+    /// Path in the image; empty is all of it.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub subpath: String,
 }
 
 /// Options of a bind mount.
@@ -181,6 +242,12 @@ pub struct BindOptions {
     /// Make the source directory when it is missing.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub create_mountpoint: bool,
+    /// Read-only without what is mounted below.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub read_only_non_recursive: bool,
+    /// Read-only with what is mounted below, or not at all.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub read_only_force_recursive: bool,
 }
 
 /// Options of a tmpfs mount.
@@ -193,6 +260,9 @@ pub struct TmpfsOptions {
     /// Permission bits; 0 is the default 1777.
     #[serde(skip_serializing_if = "is_zero_mode")]
     pub mode: u32,
+    /// Names, or names with values: `[["noexec"], ["uid", "1000"]]`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub options: Option<Vec<Vec<String>>>,
 }
 
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde's signature")]

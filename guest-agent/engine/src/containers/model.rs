@@ -156,6 +156,11 @@ impl Container {
         self.dir.join("config.json")
     }
 
+    /// Whether a volume's files are this container's own.
+    pub(crate) fn owns(&self, volume: &super::MountPoint) -> bool {
+        Path::new(&volume.source).starts_with(&self.dir)
+    }
+
     pub(crate) fn log_path(&self) -> PathBuf {
         log_path(&self.dir, &self.id)
     }

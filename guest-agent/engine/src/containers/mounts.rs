@@ -7,7 +7,7 @@ use runtime::spec::{Mount, MountKind};
 
 use super::record::MountPoint;
 use super::validate::clean_path;
-use super::{Config, HostConfig, MountRequest};
+use super::{Config, HostConfig, MountRequest, image_mount};
 use crate::{Error, ids};
 
 const PROPAGATIONS: &[&str] = &[
@@ -15,11 +15,12 @@ const PROPAGATIONS: &[&str] = &[
 ];
 
 /// All mounts that the user or the image asked for. Anonymous volumes get directories below
-/// `dir`.
+/// `dir`; `inherited` are those of other containers (`--volumes-from`).
 pub(crate) fn plan(
     config: &Config,
     host: &HostConfig,
     dir: &Path,
+    inherited: Vec<MountPoint>,
 ) -> Result<Vec<MountPoint>, Error> {
     let mut points = Vec::new();
     for bind in host.binds.iter().flatten() {
@@ -38,6 +39,11 @@ pub(crate) fn plan(
                 "Duplicate mount point: {}",
                 point.destination
             )));
+        }
+    }
+    for point in inherited {
+        if seen.insert(point.destination.clone()) {
+            points.push(point);
         }
     }
     for path in config
@@ -71,12 +77,8 @@ fn anonymous_volume(destination: String, dir: &Path) -> Result<MountPoint, Error
             .to_string(),
         name,
         destination,
-        mode: String::new(),
         rw: true,
-        propagation: String::new(),
-        tmpfs_options: Vec::new(),
-        strict: false,
-        non_recursive: false,
+        ..MountPoint::default()
     })
 }
 
@@ -105,15 +107,12 @@ fn parse_bind(text: &str) -> Result<MountPoint, Error> {
     }
     let mut point = MountPoint {
         kind: "bind".into(),
-        name: String::new(),
         source: clean_path(source),
         destination,
         mode: mode.into(),
         rw: true,
         propagation: "rprivate".into(),
-        tmpfs_options: Vec::new(),
-        strict: false,
-        non_recursive: false,
+        ..MountPoint::default()
     };
     for option in mode.split(',').filter(|o| !o.is_empty()) {
         match option {
@@ -165,7 +164,29 @@ fn from_request(request: &MountRequest, dir: &Path) -> Result<MountPoint, Error>
                     request.source
                 ));
             }
+            if request.volume_options.is_some() {
+                return invalid("field VolumeOptions must not be specified");
+            }
+            if request.tmpfs_options.is_some() {
+                return invalid("field TmpfsOptions must not be specified");
+            }
             let options = request.bind_options.clone().unwrap_or_default();
+            if options.read_only_non_recursive && options.read_only_force_recursive {
+                return invalid(
+                    "mutually exclusive options: ReadOnlyNonRecursive and ReadOnlyForceRecursive",
+                );
+            }
+            if options.read_only_non_recursive && !request.read_only {
+                return invalid("the option ReadOnlyNonRecursive needs ReadOnly");
+            }
+            if options.read_only_force_recursive
+                && (!request.read_only
+                    || !matches!(options.propagation.as_str(), "private" | "rprivate"))
+            {
+                return invalid(
+                    "the option ReadOnlyForceRecursive needs ReadOnly and the propagation rprivate",
+                );
+            }
             if !options.propagation.is_empty()
                 && !PROPAGATIONS.contains(&options.propagation.as_str())
             {
@@ -182,26 +203,34 @@ fn from_request(request: &MountRequest, dir: &Path) -> Result<MountPoint, Error>
             }
             Ok(MountPoint {
                 kind: "bind".into(),
-                name: String::new(),
                 source: clean_path(&request.source),
                 destination,
-                mode: String::new(),
                 rw: !request.read_only,
                 propagation: if options.propagation.is_empty() {
                     "rprivate".into()
                 } else {
                     options.propagation
                 },
-                tmpfs_options: Vec::new(),
                 strict: !options.create_mountpoint,
                 non_recursive: options.non_recursive,
+                read_only_non_recursive: options.read_only_non_recursive,
+                ..MountPoint::default()
             })
         }
         "tmpfs" => {
             if !request.source.is_empty() {
                 return invalid("field Source must not be specified");
             }
+            if request.bind_options.is_some() {
+                return invalid("field BindOptions must not be specified");
+            }
+            if request.volume_options.is_some() {
+                return invalid("field VolumeOptions must not be specified");
+            }
             let options = request.tmpfs_options.clone().unwrap_or_default();
+            if options.size_bytes < 0 {
+                return invalid("TmpfsOptions.SizeBytes can not be less than 0");
+            }
             let mut point = tmpfs(&destination, "")?;
             if options.size_bytes > 0 {
                 point
@@ -210,6 +239,9 @@ fn from_request(request: &MountRequest, dir: &Path) -> Result<MountPoint, Error>
             }
             if options.mode != 0 {
                 point.tmpfs_options.push(format!("mode={:o}", options.mode));
+            }
+            for option in options.options.iter().flatten() {
+                point.tmpfs_options.push(tmpfs_option(option, kind)?);
             }
             point.rw = !request.read_only;
             Ok(point)
@@ -220,11 +252,44 @@ fn from_request(request: &MountRequest, dir: &Path) -> Result<MountPoint, Error>
             crate::VERSION,
             request.source
         ))),
-        "image" | "cluster" | "npipe" => Err(Error::NotSupported(format!(
+        "image" => {
+            if request.source.is_empty() {
+                return invalid("field Source must not be empty");
+            }
+            let options = request.image_options.clone().unwrap_or_default();
+            let subpath = Path::new(&options.subpath);
+            let plain = |part| matches!(part, std::path::Component::Normal(_));
+            if !subpath.components().all(plain) {
+                return invalid("subpath must be a relative path within the image");
+            }
+            Ok(MountPoint {
+                kind: "image".into(),
+                name: request.source.clone(),
+                destination,
+                rw: !request.read_only,
+                subpath: options.subpath,
+                ..MountPoint::default()
+            })
+        }
+        "cluster" | "npipe" => Err(Error::NotSupported(format!(
             "mounts of type \"{kind}\" are not supported by Slipway {}",
             crate::VERSION
         ))),
         _ => invalid("mount type unknown"),
+    }
+}
+
+/// A name, or a name and a value, of the options that Docker knows.
+fn tmpfs_option(option: &[String], kind: &str) -> Result<String, Error> {
+    match option {
+        [name] if ["exec", "noexec"].contains(&name.as_str()) => Ok(name.clone()),
+        [name, value] if ["uid", "gid", "nr_inodes", "nr_blocks"].contains(&name.as_str()) => {
+            Ok(format!("{name}={value}"))
+        }
+        _ => Err(Error::Invalid(format!(
+            "invalid mount config for type \"{kind}\": invalid option: {}",
+            option.join("=")
+        ))),
     }
 }
 
@@ -236,15 +301,10 @@ fn tmpfs(destination: &str, options: &str) -> Result<MountPoint, Error> {
     }
     let mut point = MountPoint {
         kind: "tmpfs".into(),
-        name: String::new(),
-        source: String::new(),
         destination: clean_path(destination),
         mode: options.into(),
         rw: true,
-        propagation: String::new(),
-        tmpfs_options: Vec::new(),
-        strict: false,
-        non_recursive: false,
+        ..MountPoint::default()
     };
     for option in options.split(',').filter(|o| !o.is_empty()) {
         match option {
@@ -257,11 +317,22 @@ fn tmpfs(destination: &str, options: &str) -> Result<MountPoint, Error> {
 }
 
 /// Makes what the mounts need on the machine and turns them into the runtime's form, parents
-/// before what is inside them. Blocks.
-pub(crate) fn prepare(points: &[MountPoint]) -> Result<Vec<Mount>, Error> {
-    let mut sorted: Vec<&MountPoint> = points.iter().collect();
-    sorted.sort_by_key(|point| point.destination.matches('/').count());
-    sorted.into_iter().map(prepare_one).collect()
+/// before what is inside them. Blocks. `dir` is the container's directory.
+pub(crate) fn prepare(
+    points: &[MountPoint],
+    store: &images::Store,
+    dir: &Path,
+) -> Result<Vec<Mount>, Error> {
+    let mut sorted: Vec<(usize, &MountPoint)> = points.iter().enumerate().collect();
+    sorted.sort_by_key(|(_, point)| point.destination.matches('/').count());
+    let prepared = sorted.into_iter().map(|(number, point)| {
+        if point.kind == "image" {
+            image_mount::prepare(store, point, dir, number)
+        } else {
+            prepare_one(point)
+        }
+    });
+    prepared.collect()
 }
 
 fn prepare_one(point: &MountPoint) -> Result<Mount, Error> {
@@ -284,20 +355,23 @@ fn prepare_one(point: &MountPoint) -> Result<Mount, Error> {
         }
         std::fs::create_dir_all(&source).map_err(|e| Error::file("creating", &source, e))?;
     }
+    let mut options = Vec::new();
+    if point.read_only_non_recursive {
+        options.push("nonrecursive-ro".to_owned());
+    }
     let propagation = if point.propagation.is_empty() {
         "rprivate"
     } else {
         &point.propagation
     };
+    options.push(propagation.to_owned());
+    options.push(if point.non_recursive { "bind" } else { "rbind" }.to_owned());
     Ok(Mount {
         kind: MountKind::Bind,
         source,
         target: point.destination.clone(),
         readonly: !point.rw,
-        options: vec![
-            propagation.to_owned(),
-            if point.non_recursive { "bind" } else { "rbind" }.to_owned(),
-        ],
+        options,
     })
 }
 
@@ -330,11 +404,23 @@ mod tests {
             binds: Some(vec!["/tmp:/data".into()]),
             ..HostConfig::default()
         };
-        let points = plan(&config, &host, Path::new("/x")).unwrap();
+        let inherited = ["/data", "/inherited"].map(|path| MountPoint {
+            kind: "volume".into(),
+            destination: path.into(),
+            ..MountPoint::default()
+        });
+        let points = plan(&config, &host, Path::new("/x"), inherited.to_vec()).unwrap();
         let kinds: Vec<_> = points
             .iter()
             .map(|p| (p.kind.as_str(), p.destination.as_str()))
             .collect();
-        assert_eq!(kinds, [("bind", "/data"), ("volume", "/other")]);
+        assert_eq!(
+            kinds,
+            [
+                ("bind", "/data"),
+                ("volume", "/inherited"),
+                ("volume", "/other")
+            ]
+        );
     }
 }

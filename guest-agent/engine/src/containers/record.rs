@@ -45,14 +45,17 @@ pub struct Record {
     pub manually_stopped: bool,
     /// Its place on the bridge network, while it runs.
     pub endpoint: Option<network::Endpoint>,
+    /// How fast its network may be.
+    #[serde(default)]
+    pub bandwidth: super::Bandwidth,
 }
 
 /// A mount that the user or the image asked for.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct MountPoint {
-    /// `bind`, `volume` (anonymous) or `tmpfs`.
+    /// `bind`, `volume` (anonymous), `tmpfs` or `image`.
     pub kind: String,
-    /// Name of an anonymous volume; empty otherwise.
+    /// Name of an anonymous volume or of an image; empty otherwise.
     pub name: String,
     /// Path on the machine; empty for tmpfs.
     pub source: String,
@@ -70,6 +73,12 @@ pub struct MountPoint {
     pub strict: bool,
     /// Bind only the directory itself, not what is mounted below.
     pub non_recursive: bool,
+    /// Make only the directory itself read-only, not what is mounted below.
+    #[serde(default)]
+    pub read_only_non_recursive: bool,
+    /// Path in the image of an image mount.
+    #[serde(default)]
+    pub subpath: String,
 }
 
 impl Record {

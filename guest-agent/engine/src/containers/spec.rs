@@ -3,87 +3,12 @@
 use std::path::{Path, PathBuf};
 
 use runtime::spec::{
-    ContainerSpec, LogSpec, Mount, Namespace, Namespaces, Process, Resources, Rlimit, Root, Seccomp,
+    ContainerSpec, LogSpec, Mount, Namespace, Namespaces, Process, Rlimit, Root, SharedMemory,
 };
 
-use super::{Record, capabilities, env, validate};
+use super::security::{self, Security};
+use super::{Record, capabilities, devices, env, init, resources, validate};
 use crate::Error;
-
-/// Docker's masked paths.
-const MASKED: &[&str] = &[
-    "/proc/acpi",
-    "/proc/asound",
-    "/proc/interrupts",
-    "/proc/kcore",
-    "/proc/keys",
-    "/proc/latency_stats",
-    "/proc/sched_debug",
-    "/proc/scsi",
-    "/proc/timer_list",
-    "/proc/timer_stats",
-    "/sys/devices/virtual/powercap",
-    "/sys/firmware",
-];
-
-/// Docker's read-only paths.
-const READONLY: &[&str] = &[
-    "/proc/bus",
-    "/proc/fs",
-    "/proc/irq",
-    "/proc/sys",
-    "/proc/sysrq-trigger",
-];
-
-/// What the options in `SecurityOpt` ask for.
-#[derive(Debug, PartialEq)]
-pub(crate) struct Security {
-    /// System call filter.
-    pub(crate) seccomp: Seccomp,
-    /// `no-new-privileges`.
-    pub(crate) no_new_privileges: bool,
-    /// `systempaths=unconfined`.
-    pub(crate) system_paths_open: bool,
-}
-
-/// Reads `--security-opt`.
-pub(crate) fn security(record: &Record) -> Result<Security, Error> {
-    let host = &record.host_config;
-    let mut security = Security {
-        seccomp: if host.privileged {
-            Seccomp::Unconfined
-        } else {
-            Seccomp::Default
-        },
-        no_new_privileges: false,
-        system_paths_open: false,
-    };
-    for option in host.security_opt.iter().flatten() {
-        let (key, value) = option
-            .split_once('=')
-            .or_else(|| option.split_once(':'))
-            .unwrap_or((option, ""));
-        match (key, value) {
-            ("no-new-privileges", "") => security.no_new_privileges = true,
-            ("no-new-privileges", value) => {
-                security.no_new_privileges = value.parse().map_err(|_| {
-                    Error::Invalid(format!("invalid --security-opt 2: \"{option}\""))
-                })?;
-            }
-            ("seccomp", "unconfined") => security.seccomp = Seccomp::Unconfined,
-            ("seccomp", "" | "builtin") => {}
-            ("seccomp", profile) => security.seccomp = Seccomp::Profile(profile.to_owned()),
-            ("systempaths", "unconfined") => security.system_paths_open = true,
-            // There is no AppArmor and no SELinux in the machine: nothing to switch off.
-            ("apparmor" | "label" | "writable-cgroups", _) => {}
-            _ => {
-                return Err(Error::Invalid(format!(
-                    "invalid --security-opt 2: \"{option}\""
-                )));
-            }
-        }
-    }
-    Ok(security)
-}
 
 /// What the spec needs besides the record.
 pub(crate) struct Surroundings {
@@ -99,26 +24,30 @@ pub(crate) struct Surroundings {
     pub(crate) pid: Namespace,
     /// IPC namespace.
     pub(crate) ipc: Namespace,
-    /// Number of processors.
-    pub(crate) cpus: usize,
+    /// `/dev/shm`.
+    pub(crate) shm: SharedMemory,
+}
+
+/// The directory of all containers' cgroups, below the hierarchy's root.
+pub(crate) const CGROUPS: &str = "slipway";
+
+/// The cgroup of a container, below the hierarchy's root: in `--cgroup-parent`, or with all others.
+pub(crate) fn cgroup(record: &Record) -> PathBuf {
+    let parent = record.host_config.cgroup_parent.trim_start_matches('/');
+    let parent = if parent.is_empty() { CGROUPS } else { parent };
+    Path::new(parent).join(&record.id)
 }
 
 /// The spec of a container's start.
 pub(crate) fn build(record: &Record, around: Surroundings) -> Result<ContainerSpec, Error> {
     let host = &record.host_config;
-    let security = security(record)?;
-    let open = host.privileged || security.system_paths_open;
-    let list = |default: &[&str], own: &Option<Vec<String>>| match own {
-        _ if open => Vec::new(),
-        Some(own) => own.clone(),
-        None => default.iter().map(|&p| p.to_owned()).collect(),
-    };
-    let mut masked = list(MASKED, &host.masked_paths);
-    if !open && host.masked_paths.is_none() {
-        masked.extend(
-            (0..around.cpus).map(|n| format!("/sys/devices/system/cpu/cpu{n}/thermal_throttle")),
-        );
-    }
+    let security = security::read(host)?;
+    let (devices, device_rules) = devices::plan(host)?;
+    let open = security.system_paths_open;
+    // A record of an engine that did not write the defaults down.
+    let mut paths = host.clone();
+    security::fill_in(&mut paths, crate::system::cpus());
+    let list = |own: Option<Vec<String>>| own.filter(|_| !open).unwrap_or_default();
     let mode = |value: &str, new: Namespace| {
         if value == "host" {
             Namespace::Host
@@ -146,12 +75,14 @@ pub(crate) fn build(record: &Record, around: Surroundings) -> Result<ContainerSp
             uts: mode(&host.uts_mode, Namespace::New),
             cgroup: mode(&host.cgroupns_mode, Namespace::New),
         },
-        cgroup: Path::new("slipway").join(&record.id),
-        resources: resources(record),
-        masked_paths: masked,
-        readonly_paths: list(READONLY, &host.readonly_paths),
+        cgroup: cgroup(record),
+        resources: resources::for_kernel(host)?,
+        masked_paths: list(paths.masked_paths),
+        readonly_paths: list(paths.readonly_paths),
         sysctls: host.sysctls.clone(),
-        shm_size: u64::try_from(host.shm_size).unwrap_or(0),
+        shm: around.shm,
+        devices,
+        device_rules,
         privileged: host.privileged,
         log: log(record, &around.dir),
     })
@@ -161,7 +92,7 @@ fn first_process(record: &Record, security: &Security) -> Result<Process, Error>
     let host = &record.host_config;
     let config = &record.config;
     Ok(Process {
-        args: config.command(),
+        args: init::arguments(host, config.command()),
         env: env::environment(&record.id, config, host, config.tty),
         cwd: cwd(&config.working_dir),
         user: config.user.clone(),
@@ -215,32 +146,6 @@ pub(crate) fn rlimits(record: &Record) -> Vec<Rlimit> {
             hard: u64::try_from(limit.hard).unwrap_or(u64::MAX),
         })
         .collect()
-}
-
-fn resources(record: &Record) -> Resources {
-    let host = &record.host_config;
-    let positive = |value: i64| u64::try_from(value).ok().filter(|v| *v > 0);
-    let text = |value: &str| (!value.is_empty()).then(|| value.to_owned());
-    let (quota, period) = if host.nano_cpus > 0 {
-        (Some(host.nano_cpus / 10_000), Some(100_000))
-    } else {
-        (
-            (host.cpu_quota != 0).then_some(host.cpu_quota),
-            positive(host.cpu_period),
-        )
-    };
-    Resources {
-        memory: positive(host.memory),
-        memory_reservation: positive(host.memory_reservation),
-        memory_swap: (host.memory_swap != 0).then_some(host.memory_swap),
-        cpu_shares: positive(host.cpu_shares),
-        cpu_quota: quota,
-        cpu_period: period,
-        cpuset_cpus: text(&host.cpuset_cpus),
-        cpuset_mems: text(&host.cpuset_mems),
-        pids: host.pids_limit,
-        blkio_weight: (host.blkio_weight > 0).then_some(host.blkio_weight),
-    }
 }
 
 fn log(record: &Record, dir: &Path) -> LogSpec {

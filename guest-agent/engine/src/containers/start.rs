@@ -6,7 +6,7 @@ use std::sync::Arc;
 use runtime::spec::{ContainerSpec, Namespace};
 use warden::protocol::{AttachStreams, Call, Exit, Failure, FailureReason, Outcome};
 
-use super::{Container, Record, State, host_files, mounts, spec};
+use super::{Container, Record, State, host_files, init, mounts, shared_memory, spec};
 use crate::time::Time;
 use crate::{Engine, Error, blocking};
 
@@ -97,7 +97,14 @@ impl Engine {
             attach,
         };
         match self.warden.call(call, fds).await {
-            Ok(Outcome::Started { pid, started_at }) => {
+            Ok(Outcome::Started {
+                pid,
+                started_at,
+                warnings,
+            }) => {
+                for warning in warnings {
+                    tracing::warn!(container = container.id, warning, "started with less");
+                }
                 Ok((pid, started_at.parse().unwrap_or_else(|_| Time::now())))
             }
             Ok(other) => Err(Refused::unknown(Error::System(format!(
@@ -154,9 +161,11 @@ impl Engine {
                     },
                 )?,
             };
-            all.extend(mounts::prepare(&record.mounts)?);
+            all.extend(mounts::prepare(&record.mounts, store, &container.dir)?);
+            all.extend(init::mount(&record.host_config, &engine.options.root)?);
             let pid = engine.process_namespace(&record.host_config.pid_mode, "pid")?;
             let ipc = engine.process_namespace(&record.host_config.ipc_mode, "ipc")?;
+            let shm = engine.shared_memory(&container, &record)?;
             spec::build(
                 &record,
                 spec::Surroundings {
@@ -166,7 +175,7 @@ impl Engine {
                     net,
                     pid,
                     ipc,
-                    cpus: crate::system::cpus(),
+                    shm,
                 },
             )
         })
@@ -226,17 +235,25 @@ impl Engine {
             )));
         }
         let network = self.network().await?;
-        let endpoint = blocking::run(move || Ok(network.attach(&id)?))
-            .await
-            .map_err(|e| e.prefixed("failed to set up container networking: "))?;
+        let bandwidth = record.bandwidth;
+        let endpoint = blocking::run(move || {
+            let endpoint = network.attach(&id)?;
+            if !bandwidth.is_unlimited() {
+                network.limit(&id, &bandwidth.into())?;
+            }
+            Ok(endpoint)
+        })
+        .await
+        .map_err(|e| e.prefixed("failed to set up container networking: "))?;
         let path = endpoint.netns.clone();
         self.network_event(container, "connect", &endpoint.network_id);
         container.lock().record.endpoint = Some(endpoint);
         Ok(Namespace::Path(path))
     }
 
-    /// Gives the container's network namespace and address back.
+    /// Gives the container's network namespace and address back, and its shared memory.
     pub(crate) async fn release_network(&self, container: &Arc<Container>) {
+        shared_memory::release(container);
         let (mode, endpoint) = {
             let inner = container.lock();
             (

@@ -1,9 +1,8 @@
 //! Checks of a create request, with dockerd's words.
 
-use super::{Config, HostConfig, capabilities, signals};
+use super::resources::{self, Machine};
+use super::{Config, HostConfig, Ulimit, capabilities, devices, security, signals};
 use crate::Error;
-
-const SIX_MEGABYTES: i64 = 6 * 1024 * 1024;
 
 fn invalid<T>(message: impl Into<String>) -> Result<T, Error> {
     Err(Error::Invalid(message.into()))
@@ -32,43 +31,36 @@ pub(crate) fn config(config: &mut Config) -> Result<(), Error> {
 }
 
 /// Checks the machine's half and fills in its defaults. Returns warnings.
-pub(crate) fn host_config(host: &mut HostConfig, cpus: usize) -> Result<Vec<String>, Error> {
-    let mut warnings = Vec::new();
-    restart_policy(host)?;
-    for extra in host.extra_hosts.iter().flatten() {
-        let parts = extra.split_once([':', '=']);
-        if parts.is_none_or(|(name, _)| name.is_empty()) {
-            return invalid(format!("bad format for add-host: \"{extra}\""));
-        }
+pub(crate) fn host_config(host: &mut HostConfig, machine: &Machine) -> Result<Vec<String>, Error> {
+    if host.memory > 0 && host.memory_swap == 0 {
+        // Docker's default: as much swap as memory.
+        host.memory_swap = host.memory.saturating_mul(2);
     }
+    if host.pids_limit.is_some_and(|limit| limit <= 0) {
+        host.pids_limit = None;
+    }
+    restart_policy(host)?;
+    extra_hosts(host)?;
     for key in host.port_bindings.keys() {
         let port = key.split('/').next().unwrap_or_default();
         if port.parse::<u16>().is_err() {
             return invalid(format!("invalid port specification: \"{port}\""));
         }
     }
-    if host
-        .port_bindings
-        .values()
-        .flatten()
-        .flatten()
-        .next()
-        .is_some()
-        || host.publish_all_ports
-    {
-        warnings.push(
-            "Slipway does not publish ports yet: the container runs, but its ports can't be reached from outside the machine"
-                .into(),
-        );
-    }
     capabilities::normalise(host.cap_add.as_deref().unwrap_or_default(), "CapAdd")?;
     capabilities::normalise(host.cap_drop.as_deref().unwrap_or_default(), "CapDrop")?;
+    if !matches!(host.isolation.as_str(), "" | "default") {
+        return invalid(format!("invalid isolation '{}' on linux", host.isolation));
+    }
     if host.annotations.contains_key("") {
         return invalid(
             "invalid Annotations: the empty string is not permitted as an annotation key",
         );
     }
-    resources(host, cpus)?;
+    let mut warnings = resources::check(host, machine, false)?;
+    for limit in host.ulimits.iter().flatten() {
+        ulimit(limit)?;
+    }
     modes(host)?;
     if host.shm_size < 0 {
         return invalid("SHM size can not be less than 0");
@@ -82,15 +74,109 @@ pub(crate) fn host_config(host: &mut HostConfig, cpus: usize) -> Result<Vec<Stri
             host.oom_score_adj
         ));
     }
-    log_config(host)?;
-    if host.pids_limit.is_some_and(|limit| limit <= 0) {
-        host.pids_limit = None;
+    let publishes = host.port_bindings.values().flatten().flatten().next();
+    if host.network_mode == "host" {
+        if !host.port_bindings.is_empty() {
+            warnings.push("Published ports are discarded when using host network mode".into());
+        }
+    } else if publishes.is_some() || host.publish_all_ports {
+        warnings.push(
+            "Slipway does not publish ports yet: the container runs, but its ports can't be reached from outside the machine"
+                .into(),
+        );
     }
-    not_supported(host)?;
+    if host
+        .cgroup_parent
+        .split('/')
+        .any(|part| matches!(part, "." | ".."))
+    {
+        return invalid(format!(
+            "invalid cgroup-parent: {}: it must not hold . or ..",
+            host.cgroup_parent
+        ));
+    }
+    devices::check(host)?;
+    storage(host)?;
+    security::read(host)?;
+    security::fill_in(host, machine.cpus);
+    log_config(host)?;
+    if !matches!(host.runtime.as_str(), "" | "runc" | "slipway") {
+        return invalid(format!("unknown or invalid runtime name: {}", host.runtime));
+    }
+    if host.runtime.is_empty() {
+        host.runtime = "slipway".into();
+    }
+    if host.links.iter().flatten().next().is_some() {
+        return Err(Error::NotSupported(format!(
+            "--link is not supported by Slipway {} yet",
+            crate::VERSION
+        )));
+    }
     Ok(warnings)
 }
 
-fn restart_policy(host: &mut HostConfig) -> Result<(), Error> {
+fn extra_hosts(host: &HostConfig) -> Result<(), Error> {
+    for extra in host.extra_hosts.iter().flatten() {
+        let Some((name, address)) = extra.split_once(['=', ':']) else {
+            return invalid(format!("bad format for add-host: \"{extra}\""));
+        };
+        if name.is_empty() {
+            return invalid(format!("bad format for add-host: \"{extra}\""));
+        }
+        let bare = address
+            .strip_prefix('[')
+            .and_then(|rest| rest.strip_suffix(']'))
+            .unwrap_or(address);
+        if address != "host-gateway" && bare.parse::<std::net::IpAddr>().is_err() {
+            return invalid(format!("invalid IP address in add-host: \"{address}\""));
+        }
+    }
+    Ok(())
+}
+
+/// The names of setrlimit(2), and a hard limit that is not below the soft one.
+fn ulimit(limit: &Ulimit) -> Result<(), Error> {
+    const NAMES: [&str; 15] = [
+        "core",
+        "cpu",
+        "data",
+        "fsize",
+        "locks",
+        "memlock",
+        "msgqueue",
+        "nice",
+        "nofile",
+        "nproc",
+        "rss",
+        "rtprio",
+        "rttime",
+        "sigpending",
+        "stack",
+    ];
+    if !NAMES.contains(&limit.name.as_str()) {
+        return invalid(format!("invalid ulimit type: {}", limit.name));
+    }
+    if limit.hard >= 0 && (limit.soft > limit.hard || limit.soft == -1) {
+        return invalid(format!(
+            "ulimit soft limit must be less than or equal to hard limit: {} > {}",
+            limit.soft, limit.hard
+        ));
+    }
+    Ok(())
+}
+
+/// The containers' layers are directories of one file system, which has no quotas of its own.
+fn storage(host: &HostConfig) -> Result<(), Error> {
+    match host.storage_opt.keys().next().map(String::as_str) {
+        None => Ok(()),
+        Some("size") => invalid(
+            "--storage-opt is supported only for overlay over xfs with 'pquota' mount option",
+        ),
+        Some(other) => invalid(format!("unknown option {other}")),
+    }
+}
+
+pub(crate) fn restart_policy(host: &mut HostConfig) -> Result<(), Error> {
     if host.restart_policy.name.is_empty() {
         host.restart_policy.name = "no".into();
     }
@@ -121,93 +207,6 @@ fn restart_policy(host: &mut HostConfig) -> Result<(), Error> {
     }
 }
 
-fn resources(host: &mut HostConfig, cpus: usize) -> Result<(), Error> {
-    if host.memory > 0 && host.memory < SIX_MEGABYTES {
-        return invalid("Minimum memory limit allowed is 6MB");
-    }
-    if host.memory > 0 && host.memory_swap > 0 && host.memory_swap < host.memory {
-        return invalid("Minimum memoryswap limit should be larger than memory limit, see usage");
-    }
-    if host.memory == 0 && host.memory_swap > 0 {
-        return invalid(
-            "You should always set the Memory limit when using Memoryswap limit, see usage",
-        );
-    }
-    if host.memory > 0 && host.memory_swap == 0 {
-        // Docker's default: as much swap as memory.
-        host.memory_swap = host.memory.saturating_mul(2);
-    }
-    if let Some(swappiness) = host.memory_swappiness
-        && !(-1..=100).contains(&swappiness)
-    {
-        return invalid(format!(
-            "Invalid value: {swappiness}, valid memory swappiness range is 0-100"
-        ));
-    }
-    if host.memory_reservation > 0 && host.memory_reservation < SIX_MEGABYTES {
-        return invalid("Minimum memory reservation allowed is 6MB");
-    }
-    if host.memory > 0 && host.memory_reservation > host.memory {
-        return invalid(
-            "Minimum memory limit can not be less than memory reservation limit, see usage",
-        );
-    }
-    if host.nano_cpus > 0 && host.cpu_period > 0 {
-        return invalid("Conflicting options: Nano CPUs and CPU Period cannot both be set");
-    }
-    if host.nano_cpus > 0 && host.cpu_quota > 0 {
-        return invalid("Conflicting options: Nano CPUs and CPU Quota cannot both be set");
-    }
-    let most = i64::try_from(cpus)
-        .unwrap_or(i64::MAX)
-        .saturating_mul(1_000_000_000);
-    if host.nano_cpus < 0 || host.nano_cpus > most {
-        return invalid(format!(
-            "range of CPUs is from 0.01 to {cpus}.00, as there are only {cpus} CPUs available"
-        ));
-    }
-    if host.cpu_shares < 0 {
-        return invalid(format!(
-            "invalid CPU shares ({}): value must be a positive integer",
-            host.cpu_shares
-        ));
-    }
-    if host.cpu_period != 0 && !(1000..=1_000_000).contains(&host.cpu_period) {
-        return invalid(
-            "CPU cfs period can not be less than 1ms (i.e. 1000) or larger than 1s (i.e. 1000000)",
-        );
-    }
-    if host.cpu_quota > 0 && host.cpu_quota < 1000 {
-        return invalid("CPU cfs quota can not be less than 1ms (i.e. 1000)");
-    }
-    if host.blkio_weight > 0 && !(10..=1000).contains(&host.blkio_weight) {
-        return invalid("Range of blkio weight is from 10 to 1000");
-    }
-    if !host.cpuset_cpus.is_empty() {
-        let fits = host.cpuset_cpus.split(',').all(|range| {
-            range
-                .split('-')
-                .all(|cpu| cpu.trim().parse::<usize>().is_ok_and(|n| n < cpus))
-        });
-        if !fits {
-            return invalid(format!(
-                "Requested CPUs are not available - requested {}, available: 0-{}",
-                host.cpuset_cpus,
-                cpus.saturating_sub(1)
-            ));
-        }
-    }
-    for limit in host.ulimits.iter().flatten() {
-        if limit.hard >= 0 && (limit.soft > limit.hard || limit.soft == -1) {
-            return invalid(format!(
-                "ulimit soft limit must be less than or equal to hard limit: {} > {}",
-                limit.soft, limit.hard
-            ));
-        }
-    }
-    Ok(())
-}
-
 fn modes(host: &mut HostConfig) -> Result<(), Error> {
     if host.network_mode.is_empty() || host.network_mode == "default" {
         host.network_mode = "bridge".into();
@@ -216,7 +215,8 @@ fn modes(host: &mut HostConfig) -> Result<(), Error> {
         host.ipc_mode = "private".into();
     }
     if host.cgroupns_mode.is_empty() {
-        host.cgroupns_mode = if host.privileged { "host" } else { "private" }.into();
+        // With cgroup v2 a privileged container has a namespace of its own, too.
+        host.cgroupns_mode = "private".into();
     }
     let container = |mode: &str| {
         mode.strip_prefix("container:")
@@ -238,8 +238,8 @@ fn modes(host: &mut HostConfig) -> Result<(), Error> {
             host.cgroupns_mode
         ));
     }
-    if !matches!(host.isolation.as_str(), "" | "default") {
-        return invalid(format!("invalid isolation '{}' on linux", host.isolation));
+    if !matches!(host.userns_mode.as_str(), "" | "host") {
+        return invalid(format!("invalid USER mode: {}", host.userns_mode));
     }
     if host.network_mode == "host" && host.links.iter().flatten().next().is_some() {
         return invalid("conflicting options: host type networking can't be used with links");
@@ -280,37 +280,6 @@ fn log_config(host: &mut HostConfig) -> Result<(), Error> {
     }
 }
 
-/// What Slipway has not learned yet, refused rather than ignored.
-fn not_supported(host: &HostConfig) -> Result<(), Error> {
-    let refuse = |what: &str| {
-        Err(Error::NotSupported(format!(
-            "{what} is not supported by Slipway {} yet",
-            crate::VERSION
-        )))
-    };
-    if host.volumes_from.iter().flatten().next().is_some() {
-        return refuse("--volumes-from");
-    }
-    if host.links.iter().flatten().next().is_some() {
-        return refuse("--link");
-    }
-    if host.devices.iter().flatten().next().is_some() {
-        return refuse("--device");
-    }
-    if host.device_requests.iter().flatten().next().is_some() {
-        return Err(Error::Invalid(
-            "could not select device driver \"\" with capabilities: [[gpu]]".into(),
-        ));
-    }
-    if !host.storage_opt.is_empty() {
-        return refuse("--storage-opt");
-    }
-    if !matches!(host.runtime.as_str(), "" | "runc" | "slipway") {
-        return invalid(format!("unknown or invalid runtime name: {}", host.runtime));
-    }
-    Ok(())
-}
-
 /// Bytes of a size such as `10m`, `64k`, `1g`, `512`.
 pub(crate) fn parse_size(text: &str) -> Option<u64> {
     let lower = text.trim().to_ascii_lowercase();
@@ -346,33 +315,100 @@ mod tests {
     #![allow(clippy::unwrap_used, reason = "tests")]
     use super::*;
 
-    fn refused(change: impl Fn(&mut HostConfig)) -> String {
-        let mut host = HostConfig::default();
-        change(&mut host);
-        host_config(&mut host, 2).unwrap_err().to_string()
-    }
+    const MACHINE: Machine = Machine {
+        cpus: 2,
+        supported: runtime::cgroup::Supported {
+            memory: true,
+            memory_low: true,
+            swap: true,
+            cpu_weight: true,
+            cpu_max: true,
+            cpuset: true,
+            pids: true,
+            io_weight: true,
+            io_max: true,
+        },
+    };
 
     #[test]
     fn says_what_dockerd_says() {
+        type Change = fn(&mut HostConfig);
+        let one = |text: &str| Some(vec![text.to_owned()]);
+        let table: &[(Change, &str)] = &[
+            (|h| h.memory = 1024, "Minimum memory limit allowed is 6MB"),
+            (|h| h.pid_mode = "foo".into(), "invalid PID mode: foo"),
+            (
+                |h| h.pid_mode = "container:".into(),
+                "invalid PID mode: container:",
+            ),
+            (|h| h.ipc_mode = "foo".into(), "invalid IPC mode: foo"),
+            (|h| h.uts_mode = "foo".into(), "invalid UTS mode: foo"),
+            (
+                |h| h.cgroupns_mode = "foo".into(),
+                "invalid cgroup namespace mode: foo",
+            ),
+            (|h| h.userns_mode = "foo".into(), "invalid USER mode: foo"),
+            (
+                |h| h.isolation = "hyperv".into(),
+                "invalid isolation 'hyperv' on linux",
+            ),
+            (
+                |h| h.runtime = "kata".into(),
+                "unknown or invalid runtime name: kata",
+            ),
+            (
+                |h| h.restart_policy.name = "maybe".into(),
+                "invalid restart policy: unknown policy 'maybe'; use one of 'no', 'always', 'on-failure', or 'unless-stopped'",
+            ),
+            (|h| h.shm_size = -1, "SHM size can not be less than 0"),
+            (
+                |h| h.oom_score_adj = 1001,
+                "Invalid value 1001, range for oom score adj is [-1000, 1000]",
+            ),
+            (
+                |h| drop(h.annotations.insert(String::new(), "x".into())),
+                "invalid Annotations: the empty string is not permitted as an annotation key",
+            ),
+            (
+                |h| drop(h.storage_opt.insert("size".into(), "1g".into())),
+                "--storage-opt is supported only for overlay over xfs with 'pquota' mount option",
+            ),
+        ];
+        let message =
+            |mut host: HostConfig| host_config(&mut host, &MACHINE).unwrap_err().to_string();
+        for (change, expected) in table {
+            let mut host = HostConfig::default();
+            change(&mut host);
+            assert_eq!(message(host), *expected);
+        }
+        for (extra, expected) in [
+            ("nope", "bad format for add-host: \"nope\""),
+            (":1.2.3.4", "bad format for add-host: \":1.2.3.4\""),
+            ("a:b", "invalid IP address in add-host: \"b\""),
+        ] {
+            let host = HostConfig {
+                extra_hosts: one(extra),
+                ..HostConfig::default()
+            };
+            assert_eq!(message(host), expected);
+        }
+        let host = HostConfig {
+            device_cgroup_rules: one("c nope"),
+            ..HostConfig::default()
+        };
+        assert_eq!(message(host), "invalid device cgroup rule format: 'c nope'");
+        let ulimits = |name: &str, soft, hard| HostConfig {
+            ulimits: Some(vec![Ulimit {
+                name: name.into(),
+                soft,
+                hard,
+            }]),
+            ..HostConfig::default()
+        };
+        assert_eq!(message(ulimits("as", 1, 1)), "invalid ulimit type: as");
         assert_eq!(
-            refused(|h| h.memory = 1024),
-            "Minimum memory limit allowed is 6MB"
-        );
-        assert_eq!(
-            refused(|h| h.nano_cpus = 3_000_000_000),
-            "range of CPUs is from 0.01 to 2.00, as there are only 2 CPUs available"
-        );
-        assert_eq!(
-            refused(|h| h.pid_mode = "foo".into()),
-            "invalid PID mode: foo"
-        );
-        assert_eq!(
-            refused(|h| h.restart_policy.name = "maybe".into()),
-            "invalid restart policy: unknown policy 'maybe'; use one of 'no', 'always', 'on-failure', or 'unless-stopped'"
-        );
-        assert_eq!(
-            refused(|h| h.cpuset_cpus = "5".into()),
-            "Requested CPUs are not available - requested 5, available: 0-1"
+            message(ulimits("core", 2, 1)),
+            "ulimit soft limit must be less than or equal to hard limit: 2 > 1"
         );
     }
 
@@ -380,13 +416,21 @@ mod tests {
     fn fills_in_defaults() {
         let mut host = HostConfig {
             network_mode: "default".into(),
+            memory: 64 << 20,
+            extra_hosts: Some(vec![
+                "a:host-gateway".into(),
+                "b:[::1]".into(),
+                "c=::1".into(),
+            ]),
             ..HostConfig::default()
         };
-        assert!(host_config(&mut host, 2).unwrap().is_empty());
+        assert!(host_config(&mut host, &MACHINE).unwrap().is_empty());
         assert_eq!(host.network_mode, "bridge");
         assert_eq!(host.shm_size, 67_108_864);
         assert_eq!(host.ipc_mode, "private");
         assert_eq!(host.restart_policy.name, "no");
+        assert_eq!(host.memory_swap, 128 << 20);
+        assert!(host.masked_paths.is_some());
     }
 
     #[test]

@@ -1,8 +1,43 @@
 //! Docker's resource settings as values of cgroup v2 files.
 
+use std::path::Path;
+
 use super::Cgroup;
 use crate::error::Error;
-use crate::spec::Resources;
+use crate::spec::{DeviceLimit, Resources};
+
+/// Which settings the kernel can enforce.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[expect(missing_docs, reason = "each is named for its file")]
+pub struct Supported {
+    pub memory: bool,
+    pub memory_low: bool,
+    pub swap: bool,
+    pub cpu_weight: bool,
+    pub cpu_max: bool,
+    pub cpuset: bool,
+    pub pids: bool,
+    pub io_weight: bool,
+    pub io_max: bool,
+}
+
+impl Supported {
+    /// Looks at the files of a cgroup that is not the root.
+    pub(super) fn look(directory: &Path) -> Self {
+        let has = |name: &str| directory.join(name).exists();
+        Self {
+            memory: has("memory.max"),
+            memory_low: has("memory.low"),
+            swap: has("memory.swap.max"),
+            cpu_weight: has("cpu.weight"),
+            cpu_max: has("cpu.max"),
+            cpuset: has("cpuset.cpus"),
+            pids: has("pids.max"),
+            io_weight: has("io.weight") || has("io.bfq.weight"),
+            io_max: has("io.max"),
+        }
+    }
+}
 
 /// Writes what is set; a controller that is missing gives a warning, a value that the kernel
 /// refuses an error.
@@ -17,7 +52,57 @@ pub(super) fn write(cgroup: &Cgroup, resources: &Resources) -> Result<Vec<String
             ));
         }
     }
+    // BFQ has a file and a range of its own.
+    let bfq = cgroup.path.join("io.bfq.weight").exists();
+    let file = if bfq { "io.bfq.weight" } else { "io.weight" };
+    for value in weights(resources, bfq) {
+        if cgroup.path.join(file).exists() {
+            cgroup.write(file, &value)?;
+        } else {
+            warnings.push(
+                "Your kernel does not support Block I/O weight. The weight is discarded.".into(),
+            );
+        }
+    }
     Ok(warnings)
+}
+
+/// Lines for the file with the weights.
+fn weights(resources: &Resources, bfq: bool) -> Vec<String> {
+    let scaled = |weight: u16| {
+        if bfq {
+            u64::from(weight)
+        } else {
+            io_weight(weight)
+        }
+    };
+    let own = resources.blkio_weight.filter(|weight| *weight > 0);
+    let devices = resources.blkio_weight_devices.iter();
+    own.map(|weight| scaled(weight).to_string())
+        .into_iter()
+        .chain(devices.map(|device| {
+            let weight = scaled(device.weight);
+            format!("{}:{} {weight}", device.major, device.minor)
+        }))
+        .collect()
+}
+
+/// A line for `io.max`; what is not set is left as it is.
+fn io_max(limit: &DeviceLimit) -> String {
+    let mut line = format!("{}:{}", limit.major, limit.minor);
+    for (key, value) in [
+        ("rbps", limit.read_bps),
+        ("wbps", limit.write_bps),
+        ("riops", limit.read_iops),
+        ("wiops", limit.write_iops),
+    ] {
+        match value {
+            Some(0) => line.push_str(&format!(" {key}=max")),
+            Some(value) => line.push_str(&format!(" {key}={value}")),
+            None => {}
+        }
+    }
+    line
 }
 
 /// File names and values, in the order in which they are written.
@@ -36,10 +121,14 @@ fn values(resources: &Resources) -> Vec<(&'static str, String)> {
     if let Some(shares) = resources.cpu_shares.filter(|shares| *shares > 0) {
         set("cpu.weight", cpu_weight(shares).to_string());
     }
-    let quota = resources.cpu_quota.filter(|quota| *quota > 0);
+    // A negative quota takes an earlier one away.
+    let quota = resources.cpu_quota.filter(|quota| *quota != 0);
     let period = resources.cpu_period.filter(|period| *period > 0);
     if quota.is_some() || period.is_some() {
-        let quota = quota.map_or_else(|| "max".to_owned(), |quota| quota.to_string());
+        let quota = match quota {
+            Some(quota) if quota > 0 => quota.to_string(),
+            _ => "max".to_owned(),
+        };
         set("cpu.max", format!("{quota} {}", period.unwrap_or(100_000)));
     }
     for (file, list) in [
@@ -58,8 +147,8 @@ fn values(resources: &Resources) -> Vec<(&'static str, String)> {
         };
         set("pids.max", pids);
     }
-    if let Some(weight) = resources.blkio_weight.filter(|weight| *weight > 0) {
-        set("io.weight", io_weight(weight).to_string());
+    for limit in &resources.blkio_limits {
+        set("io.max", io_max(limit));
     }
     values
 }
@@ -99,6 +188,7 @@ fn io_weight(weight: u16) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::spec::DeviceWeight;
 
     #[test]
     fn docker_values_become_v2_values() {
@@ -108,6 +198,17 @@ mod tests {
             cpu_shares: Some(1024),
             pids: Some(-1),
             blkio_weight: Some(1000),
+            blkio_weight_devices: vec![DeviceWeight {
+                major: 8,
+                minor: 16,
+                weight: 10,
+            }],
+            blkio_limits: vec![DeviceLimit {
+                major: 8,
+                write_bps: Some(1 << 20),
+                read_iops: Some(0),
+                ..DeviceLimit::default()
+            }],
             ..Resources::default()
         };
         assert_eq!(
@@ -118,9 +219,16 @@ mod tests {
                 ("cpu.weight", "100".to_owned()),
                 ("cpu.max", "50000 100000".to_owned()),
                 ("pids.max", "max".to_owned()),
-                ("io.weight", "10000".to_owned()),
+                ("io.max", "8:0 wbps=1048576 riops=max".to_owned()),
             ]
         );
+        assert_eq!(weights(&resources, false), ["10000", "8:16 1"]);
+        assert_eq!(weights(&resources, true), ["1000", "8:16 10"]);
+        let lifted = Resources {
+            cpu_quota: Some(-1),
+            ..Resources::default()
+        };
+        assert_eq!(values(&lifted), [("cpu.max", "max 100000".to_owned())]);
     }
 
     #[test]

@@ -7,9 +7,12 @@ use std::path::{Path, PathBuf};
 use rustix::fs::{AtFlags, CWD, Dev, FileType, Mode, OFlags, major, makedev, minor};
 use rustix::io::Errno;
 use rustix::mount::OpenTreeFlags;
+use rustix::process::{Gid, Uid};
 
 use super::mounts::attach_at;
+use super::resolve;
 use crate::error::{Context, Error};
+use crate::spec::{Device, DeviceKind};
 
 /// A device node to make, relative to `/dev`.
 pub(super) struct Node {
@@ -110,6 +113,44 @@ fn bind_node(dev: BorrowedFd<'_>, name: &Path) -> Result<(), Error> {
     let flags = OpenTreeFlags::OPEN_TREE_CLONE | OpenTreeFlags::OPEN_TREE_CLOEXEC;
     let tree = rustix::mount::open_tree(CWD, &source, flags).at("open the device", &source)?;
     attach_at(tree.as_fd(), point.as_fd()).at("bind the device", &source)
+}
+
+/// Makes the nodes that the container was given. One that is there already stays: it is of `/dev`
+/// as every container has it, or of the image.
+pub(super) fn make_asked_for(root: BorrowedFd<'_>, devices: &[Device]) -> Result<(), Error> {
+    for device in devices {
+        let path = Path::new(&device.path);
+        let (Some(parent), Some(name)) = (path.parent().and_then(Path::to_str), path.file_name())
+        else {
+            return Err(Error::Invalid(format!(
+                "invalid device path: {}",
+                device.path
+            )));
+        };
+        let parent = resolve::create_directories(root, parent)?;
+        let kind = match device.kind {
+            DeviceKind::Block => FileType::BlockDevice,
+            DeviceKind::Character => FileType::CharacterDevice,
+        };
+        let numbers = makedev(device.major, device.minor);
+        match rustix::fs::mknodat(&parent, name, kind, Mode::from_raw_mode(0o600), numbers) {
+            Ok(()) => {}
+            Err(Errno::EXIST) => continue,
+            Err(errno) => return Err(errno).at("make the device", path),
+        }
+        rustix::fs::chownat(
+            &parent,
+            name,
+            Some(Uid::from_raw(device.uid)),
+            Some(Gid::from_raw(device.gid)),
+            AtFlags::SYMLINK_NOFOLLOW,
+        )
+        .at("set the owner of the device", path)?;
+        let mode = Mode::from_raw_mode(device.mode & 0o7777);
+        rustix::fs::chmodat(&parent, name, mode, AtFlags::empty())
+            .at("set the mode of the device", path)?;
+    }
+    Ok(())
 }
 
 /// Errors unless the descriptor is character device 1:3.

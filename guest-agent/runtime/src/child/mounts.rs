@@ -6,9 +6,9 @@ use rustix::fs::{AtFlags, CWD, FileType};
 use rustix::mount::{FsMountFlags, FsOpenFlags, MountAttrFlags, MoveMountFlags, OpenTreeFlags};
 
 use super::resolve;
-use super::root::ATTR_RDONLY;
+use super::root::{self, ATTR_RDONLY};
 use crate::error::{Context, Error};
-use crate::spec::{Mount, MountKind};
+use crate::spec::{Mount, MountKind, SharedMemory};
 use crate::sys;
 
 /// `PROC_SUPER_MAGIC` of linux/magic.h.
@@ -42,13 +42,29 @@ pub(super) fn open_sources(mounts: &[Mount]) -> Result<Vec<Detached>, Error> {
 }
 
 fn open_source(mount: &Mount) -> Result<Detached, Error> {
-    match mount.kind {
+    match &mount.kind {
         MountKind::Bind => open_bind(mount),
         MountKind::Tmpfs => Ok(Detached {
             tree: tmpfs(&mount.options)?,
             directory: true,
         }),
+        MountKind::Image(layers) => Ok(Detached {
+            tree: root::overlay(&layers.lower, &layers.upper, &layers.work)?,
+            directory: true,
+        }),
     }
+}
+
+/// The directory of `/dev/shm` that others have, too.
+pub(super) fn open_shared_memory(shm: &SharedMemory) -> Result<Option<OwnedFd>, Error> {
+    let SharedMemory::Shared(path) = shm else {
+        return Ok(None);
+    };
+    let flags = OpenTreeFlags::OPEN_TREE_CLONE | OpenTreeFlags::OPEN_TREE_CLOEXEC;
+    let tree = rustix::mount::open_tree(CWD, path, flags).at("open the shared memory", path)?;
+    sys::mount_setattr(tree.as_fd(), false, 0, libc::MS_PRIVATE)
+        .at("set the attributes of the mount", path)?;
+    Ok(Some(tree))
 }
 
 fn open_bind(mount: &Mount) -> Result<Detached, Error> {
@@ -68,9 +84,14 @@ fn open_bind(mount: &Mount) -> Result<Detached, Error> {
             _ => None,
         })
         .unwrap_or(libc::MS_PRIVATE);
-    let attributes = if mount.readonly { ATTR_RDONLY } else { 0 };
-    sys::mount_setattr(tree.as_fd(), true, attributes, propagation)
-        .at("set the attributes of the mount", &mount.source)?;
+    let has = |option: &str| mount.options.iter().any(|one| one == option);
+    sys::mount_setattr(tree.as_fd(), true, 0, propagation)
+        .at("set the propagation of the mount", &mount.source)?;
+    if mount.readonly {
+        let below = !has("nonrecursive-ro");
+        sys::mount_setattr(tree.as_fd(), below, ATTR_RDONLY, 0)
+            .at("make the mount read-only", &mount.source)?;
+    }
     let stat = rustix::fs::statat(&tree, "", AtFlags::EMPTY_PATH)
         .at("look at the mount source", &mount.source)?;
     Ok(Detached {
@@ -138,7 +159,7 @@ pub(super) fn attach(
         let point = resolve::mount_point(root, &mount.target, source.directory)?;
         refuse_proc(point.as_fd(), &mount.target)?;
         attach_at(source.tree.as_fd(), point.as_fd()).at("mount on", &mount.target)?;
-        if mount.readonly && mount.kind == MountKind::Tmpfs {
+        if mount.readonly && mount.kind != MountKind::Bind {
             sys::mount_setattr(source.tree.as_fd(), false, ATTR_RDONLY, 0)
                 .at("make read-only", &mount.target)?;
         }

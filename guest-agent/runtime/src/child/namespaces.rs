@@ -127,18 +127,19 @@ fn check_sysctl(name: &str, spec: &ContainerSpec) -> Result<(), Error> {
         "kernel.shm_rmid_forced",
     ];
     let name = name.replace('/', ".");
-    let own = if name.starts_with("net.") {
-        spec.namespaces.net != Namespace::Host
-    } else if IPC.contains(&name.as_str()) || name.starts_with("fs.mqueue.") {
-        spec.namespaces.ipc != Namespace::Host
+    let refused = if IPC.contains(&name.as_str()) || name.starts_with("fs.mqueue.") {
+        (spec.namespaces.ipc == Namespace::Host)
+            .then_some("is not allowed in the hosts ipc namespace")
+    } else if name.starts_with("net.") {
+        (spec.namespaces.net == Namespace::Host).then_some("not allowed in host network namespace")
+    } else if name == "kernel.hostname" && spec.namespaces.uts == Namespace::New {
+        Some("is not allowed as it conflicts with the OCI \"hostname\" field")
+    } else if name == "kernel.domainname" && spec.namespaces.uts == Namespace::New {
+        None
     } else {
-        name == "kernel.domainname" && spec.namespaces.uts != Namespace::Host
+        Some("is not in a separate kernel namespace")
     };
-    if own {
-        Ok(())
-    } else {
-        Err(Error::Invalid(format!(
-            "sysctl \"{name}\" is not in a separate kernel namespace"
-        )))
-    }
+    refused.map_or(Ok(()), |why| {
+        Err(Error::Invalid(format!("sysctl \"{name}\" {why}")))
+    })
 }

@@ -60,6 +60,13 @@ pub(super) fn find(name: &str, env: &[String]) -> Result<String, Error> {
 
 fn runnable(path: &str) -> Result<(), Errno> {
     let stat = rustix::fs::stat(path)?;
+    // `/proc/self/exe` and links to it are still the warden's own program here: inside the
+    // container it would be a file of the machine's, held open (CVE-2019-5736).
+    let own = rustix::fs::stat("/proc/self/exe")
+        .is_ok_and(|own| (own.st_dev, own.st_ino) == (stat.st_dev, stat.st_ino));
+    if own {
+        return Err(Errno::ACCESS);
+    }
     if FileType::from_raw_mode(stat.st_mode) == FileType::Directory {
         return Err(Errno::ISDIR);
     }
@@ -124,6 +131,10 @@ mod tests {
         assert_eq!(
             message("/etc/passwd", ""),
             "exec: \"/etc/passwd\": permission denied"
+        );
+        assert_eq!(
+            message("/proc/self/exe", ""),
+            "exec: \"/proc/self/exe\": permission denied"
         );
         // A relative directory on PATH is never used.
         assert!(find("sh", &["PATH=bin:.".into()]).is_err());

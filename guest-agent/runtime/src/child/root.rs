@@ -2,7 +2,7 @@
 //! container's own mount namespace, and `pivot_root` into it.
 
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use rustix::fs::{CWD, Mode, OFlags};
 use rustix::io::Errno;
@@ -30,7 +30,7 @@ pub(super) fn mount(spec: &Root) -> Result<OwnedFd, Error> {
         let flags = OpenTreeFlags::OPEN_TREE_CLONE | OpenTreeFlags::OPEN_TREE_CLOEXEC;
         rustix::mount::open_tree(CWD, &spec.upper, flags).at("open the root", &spec.upper)?
     } else {
-        mount_overlay(spec)?
+        overlay(&spec.lower, &spec.upper, &spec.work)?
     };
     rustix::mount::move_mount(
         &tree,
@@ -43,14 +43,19 @@ pub(super) fn mount(spec: &Root) -> Result<OwnedFd, Error> {
     Ok(tree)
 }
 
-fn mount_overlay(spec: &Root) -> Result<OwnedFd, Error> {
+/// Mounts layers (the topmost first) with a writable one on top, attached nowhere.
+pub(super) fn overlay(lower: &[PathBuf], upper: &Path, work: &Path) -> Result<OwnedFd, Error> {
     let context =
         rustix::mount::fsopen("overlay", FsOpenFlags::FSOPEN_CLOEXEC).step("open overlayfs")?;
     rustix::mount::fsconfig_set_string(&context, "source", "overlay")
         .step("name the overlay root")?;
-    let lower = open_layers(spec)?;
+    let paths = lower;
+    let lower = paths
+        .iter()
+        .map(|path| open_layer(path))
+        .collect::<Result<Vec<_>, _>>()?;
     let mut lower_plus = Ok(());
-    for (layer, path) in lower.iter().zip(&spec.lower) {
+    for (layer, path) in lower.iter().zip(paths) {
         lower_plus = set_path(&context, "lowerdir+", path, layer.as_fd());
         if lower_plus.is_err() {
             break;
@@ -62,7 +67,7 @@ fn mount_overlay(spec: &Root) -> Result<OwnedFd, Error> {
         Err(Errno::INVAL) => set_joined_layers(&context, &lower)?,
         Err(errno) => return Err(errno).step("add the layers of the root"),
     }
-    for (key, path) in [("upperdir", &spec.upper), ("workdir", &spec.work)] {
+    for (key, path) in [("upperdir", upper), ("workdir", work)] {
         let directory = open_layer(path)?;
         set_path(&context, key, path, directory.as_fd()).at("add to the root", path)?;
     }
@@ -83,10 +88,6 @@ fn mount_overlay(spec: &Root) -> Result<OwnedFd, Error> {
         MountAttrFlags::empty(),
     )
     .step("mount the overlay root")
-}
-
-fn open_layers(spec: &Root) -> Result<Vec<OwnedFd>, Error> {
-    spec.lower.iter().map(|path| open_layer(path)).collect()
 }
 
 fn open_layer(path: &Path) -> Result<OwnedFd, Error> {

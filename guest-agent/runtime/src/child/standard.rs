@@ -10,7 +10,7 @@ use super::devices::{self, Node};
 use super::mounts::{attach_at, make};
 use super::resolve;
 use crate::error::{Context, Error};
-use crate::spec::ContainerSpec;
+use crate::spec::{ContainerSpec, SharedMemory};
 
 /// Descriptors of the mounts that later steps need.
 pub(super) struct Standard {
@@ -31,6 +31,7 @@ pub(super) fn mount(
     spec: &ContainerSpec,
     root: BorrowedFd<'_>,
     host_devices: &[Node],
+    shared_memory: Option<OwnedFd>,
 ) -> Result<Standard, Error> {
     let kernel = if spec.privileged {
         STRICT
@@ -44,12 +45,22 @@ pub(super) fn mount(
     let null = devices::populate(dev.as_fd(), host_devices)?;
     let pts_options = [("ptmxmode", "0666"), ("mode", "0620"), ("gid", "5")];
     let pts = mount_one(root, "devpts", &pts_options, NOSUID_NOEXEC, "/dev/pts")?;
-    let shm = format!("{}", spec.shm_size);
-    let mut shm_options = vec![("mode", "1777")];
-    if spec.shm_size > 0 {
-        shm_options.push(("size", &shm));
+    match &spec.shm {
+        SharedMemory::Own(size) => {
+            let size_text = size.to_string();
+            let mut options = vec![("mode", "1777")];
+            if *size > 0 {
+                options.push(("size", &size_text));
+            }
+            mount_one(root, "tmpfs", &options, STRICT, "/dev/shm")?;
+        }
+        SharedMemory::Shared(_) => {
+            if let Some(tree) = shared_memory {
+                attach_one(root, &tree, "/dev/shm")?;
+            }
+        }
+        SharedMemory::Absent => {}
     }
-    mount_one(root, "tmpfs", &shm_options, STRICT, "/dev/shm")?;
     match mount_one(root, "mqueue", &[], STRICT, "/dev/mqueue") {
         // A kernel without POSIX message queues.
         Err(Error::Step {
@@ -81,6 +92,11 @@ fn mount_one(
     target: &str,
 ) -> Result<OwnedFd, Error> {
     let tree = create(kind, options, attributes)?;
+    attach_one(root, &tree, target)?;
+    Ok(tree)
+}
+
+fn attach_one(root: BorrowedFd<'_>, tree: &OwnedFd, target: &str) -> Result<(), Error> {
     let flags = OFlags::PATH | OFlags::DIRECTORY;
     let point = match resolve::open_without_links(root, target, flags) {
         Err(Errno::NOENT) => resolve::create_directories(root, target)?,
@@ -91,8 +107,7 @@ fn mount_one(
         }
         other => other.at("open the mount point", target)?,
     };
-    attach_at(tree.as_fd(), point.as_fd()).at("mount on", target)?;
-    Ok(tree)
+    attach_at(tree.as_fd(), point.as_fd()).at("mount on", target)
 }
 
 fn create(

@@ -1,6 +1,6 @@
 //! Starting, stopping, failing to start.
 
-use runtime::spec::{Mount, MountKind};
+use runtime::spec::{Mount, MountKind, Resources};
 use warden::protocol::{Call, FailureReason, Outcome};
 
 use crate::support::{Warden, eventually};
@@ -300,5 +300,47 @@ fn many_containers_leave_nothing_behind() {
                 .count()
         });
         assert_eq!(left, 0, "cgroups");
+    }
+}
+
+#[test]
+fn limits_change_while_a_container_runs() {
+    let mut warden = Warden::start();
+    let spec = warden.spec("limited", &["sleep", "1000"]);
+    let cgroup = spec.cgroup.clone();
+    let (target, _client) = warden.launch(spec, false).unwrap();
+    let update = |warden: &mut Warden, container: &str| {
+        let resources = Box::new(Resources {
+            pids: Some(17),
+            ..Resources::default()
+        });
+        let container = container.to_owned();
+        warden.call(
+            Call::Update {
+                container,
+                resources,
+            },
+            &[],
+        )
+    };
+    let Outcome::Updated { warnings } = update(&mut warden, "limited") else {
+        panic!("not updated");
+    };
+    let hierarchy = runtime::cgroup::Hierarchy::find().unwrap();
+    let counters = hierarchy.existing(&cgroup).counters();
+    if warnings.is_empty() {
+        assert_eq!(counters.pids_limit, Some(17));
+    } else {
+        // A host without the controller says so, and runs on.
+        let text = "Your kernel does not support pids.max. The limit is discarded.";
+        assert_eq!(warnings, [text]);
+        assert_eq!(counters.pids_limit, None);
+    }
+    assert_eq!(counters.pids, 1);
+    warden.kill(&target, libc::SIGKILL);
+    warden.wait(&target);
+    match update(&mut warden, "limited") {
+        Outcome::Failed(failure) => assert_eq!(failure.reason, FailureReason::NotFound),
+        other => panic!("{other:?}"),
     }
 }

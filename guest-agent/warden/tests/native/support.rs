@@ -10,7 +10,7 @@ use std::process::{Child, Command};
 use std::time::{Duration, Instant};
 
 use runtime::spec::{
-    ContainerSpec, LogSpec, Namespace, Namespaces, Process, Resources, Root, Seccomp,
+    ContainerSpec, LogSpec, Namespace, Namespaces, Process, Resources, Root, Seccomp, SharedMemory,
 };
 use warden::protocol::{
     AttachStreams, Call, Event, Exit, Failure, Message, Outcome, ProcessState, Request, Target,
@@ -186,7 +186,9 @@ impl Warden {
                 .map(str::to_owned)
                 .to_vec(),
             sysctls: BTreeMap::new(),
-            shm_size: 64 << 20,
+            shm: SharedMemory::Own(64 << 20),
+            devices: Vec::new(),
+            device_rules: Vec::new(),
             privileged: false,
             log: LogSpec {
                 path: Some(dir.join("log")),

@@ -14,6 +14,15 @@ pub(crate) fn busybox() -> Result<Vec<u8>, String> {
 
 /// An archive of an image with that name and configuration.
 pub(crate) fn image(name: &str, config: &Value) -> Result<Vec<u8>, String> {
+    image_with_links(name, config, &[])
+}
+
+/// The same with symbolic links: path and target.
+pub(crate) fn image_with_links(
+    name: &str,
+    config: &Value,
+    links: &[(&str, &str)],
+) -> Result<Vec<u8>, String> {
     let program = Path::new("/bin/busybox");
     let bytes = std::fs::read(program)
         .map_err(|_| "no /bin/busybox: install the package busybox-static".to_owned())?;
@@ -59,6 +68,10 @@ pub(crate) fn image(name: &str, config: &Value) -> Result<Vec<u8>, String> {
         0o644,
         b"not a program\n",
     );
+    for (path, target) in links {
+        let mut header = header(EntryType::Symlink, 0o777, 0);
+        layer.append_link(&mut header, path, target).unwrap();
+    }
     let layer = layer.into_inner().unwrap();
     let diff_id = hex(&layer);
     let document = json!({

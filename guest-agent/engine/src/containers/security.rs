@@ -1,0 +1,188 @@
+//! `--security-opt`, and the paths that a container can't see or change.
+
+use runtime::spec::Seccomp;
+
+use super::HostConfig;
+use crate::Error;
+
+/// Docker's masked paths.
+const MASKED: &[&str] = &[
+    "/proc/acpi",
+    "/proc/asound",
+    "/proc/interrupts",
+    "/proc/kcore",
+    "/proc/keys",
+    "/proc/latency_stats",
+    "/proc/sched_debug",
+    "/proc/scsi",
+    "/proc/timer_list",
+    "/proc/timer_stats",
+    "/sys/devices/virtual/powercap",
+    "/sys/firmware",
+];
+
+/// Docker's read-only paths.
+const READONLY: &[&str] = &[
+    "/proc/bus",
+    "/proc/fs",
+    "/proc/irq",
+    "/proc/sys",
+    "/proc/sysrq-trigger",
+];
+
+/// What the options in `SecurityOpt` ask for.
+#[derive(Debug, PartialEq)]
+pub(crate) struct Security {
+    /// System call filter.
+    pub(crate) seccomp: Seccomp,
+    /// `no-new-privileges`.
+    pub(crate) no_new_privileges: bool,
+    /// `systempaths=unconfined`.
+    pub(crate) system_paths_open: bool,
+}
+
+/// Reads the options, with dockerd's words for wrong ones.
+pub(crate) fn read(host: &HostConfig) -> Result<Security, Error> {
+    let mut security = Security {
+        seccomp: if host.privileged {
+            Seccomp::Unconfined
+        } else {
+            Seccomp::Default
+        },
+        no_new_privileges: false,
+        system_paths_open: false,
+    };
+    let wrong = |number: u8, option: &str| {
+        Err(Error::Invalid(format!(
+            "invalid --security-opt {number}: {option:?}"
+        )))
+    };
+    for option in host.security_opt.iter().flatten() {
+        match option.as_str() {
+            "no-new-privileges" => {
+                security.no_new_privileges = true;
+                continue;
+            }
+            "disable" => continue,
+            _ => {}
+        }
+        // A profile holds both signs; the first `=` counts when there is one.
+        let Some((key, value)) = option.split_once('=').or_else(|| option.split_once(':')) else {
+            return wrong(1, option);
+        };
+        match (key, value) {
+            ("no-new-privileges", value) => match go_bool(value) {
+                Some(value) => security.no_new_privileges = value,
+                None => return wrong(2, option),
+            },
+            ("seccomp", "unconfined") => security.seccomp = Seccomp::Unconfined,
+            ("seccomp", "" | "builtin") => {}
+            ("seccomp", profile) => security.seccomp = Seccomp::Profile(profile.to_owned()),
+            ("systempaths", "unconfined") => security.system_paths_open = true,
+            ("writable-cgroups", value) if go_bool(value).is_some() => {}
+            // There is no AppArmor and no SELinux in the machine: nothing to switch.
+            ("apparmor" | "label", _) => {}
+            _ => return wrong(2, option),
+        }
+    }
+    Ok(security)
+}
+
+/// What Go's `strconv.ParseBool` takes.
+fn go_bool(text: &str) -> Option<bool> {
+    match text {
+        "1" | "t" | "T" | "TRUE" | "true" | "True" => Some(true),
+        "0" | "f" | "F" | "FALSE" | "false" | "False" => Some(false),
+        _ => None,
+    }
+}
+
+/// Writes the defaults into the configuration, where `docker inspect` shows them.
+pub(crate) fn fill_in(host: &mut HostConfig, cpus: usize) {
+    let open = |mode: &str| mode == "host";
+    if host.security_opt.is_none()
+        && (host.privileged || open(&host.ipc_mode) || open(&host.pid_mode))
+    {
+        host.security_opt = Some(vec!["label=disable".into()]);
+    }
+    if host.privileged {
+        return;
+    }
+    let list = |paths: &[&str]| {
+        paths
+            .iter()
+            .map(|&path| path.to_owned())
+            .collect::<Vec<_>>()
+    };
+    host.masked_paths.get_or_insert_with(|| {
+        let mut masked = list(MASKED);
+        masked
+            .extend((0..cpus).map(|n| format!("/sys/devices/system/cpu/cpu{n}/thermal_throttle")));
+        masked
+    });
+    host.readonly_paths.get_or_insert_with(|| list(READONLY));
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "tests")]
+    use super::*;
+
+    fn options(options: &[&str]) -> HostConfig {
+        HostConfig {
+            security_opt: Some(options.iter().map(ToString::to_string).collect()),
+            ..HostConfig::default()
+        }
+    }
+
+    #[test]
+    fn options_are_read_as_docker_does() {
+        let read = |list: &[&str]| read(&options(list)).unwrap();
+        assert!(read(&["no-new-privileges"]).no_new_privileges);
+        assert!(!read(&["no-new-privileges:false"]).no_new_privileges);
+        assert_eq!(read(&["seccomp=unconfined"]).seccomp, Seccomp::Unconfined);
+        let profile = r#"seccomp={"a":"b=c"}"#;
+        assert_eq!(
+            read(&[profile]).seccomp,
+            Seccomp::Profile(r#"{"a":"b=c"}"#.into())
+        );
+        assert_eq!(
+            read(&["apparmor=unconfined", "label=type:x"]).seccomp,
+            Seccomp::Default
+        );
+    }
+
+    #[test]
+    fn wrong_options_are_refused() {
+        for (option, number) in [
+            ("nonsense", 1),
+            ("key=value", 2),
+            ("no-new-privileges=2", 2),
+        ] {
+            assert_eq!(
+                read(&options(&[option])).unwrap_err().to_string(),
+                format!("invalid --security-opt {number}: {option:?}")
+            );
+        }
+    }
+
+    #[test]
+    fn defaults_are_written_down() {
+        let mut host = HostConfig::default();
+        fill_in(&mut host, 1);
+        let masked = host.masked_paths.unwrap();
+        assert!(
+            masked
+                .iter()
+                .any(|path| path.ends_with("cpu0/thermal_throttle"))
+        );
+        assert_eq!(host.readonly_paths.unwrap().len(), READONLY.len());
+        let mut host = HostConfig {
+            privileged: true,
+            ..HostConfig::default()
+        };
+        fill_in(&mut host, 1);
+        assert_eq!(host.security_opt.unwrap(), ["label=disable"]);
+        assert_eq!(host.masked_paths, None);
+    }
+}

@@ -1,0 +1,99 @@
+//! Measured: what gets through a limited container's interface in a while.
+
+use std::io::{Read, Write};
+use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
+use std::path::Path;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use super::lab::{Lab, id, inside};
+use crate::{Bandwidth, Error, Network};
+
+/// How long a measurement takes, and how much of its beginning does not count: the token bucket
+/// starts full.
+const MEASURED: Duration = Duration::from_millis(1500);
+const SETTLING: Duration = Duration::from_millis(500);
+
+/// Bits a second that get from one namespace to the other.
+fn throughput(from: &Path, to: &Path, address: Ipv4Addr) -> f64 {
+    let listener = inside(to, || TcpListener::bind(("0.0.0.0", 0)).unwrap());
+    let port = listener.local_addr().unwrap().port();
+    let reader = thread::spawn(move || {
+        let (mut stream, _) = listener.accept().unwrap();
+        let mut buffer = vec![0; 256 * 1024];
+        let begun = Instant::now();
+        let mut bytes = 0;
+        let mut settled = None;
+        while begun.elapsed() < SETTLING + MEASURED {
+            let count = stream.read(&mut buffer).unwrap();
+            assert!(count > 0, "the sender ended early");
+            if begun.elapsed() < SETTLING {
+                continue;
+            }
+            settled.get_or_insert_with(Instant::now);
+            bytes += count;
+        }
+        let seconds = settled.expect("bytes").elapsed().as_secs_f64();
+        bytes as f64 * 8.0 / seconds
+    });
+    let target = SocketAddr::from((address, port));
+    let mut stream = inside(from, || TcpStream::connect(target).unwrap());
+    let chunk = vec![0; 64 * 1024];
+    // Until the reader has seen enough and closes.
+    while stream.write_all(&chunk).is_ok() {}
+    reader.join().unwrap()
+}
+
+/// False, with a reason printed, where the kernel can't limit.
+fn limit(network: &Network, number: u32, egress: Option<u64>, ingress: Option<u64>) -> bool {
+    match network.limit(&id(number), &Bandwidth { egress, ingress }) {
+        Ok(()) => true,
+        Err(Error::NoShaping) => {
+            eprintln!("SKIPPED: {}", Error::NoShaping);
+            false
+        }
+        Err(error) => panic!("{error:?}"),
+    }
+}
+
+#[test]
+fn a_limit_is_kept_in_its_direction_and_lifted_again() {
+    Lab::run(|lab| {
+        let network = lab.network();
+        let first = network.attach(&id(1)).unwrap();
+        let second = network.attach(&id(2)).unwrap();
+        let sends = || throughput(&first.netns, &second.netns, second.ip);
+        let receives = || throughput(&second.netns, &first.netns, first.ip);
+        let near = |measured: f64, megabits: f64| {
+            let ratio = measured / (megabits * 1e6);
+            assert!(
+                (0.5..1.4).contains(&ratio),
+                "{:.1} Mbit/s instead of {megabits}",
+                measured / 1e6
+            );
+        };
+        if !limit(&network, 1, Some(20_000_000), None) {
+            return;
+        }
+        near(sends(), 20.0);
+        let free = receives();
+        assert!(free > 60e6, "{free}: the other direction is not limited");
+        assert!(limit(&network, 1, Some(8_000_000), Some(16_000_000)));
+        near(sends(), 8.0);
+        near(receives(), 16.0);
+        assert!(limit(&network, 1, None, None));
+        let lifted = sends();
+        assert!(lifted > 60e6, "{lifted}: the limit was lifted");
+        // What is not limited can't be lifted twice, and that is fine.
+        assert!(limit(&network, 1, None, None));
+    });
+}
+
+#[test]
+fn who_is_not_attached_can_not_be_limited() {
+    Lab::run(|lab| {
+        let network = lab.network();
+        let refused = network.limit(&id(7), &Bandwidth::default()).unwrap_err();
+        assert!(matches!(refused, Error::NotAttached { .. }), "{refused:?}");
+    });
+}
