@@ -17,6 +17,7 @@ mod host_link;
 mod images;
 mod limits;
 mod logs;
+mod sharing;
 mod support;
 mod survival;
 mod terminal;

@@ -1,0 +1,143 @@
+//! What a container has of others: shared memory, volumes, images, and an init of ours.
+
+use crate::support::{host, request};
+
+#[test]
+fn modes_of_shared_memory() {
+    let host = host!();
+    let shm = |options: &[&str], script: &str| {
+        let mut args = vec!["run", "--rm"];
+        args.extend_from_slice(options);
+        args.extend(["busybox", "sh", "-c", script]);
+        host.docker(&args)
+    };
+    let size = "df -k /dev/shm | tail -n 1 | awk '{print $2}'";
+    assert_eq!(shm(&[], size).good(), "65536");
+    assert_eq!(shm(&["--shm-size", "8m"], size).good(), "8192");
+    assert_eq!(
+        shm(&["--ipc", "none"], "grep -c ' /dev/shm ' /proc/mounts").stdout,
+        "0\n"
+    );
+    host.docker(&[
+        "run",
+        "-d",
+        "--name",
+        "donor",
+        "--ipc",
+        "shareable",
+        "--shm-size",
+        "4m",
+        "busybox",
+        "sh",
+        "-c",
+        "echo from the donor > /dev/shm/x; sleep 1000",
+    ])
+    .good();
+    host.until("the donor has written", || {
+        host.docker(&["exec", "donor", "cat", "/dev/shm/x"]).code == 0
+    });
+    let joined = shm(
+        &["--ipc", "container:donor"],
+        &format!("cat /dev/shm/x; {size}"),
+    );
+    assert_eq!(joined.good(), "from the donor\n4096");
+    host.docker(&["run", "-d", "--name", "private", "busybox", "sleep", "1000"])
+        .good();
+    shm(&["--ipc", "container:private"], "true").bad(125, "non-shareable IPC");
+    // Its directory is gone with it.
+    host.docker(&["rm", "-f", "donor"]).good();
+    shm(&["--ipc", "container:donor"], "true").bad(125, "No such container: donor");
+}
+
+#[test]
+fn a_small_init_reaps_and_passes_signals_on() {
+    let host = host!();
+    let tree = "cat /proc/1/comm; cat /proc/1/cmdline | tr '\\0' ' '; echo; exit 5";
+    let output = host.docker(&["run", "--rm", "--init", "busybox", "sh", "-c", tree]);
+    assert_eq!(output.code, 5, "{output:?}");
+    assert!(
+        output
+            .stdout
+            .starts_with("docker-init\n/sbin/docker-init -- sh -c "),
+        "{output:?}"
+    );
+    // A signal reaches the program, whose code is the container's.
+    let trap = "trap 'echo bye; exit 9' TERM; echo ready; while :; do sleep 0.05; done";
+    host.docker(&[
+        "run", "-d", "--init", "--name", "init", "busybox", "sh", "-c", trap,
+    ])
+    .good();
+    host.until("it is ready", || {
+        host.docker(&["logs", "init"]).stdout == "ready\n"
+    });
+    // An orphan that ends is not left as a zombie.
+    host.docker(&["exec", "init", "sh", "-c", "(sleep 0.1 &) ; true"])
+        .good();
+    let zombies = "grep -l '^State:.Z' /proc/[0-9]*/status 2>/dev/null | wc -l";
+    host.until("no zombie and no sleeper is left", || {
+        let ps = host.docker(&["exec", "init", "ps"]).stdout;
+        !ps.contains("sleep 0.1")
+            && host.docker(&["exec", "init", "sh", "-c", zombies]).stdout == "0\n"
+    });
+    host.docker(&["stop", "init"]).good();
+    assert_eq!(host.field("init", ".State.ExitCode"), "9");
+    host.docker(&["run", "--rm", "--init", "busybox", "nosuch"])
+        .bad(127, "nosuch");
+}
+
+#[test]
+fn mounts_come_from_other_containers_and_from_images() {
+    let host = host!();
+    let dir = host.path("shared");
+    std::fs::create_dir(&dir).unwrap();
+    let bind = format!("{dir}:/bound");
+    host.docker(&[
+        "create", "--name", "data", "-v", &bind, "-v", "/vol", "busybox",
+    ])
+    .good();
+    let script = "echo x > /bound/new && echo y > /vol/new && cat /bound/new /vol/new";
+    let from = |option: &str, script: &str| {
+        host.docker(&[
+            "run",
+            "--rm",
+            "--volumes-from",
+            option,
+            "busybox",
+            "sh",
+            "-c",
+            script,
+        ])
+    };
+    assert_eq!(from("data", script).good(), "x\ny");
+    assert_eq!(from("data:ro", "cat /vol/new").good(), "y");
+    from("data:ro", "touch /bound/other").bad(1, "Read-only file system");
+    // The command would take a 404 for a missing image.
+    let body = "{\"Image\":\"busybox\",\"HostConfig\":{\"VolumesFrom\":[\"nope\"]}}";
+    let (status, answer) = request(
+        &host,
+        "POST",
+        "/containers/create",
+        "application/json",
+        body,
+    );
+    assert_eq!(status, 404);
+    assert!(answer.contains("No such container: nope"), "{answer}");
+    from("data:what", "true").bad(125, "invalid mode: what");
+
+    let image = |mount: &str, script: &str| {
+        host.docker(&[
+            "run", "--rm", "--mount", mount, "busybox", "sh", "-c", script,
+        ])
+    };
+    let mount = "type=image,src=busybox,dst=/img";
+    let written = image(mount, "cat /img/data/seed; echo w > /img/w && cat /img/w").good();
+    assert_eq!(written, "from the image\nw");
+    let part = "type=image,src=busybox,dst=/img,image-subpath=data";
+    assert_eq!(image(part, "ls /img").good(), "seed");
+    image("type=image,src=nope,dst=/img", "true").bad(125, "No such image: nope");
+    image("type=image,src=busybox,dst=/img,image-subpath=nope", "true").bad(125, "nope");
+
+    let tmpfs = "type=tmpfs,dst=/t,tmpfs-size=1m,tmpfs-mode=700";
+    let script = "stat -c %a /t; df -k /t | tail -n 1 | awk '{print $2}'";
+    assert_eq!(image(tmpfs, script).good(), "700\n1024");
+}
