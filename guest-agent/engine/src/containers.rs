@@ -12,6 +12,7 @@ mod env;
 pub(crate) mod exec;
 mod exec_user;
 mod exit;
+mod files;
 mod find;
 mod host_config;
 mod host_files;
@@ -51,6 +52,7 @@ pub use config::{Config, one_or_many};
 pub use create::{CreateRequest, Created};
 pub use detach::{DetachScanner, Scanned};
 pub use exec::{ExecRequest, ExecSnapshot, ExecStart};
+pub use files::{Change, ChangeKind, Chunks, CopyIn, PathStat};
 pub use host_config::{
     BindOptions, DeviceMapping, DeviceRequest, HostConfig, ImageOptions, LogConfig, MountRequest,
     PortBinding, RestartPolicy, ThrottleDevice, TmpfsOptions, Ulimit, WeightDevice,

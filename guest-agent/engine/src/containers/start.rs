@@ -38,7 +38,10 @@ impl Engine {
         container: &Arc<Container>,
         before: State,
     ) -> Result<(), Error> {
+        // Whoever is at its files has them mounted: they cannot be mounted twice.
+        let alone = container.files.alone().await;
         let started = self.try_start(container).await;
+        drop(alone);
         match started {
             Ok((pid, started_at)) => {
                 let early_exit = {
@@ -133,10 +136,6 @@ impl Engine {
         let container = Arc::clone(container);
         blocking::run(move || {
             let mut record = container.lock().record.clone();
-            let store = engine.store()?;
-            let image = store.get(&images::Digest::parse(&record.image).map_err(|e| {
-                Error::System(format!("the container's image id is damaged: {e}"))
-            })?)?;
             let mut all = match record.host_config.network_container() {
                 Some(other) => {
                     let other = engine.container(other)?;
@@ -161,6 +160,7 @@ impl Engine {
                     },
                 )?,
             };
+            let store = engine.store()?;
             all.extend(mounts::prepare(&record.mounts, store, &container.dir)?);
             all.extend(init::mount(&record.host_config, &engine.options.root)?);
             let pid = engine.process_namespace(&record.host_config.pid_mode, "pid")?;
@@ -170,7 +170,7 @@ impl Engine {
                 &record,
                 spec::Surroundings {
                     dir: container.dir.clone(),
-                    layers: store.layers(&image)?,
+                    layers: engine.lower_layers(&record, &container.dir)?,
                     mounts: all,
                     net,
                     pid,
