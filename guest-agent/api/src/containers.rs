@@ -2,6 +2,7 @@
 
 mod archive;
 mod attach;
+mod commit;
 mod create;
 mod inspect;
 mod lifecycle;
@@ -26,6 +27,7 @@ pub(crate) fn routes() -> Router<Arc<Engine>> {
     Router::new()
         .route("/containers/json", get(list::list))
         .route("/containers/create", post(create::create))
+        .route("/commit", post(commit::commit))
         .route("/containers/prune", post(lifecycle::prune))
         .route(
             "/containers/{name}",

@@ -3,6 +3,7 @@
 mod attach;
 mod bandwidth;
 mod capabilities;
+mod commit;
 mod config;
 mod copy_up;
 mod create;
@@ -48,6 +49,7 @@ mod wait;
 pub use ::runtime::cgroup::Counters;
 pub use attach::{AttachRequest, Attachment};
 pub use bandwidth::{Bandwidth, rate_text};
+pub use commit::CommitRequest;
 pub use config::{Config, one_or_many};
 pub use create::{CreateRequest, Created};
 pub use detach::{DetachScanner, Scanned};

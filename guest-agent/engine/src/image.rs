@@ -313,7 +313,7 @@ impl Engine {
         }
     }
 
-    fn image_event(&self, action: &str, id: &str, name: &str) {
+    pub(crate) fn image_event(&self, action: &str, id: &str, name: &str) {
         let attributes = BTreeMap::from([("name".to_owned(), name.to_owned())]);
         self.events.publish(Subject::Image, action, id, attributes);
     }

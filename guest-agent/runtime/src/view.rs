@@ -28,7 +28,7 @@ pub struct View {
     root: OwnedFd,
     bare: OwnedFd,
     /// Keeps the mounts below the root in their places.
-    _namespace: OwnedFd,
+    namespace: OwnedFd,
 }
 
 impl View {
@@ -42,6 +42,24 @@ impl View {
     #[must_use]
     pub fn bare(&self) -> BorrowedFd<'_> {
         self.bare.as_fd()
+    }
+
+    /// Runs work that removes or replaces files. From outside of the view's namespace the kernel
+    /// would let a mount point be removed, and unmount what is on it everywhere: in the container,
+    /// too. Inside it says that the mount point is busy. `/` stays what it is for the caller.
+    ///
+    /// # Errors
+    /// When the namespace cannot be entered.
+    pub fn inside<T: Send>(&self, work: impl FnOnce() -> T + Send) -> Result<T, Error> {
+        on_a_thread(|| {
+            namespaces::unshare(UnshareFlags::FS).step("leave the other threads' root")?;
+            let home = resolve::open_root()?;
+            move_into_thread_name_spaces(self.namespace.as_fd(), ThreadNameSpaceType::MOUNT)
+                .step("enter the view")?;
+            rustix::process::fchdir(&home).step("return to the root")?;
+            rustix::process::chroot(".").step("return to the root")?;
+            Ok(work())
+        })
     }
 
     /// User and group that a name or number of Docker's `--user` means in this container.
@@ -70,7 +88,7 @@ impl View {
             Ok(Self {
                 root: tree,
                 bare,
-                _namespace: namespace,
+                namespace,
             })
         })
     }
@@ -106,7 +124,7 @@ impl View {
             Ok(Self {
                 root: tree,
                 bare,
-                _namespace: namespace,
+                namespace,
             })
         })
     }

@@ -12,6 +12,7 @@ mod view;
 
 pub use changes::{Change, ChangeKind};
 pub use copy_in::CopyIn;
+pub(crate) use export::still_there;
 pub use stat::PathStat;
 pub use stream::Chunks;
 pub(crate) use view::FileUse;

@@ -56,6 +56,28 @@ impl Engine {
     }
 }
 
+/// dockerd calls everything that goes wrong on the way its own failure, in Go's words.
+fn said_as_dockerd(error: images::Error) -> Error {
+    match error {
+        images::Error::Io {
+            action,
+            path,
+            source,
+        } => {
+            let call = match action {
+                "replace" => "unlinkat",
+                "create" => "open",
+                "inspect" => "lstat",
+                other => other,
+            };
+            let reason = rustix::io::Errno::from_io_error(&source)
+                .map_or_else(|| source.to_string(), runtime::errno_text);
+            Error::System(format!("{call} {}: {reason}", path.display()))
+        }
+        error => Error::System(error.to_string()),
+    }
+}
+
 struct Target<'a> {
     asked: &'a str,
     container: &'a str,
@@ -90,9 +112,6 @@ fn extract(
         keep_kinds,
         owner,
     };
-    images::extract(content, view.root(), &how).map_err(|error| match error {
-        // dockerd calls everything that goes wrong from here on its own failure.
-        images::Error::Invalid(why) => Error::System(why),
-        error => error.into(),
-    })
+    view.inside(|| images::extract(content, view.root(), &how))?
+        .map_err(said_as_dockerd)
 }

@@ -66,6 +66,11 @@ impl FileView {
         self.view.bare()
     }
 
+    /// Runs work that changes files.
+    pub(super) fn inside<T: Send>(&self, work: impl FnOnce() -> T + Send) -> Result<T, Error> {
+        self.view.inside(work).map_err(|error| mount_error(&error))
+    }
+
     /// User and group that a name means in the container.
     pub(super) fn owner(&self, user: &str) -> Result<(u32, u32), runtime::Error> {
         self.view.owner(user)
