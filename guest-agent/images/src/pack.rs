@@ -402,3 +402,7 @@ fn open_again(top: BorrowedFd<'_>, path: &[u8]) -> rustix::io::Result<OwnedFd> {
         }
     }
 }
+
+#[cfg(test)]
+#[path = "pack/tests.rs"]
+mod tests;

@@ -221,3 +221,7 @@ fn named(error: Error, entry: &Entry) -> Error {
         other => other,
     }
 }
+
+#[cfg(test)]
+#[path = "extract_tests.rs"]
+mod tests;
