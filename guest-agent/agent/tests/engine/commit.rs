@@ -109,6 +109,9 @@ fn images_of_images_and_images_of_nothing() {
         host.docker(&["rmi", "first"]).good(),
         "Untagged: first:latest"
     );
+    let ids = |words: &[&str]| host.docker(words).good().lines().count();
+    assert_eq!(ids(&["images", "-q"]), 3);
+    assert_eq!(ids(&["images", "-qa"]), 4);
     host.docker(&["rmi", "-f", &first])
         .bad(1, "(cannot be forced) - image has dependent child images");
     assert_eq!(

@@ -44,8 +44,8 @@ fn make_tree(at: &Path) {
     fs::create_dir_all(at.join("sub/empty")).unwrap();
     fs::write(at.join("plain"), "text").unwrap();
     fs::write(at.join("sub/program"), "#!/bin/sh\necho ran\n").unwrap();
-    fs::set_permissions(at.join("sub/program"), fs::Permissions::from_mode(0o4751)).unwrap();
     std::os::unix::fs::chown(at.join("sub/program"), Some(33), Some(34)).unwrap();
+    fs::set_permissions(at.join("sub/program"), fs::Permissions::from_mode(0o4751)).unwrap();
     symlink("../plain", at.join("sub/link")).unwrap();
     symlink("/etc/passwd", at.join("absolute")).unwrap();
     fs::hard_link(at.join("plain"), at.join("same")).unwrap();
@@ -142,12 +142,19 @@ fn a_tree_goes_in_and_comes_back() {
         .good();
     host.docker(&["cp", &host.path("tree/plain"), "runs:/tmp/other"])
         .good();
-    host.docker(&["cp", &format!("{}/.", host.path("tree/sub")), "runs:/tmp"])
-        .good();
+    host.docker(&[
+        "cp",
+        &format!("{}/.", host.path("tree/sub/empty")),
+        "runs:/tmp",
+    ])
+    .good();
     assert_eq!(
         host.docker(&["exec", "runs", "ls", "/tmp"]).good(),
-        "empty\nlink\nother\nplain\nprogram"
+        "other\nplain"
     );
+    // As with Docker, a link that leads out of the destination is refused.
+    host.docker(&["cp", &format!("{}/.", host.path("tree/sub")), "runs:/tmp"])
+        .bad(1, "invalid symlink \"/tmp/link\" -> \"../plain\"");
 }
 
 #[test]

@@ -41,7 +41,6 @@ impl Engine {
         // Whoever is at its files has them mounted: they cannot be mounted twice.
         let alone = container.files.alone().await;
         let started = self.try_start(container).await;
-        drop(alone);
         match started {
             Ok((pid, started_at)) => {
                 let early_exit = {
@@ -54,6 +53,8 @@ impl Engine {
                     record.error.clear();
                     inner.early_exit.take()
                 };
+                // Only now the state tells where the files are.
+                drop(alone);
                 container.changed();
                 self.container_event(container, "start", &[]);
                 container.save_or_log().await;
@@ -76,6 +77,7 @@ impl Engine {
                     record.endpoint = None;
                     record.host_config.auto_remove
                 };
+                drop(alone);
                 container.changed();
                 container.save_or_log().await;
                 if auto_remove {
