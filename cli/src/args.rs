@@ -101,6 +101,17 @@ pub(crate) enum Verb {
     Wait(containers::wait::Wait),
     /// List the processes of a container
     Top(containers::top::Top),
+    /// Copy files between this computer and a container
+    #[command(
+        override_usage = "slipway cp [OPTIONS] CONTAINER:SOURCE DESTINATION|-\n       slipway cp [OPTIONS] SOURCE|- CONTAINER:DESTINATION"
+    )]
+    Cp(containers::cp::Cp),
+    /// List what a container has changed in its image's files
+    Diff(containers::diff::Diff),
+    /// Write all files of a container to an archive
+    Export(containers::export::Export),
+    /// Make an image of a container
+    Commit(containers::commit::Commit),
     /// Show what containers use of processors, memory, network and disks
     Stats(containers::stats::Stats),
     /// Change what containers may use, while they run
@@ -159,6 +170,10 @@ impl Verb {
             Self::Inspect(verb) => verb.act(&app).await,
             Self::Wait(verb) => verb.act(&app).await,
             Self::Top(verb) => verb.act(&app).await,
+            Self::Cp(verb) => verb.act(&app).await,
+            Self::Diff(verb) => verb.act(&app).await,
+            Self::Export(verb) => verb.act(&app).await,
+            Self::Commit(verb) => verb.act(&app).await,
             Self::Stats(verb) => verb.act(&app).await,
             Self::Update(verb) => verb.act(&app).await,
             Self::Images(verb) => verb.act(&app).await,

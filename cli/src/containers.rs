@@ -2,8 +2,12 @@
 
 pub(crate) mod act;
 pub(crate) mod attach;
+pub(crate) mod commit;
+pub(crate) mod cp;
 pub(crate) mod create;
+pub(crate) mod diff;
 pub(crate) mod exec;
+pub(crate) mod export;
 pub(crate) mod inspect;
 pub(crate) mod logs;
 pub(crate) mod ps;

@@ -100,6 +100,26 @@ impl Engine {
         self.call(Method::POST, path, query, full(body)).await
     }
 
+    /// `HEAD`: the answer's headers.
+    pub(crate) async fn head(
+        &self,
+        path: &str,
+        query: &Query,
+    ) -> Result<Response<Incoming>, Error> {
+        self.call(Method::HEAD, path, query, empty()).await
+    }
+
+    /// `PUT` with a body; the answer is dropped.
+    pub(crate) async fn put(
+        &self,
+        path: &str,
+        query: &Query,
+        body: (&'static str, Body),
+    ) -> Result<(), Error> {
+        drop(self.call(Method::PUT, path, query, Some(body)).await?);
+        Ok(())
+    }
+
     /// `DELETE`; the answer is for the caller.
     pub(crate) async fn delete(
         &self,

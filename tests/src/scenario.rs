@@ -1,6 +1,7 @@
 //! What holds under every driver, step by step, as docker's own users would see it.
 
 mod exec;
+mod files;
 mod images;
 mod lifecycle;
 mod limits;
@@ -24,6 +25,8 @@ pub fn run(machine: &Machine, registry: &Registry, steps: &mut Steps) {
     lifecycle::steps(machine, steps);
     clear(machine);
     exec::steps(machine, steps);
+    files::steps(machine, steps);
+    clear(machine);
     limits::steps(machine, steps);
     security::steps(machine, steps);
     sharing::steps(machine, steps);

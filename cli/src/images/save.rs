@@ -36,21 +36,24 @@ impl Save {
             query = query.set("names", image);
         }
         let body = engine.open("/images/get", &query).await?.into_body();
-        match &self.output {
-            Some(path) => to_file(body, path).await?,
-            None => {
-                copy(body, |chunk| {
-                    output::out(chunk);
-                    Ok(())
-                })
-                .await?
-            }
-        }
+        write(body, self.output.as_deref()).await?;
         if app.json {
             output::json(&serde_json::json!({"images": self.images, "file": self.output}));
         }
         Ok(())
     }
+}
+
+/// Writes an answer to a file, or to standard output.
+pub(crate) async fn write(body: Incoming, path: Option<&Path>) -> Result<(), Failure> {
+    let Some(path) = path else {
+        let print = |chunk: &[u8]| {
+            output::out(chunk);
+            Ok(())
+        };
+        return copy(body, print).await;
+    };
+    to_file(body, path).await
 }
 
 /// Writes a new file beside the old one and puts it in its place when it is whole.

@@ -40,6 +40,7 @@ fn slipway_prints_what_docker_prints() {
     runs(&engine);
     signals_and_streams(&engine);
     a_terminal(&engine);
+    files(&engine);
     changes(&engine);
 }
 
@@ -345,6 +346,104 @@ fn a_terminal(engine: &Engine) {
     second.type_in("exit 7\r");
     assert_eq!(second.end(), 7);
     engine.slipway(&["rm", "shell"]).exits(0);
+}
+
+fn files(engine: &Engine) {
+    let at = |name: &str| engine.home().join(name).to_str().unwrap().to_owned();
+    std::fs::create_dir_all(engine.home().join("tree/sub")).unwrap();
+    std::fs::write(engine.home().join("tree/file"), "words\n").unwrap();
+    std::os::unix::fs::symlink("file", engine.home().join("tree/link")).unwrap();
+    std::fs::hard_link(at("tree/file"), at("tree/sub/same")).unwrap();
+    for (client, name) in [(Client::Docker, "docker"), (Client::Slipway, "slipway")] {
+        let to = format!("web:/{name}");
+        let inside = |path: &str| format!("web:/{name}/{path}");
+        for words in [
+            // A new name, into a directory, what is in a directory, another name for a file.
+            &["cp", &at("tree"), &to][..],
+            &["cp", &at("tree"), &to],
+            &["cp", &format!("{}/.", at("tree/sub")), &to],
+            &["cp", &at("tree/file"), &inside("other")],
+            &["cp", "-a", &at("tree/link"), &inside("link2")],
+            &["cp", "-L", &at("tree/link"), &inside("followed")],
+            &["cp", &to, &at(&format!("back-{name}"))],
+            &["cp", &inside("tree"), &at(&format!("back-{name}"))],
+            &["cp", "-L", &inside("link"), &at(&format!("back-{name}"))],
+            &["cp", &inside("file"), &at(&format!("back-{name}/renamed"))],
+            &["cp", &inside("sub/."), &at(&format!("back-{name}/new"))],
+        ] {
+            engine.run(client, words, "").exits(0);
+        }
+    }
+    let inside = |name: &str| {
+        let find = format!(
+            "cd /{name} && find . | sort && find . -type l -exec readlink {{}} ';' && cat followed other && stat -c %h file sub/same"
+        );
+        engine.slipway(&["exec", "web", "sh", "-c", &find]).stdout
+    };
+    assert_eq!(inside("docker"), inside("slipway"));
+    let here = |name: &str| {
+        let find =
+            "find . | sort; cat link renamed new/same; stat -c '%a %Y %h %N' file sub tree/link";
+        let dir = engine.home().join(format!("back-{name}"));
+        let output = Command::new("sh")
+            .args(["-c", find])
+            .current_dir(dir)
+            .output()
+            .unwrap();
+        String::from_utf8(output.stdout).unwrap()
+    };
+    assert_eq!(here("docker"), here("slipway"));
+    for words in [
+        &["diff", "web"][..],
+        &["diff", "made"],
+        &["diff", "nope"],
+        &["cp", "web:/docker/file", "-"],
+        &["cp", "web:/nope", "-"],
+        &["cp", "nope:/x", &at("x")],
+        &["cp", "web:/etc/passwd", &at("no/where/x")],
+        &["cp", &at("nope"), "web:/"],
+        &["cp", &at("tree"), "web:/etc/passwd"],
+        &["cp", &at("tree/file"), "web:/no/where"],
+        &["cp", &at("tree/file"), "web:/new/"],
+        &["cp", "web:/a", "web:/b"],
+        &["cp", "a", "b"],
+        &["cp", "-", "web:/etc/passwd"],
+        &["export", "nope"],
+        &["commit", "nope"],
+        &["commit", "made", "Big"],
+        &["commit", "-c", "RUN x", "made"],
+    ] {
+        same(engine, words);
+    }
+    for client in [Client::Docker, Client::Slipway] {
+        let archive = engine.home().join("root.tar");
+        let words = ["export", "-o", archive.to_str().unwrap(), "web"];
+        engine.run(client, &words, "").exits(0);
+        let list = Command::new("tar")
+            .arg("tf")
+            .arg(&archive)
+            .output()
+            .unwrap();
+        let list = String::from_utf8_lossy(&list.stdout).into_owned();
+        assert!(list.contains("docker/tree/link\n"), "{list}");
+        let words = [
+            "commit",
+            "-m",
+            "remark",
+            "-c",
+            "CMD [\"echo\",\"made\"]",
+            "-p=false",
+            "web",
+            "made:1",
+        ];
+        let made = engine.run(client, &words, "").stdout;
+        assert!(made.starts_with("sha256:") && made.len() == 72, "{made}");
+        assert_eq!(
+            engine.run(client, &["run", "--rm", "made:1"], "").stdout,
+            "made\n"
+        );
+    }
+    engine.slipway(&["rmi", "-f", "made:1"]).exits(0);
 }
 
 fn changes(engine: &Engine) {

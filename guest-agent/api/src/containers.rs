@@ -1,6 +1,8 @@
 //! `/containers`.
 
+mod archive;
 mod attach;
+mod commit;
 mod create;
 mod inspect;
 mod lifecycle;
@@ -25,6 +27,7 @@ pub(crate) fn routes() -> Router<Arc<Engine>> {
     Router::new()
         .route("/containers/json", get(list::list))
         .route("/containers/create", post(create::create))
+        .route("/commit", post(commit::commit))
         .route("/containers/prune", post(lifecycle::prune))
         .route(
             "/containers/{name}",
@@ -43,6 +46,12 @@ pub(crate) fn routes() -> Router<Arc<Engine>> {
         .route("/containers/{name}/resize", post(attach::resize))
         .route("/containers/{name}/attach", post(attach::attach))
         .route("/containers/{name}/wait", post(wait::wait))
+        .route("/containers/{name}/changes", get(archive::changes))
+        .route("/containers/{name}/export", get(archive::export))
+        .route(
+            "/containers/{name}/archive",
+            get(archive::get).head(archive::stat).put(archive::put),
+        )
         .route(
             "/containers/{name}/attach/ws",
             not_yet("attaching over WebSocket"),
@@ -53,9 +62,6 @@ pub(crate) fn routes() -> Router<Arc<Engine>> {
             "/slipway/containers/{name}/bandwidth",
             get(update::bandwidth).post(update::set_bandwidth),
         )
-        .route("/containers/{name}/changes", not_yet("docker diff"))
-        .route("/containers/{name}/export", not_yet("docker export"))
-        .route("/containers/{name}/archive", not_yet("docker cp"))
 }
 
 fn not_yet(what: &'static str) -> axum::routing::MethodRouter<Arc<Engine>> {

@@ -38,7 +38,9 @@ pub(crate) fn routes() -> Router<Arc<Engine>> {
 }
 
 async fn list(State(engine): Shared, query: Query) -> Result {
-    let images = engine.list_images(query.filters()?).await?;
+    let images = engine
+        .list_images(query.filters()?, query.flag("all"))
+        .await?;
     let summaries: Vec<Value> = images
         .iter()
         .map(|(image, _)| summary(image, -1, -1))

@@ -34,7 +34,6 @@ pub(crate) fn routes() -> Router<Arc<Engine>> {
         ("/build/cancel", "building images"),
         ("/session", "building images with BuildKit"),
         ("/grpc", "building images with BuildKit"),
-        ("/commit", "docker commit"),
         ("/volumes/create", "creating volumes"),
         ("/networks/create", "creating networks"),
         (

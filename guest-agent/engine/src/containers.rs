@@ -3,6 +3,7 @@
 mod attach;
 mod bandwidth;
 mod capabilities;
+mod commit;
 mod config;
 mod copy_up;
 mod create;
@@ -12,6 +13,7 @@ mod env;
 pub(crate) mod exec;
 mod exec_user;
 mod exit;
+mod files;
 mod find;
 mod host_config;
 mod host_files;
@@ -47,10 +49,12 @@ mod wait;
 pub use ::runtime::cgroup::Counters;
 pub use attach::{AttachRequest, Attachment};
 pub use bandwidth::{Bandwidth, rate_text};
+pub use commit::CommitRequest;
 pub use config::{Config, one_or_many};
 pub use create::{CreateRequest, Created};
 pub use detach::{DetachScanner, Scanned};
 pub use exec::{ExecRequest, ExecSnapshot, ExecStart};
+pub use files::{Change, ChangeKind, Chunks, CopyIn, PathStat};
 pub use host_config::{
     BindOptions, DeviceMapping, DeviceRequest, HostConfig, ImageOptions, LogConfig, MountRequest,
     PortBinding, RestartPolicy, ThrottleDevice, TmpfsOptions, Ulimit, WeightDevice,

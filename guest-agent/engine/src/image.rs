@@ -1,7 +1,7 @@
 //! Images as the engine's clients see them: the store's operations with events and with the
 //! containers that use an image.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::sync::Arc;
 
@@ -42,10 +42,12 @@ impl From<images::Error> for Error {
 }
 
 impl Engine {
-    /// All images, the newest first, that pass the filters.
+    /// The images, the newest first, that pass the filters. Those without a name that others were
+    /// made from are shown only with `all`.
     pub async fn list_images(
         self: &Arc<Self>,
         filters: Filters,
+        all: bool,
     ) -> Result<Vec<(Image, usize)>, Error> {
         filters.accept_only(&[
             "dangling",
@@ -80,7 +82,13 @@ impl Engine {
                 .flatten();
             let users = engine.image_users();
             let mut found = Vec::new();
-            for image in store.list()? {
+            let images = store.list()?;
+            let parents: BTreeSet<Digest> =
+                images.iter().filter_map(|image| image.parent).collect();
+            for image in images {
+                if !all && image.repo_tags.is_empty() && parents.contains(&image.id) {
+                    continue;
+                }
                 let time = image
                     .created
                     .as_deref()
@@ -313,7 +321,7 @@ impl Engine {
         }
     }
 
-    fn image_event(&self, action: &str, id: &str, name: &str) {
+    pub(crate) fn image_event(&self, action: &str, id: &str, name: &str) {
         let attributes = BTreeMap::from([("name".to_owned(), name.to_owned())]);
         self.events.publish(Subject::Image, action, id, attributes);
     }

@@ -3,6 +3,9 @@
 //! [`Store`] is the one door: it keeps blobs by digest, layers unpacked once for overlayfs, and the
 //! index of references, and takes images in from archives ([`Store::load`]) and from registries
 //! ([`Store::pull`]). It never runs a container and never writes outside its root.
+//!
+//! [`extract`] and [`Packer`] move the files of any tree out of and into archives; they are given
+//! the tree as a handle.
 
 mod auth;
 mod config;
@@ -12,6 +15,7 @@ mod image;
 mod layer;
 mod load;
 mod manifest;
+mod pack;
 mod platform;
 mod progress;
 mod pull;
@@ -28,7 +32,9 @@ pub use config::{Healthcheck, History, ImageConfig};
 pub use digest::{Digest, InvalidDigest};
 pub use error::{Error, Kind, Result};
 pub use image::{ContainerUse, Image, LoadedImage, PullOptions, Pulled, RemoveOptions, Removed};
+pub use pack::{Form, Packer};
 pub use platform::Platform;
 pub use progress::{ProgressDetail, PullProgress};
 pub use reference::Reference;
-pub use store::Store;
+pub use store::{Commit, CommittedLayer, Store};
+pub use unpack::{Extract, extract};

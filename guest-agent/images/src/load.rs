@@ -103,6 +103,7 @@ fn take_in(store: Arc<Inner>, archive: Fed, reporter: &Reporter) -> Result<Vec<L
             id,
             config: image.config,
             names: image.names,
+            parent: None,
         });
     }
     import.commit(images)?;

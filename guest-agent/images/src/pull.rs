@@ -73,6 +73,7 @@ pub(crate) async fn pull(
         id: found.id,
         config: found.config.to_vec(),
         names,
+        parent: None,
     };
     // Committing waits for the disk, and so does cleaning up after a failure.
     tokio::task::spawn_blocking(move || brought.and_then(|()| import.commit(vec![image])))

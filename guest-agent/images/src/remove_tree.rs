@@ -8,7 +8,7 @@ use std::ffi::{CStr, CString};
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::Path;
 
-use rustix::fs::{AtFlags, CWD, Dir, FileType, Mode, OFlags, RenameFlags};
+use rustix::fs::{AtFlags, CWD, Dir, FileType, Mode, OFlags, RenameFlags, ResolveFlags};
 use rustix::io::Errno;
 
 use crate::{Error, Result};
@@ -93,9 +93,16 @@ fn empty(top: &OwnedFd, member: &CStr, moved: &mut u64) -> rustix::io::Result<()
     }
 }
 
+/// Opens a directory. What is mounted in a tree is not the tree's: it is busy, and keeps its files.
 fn open(parent: impl AsFd, name: &CStr) -> rustix::io::Result<OwnedFd> {
     let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-    rustix::fs::openat(parent, name, flags, Mode::empty())
+    loop {
+        match rustix::fs::openat2(&parent, name, flags, Mode::empty(), ResolveFlags::NO_XDEV) {
+            Err(Errno::XDEV) => return Err(Errno::BUSY),
+            Err(Errno::AGAIN | Errno::INTR) => {}
+            opened => return opened,
+        }
+    }
 }
 
 /// Up to a thousand members: enough to make progress, without holding a huge directory's names.
@@ -132,7 +139,8 @@ mod tests {
         let home = tempfile::tempdir().unwrap();
         let top = home.path().join("top");
         std::fs::create_dir(&top).unwrap();
-        let mut at = open(CWD, &CString::new(top.to_str().unwrap()).unwrap()).unwrap();
+        let parent = std::fs::File::open(home.path()).unwrap();
+        let mut at = open(&parent, c"top").unwrap();
         for depth in 0..3000 {
             rustix::fs::mkdirat(&at, c"d", Mode::RWXU).unwrap();
             if depth % 100 == 0 {

@@ -4,6 +4,7 @@
 //! all images that have the layer), `blobs/sha256/` (layers as they came, for pushing and saving
 //! the very same bytes), `tmp/` (work in progress).
 
+mod commit;
 mod files;
 mod import;
 mod index;
@@ -17,6 +18,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::mpsc;
 
+pub use self::commit::{Commit, CommittedLayer};
 use self::files::Files;
 pub(crate) use self::files::Stage;
 pub(crate) use self::import::{Import, NewImage};
@@ -273,7 +275,9 @@ impl Store {
             architecture: platform.architecture,
             variant: config.variant().to_owned(),
             os: platform.os,
-            parent: None,
+            parent: row
+                .parent
+                .filter(|parent| index.images.contains_key(parent)),
             layers: row.layers.clone(),
             last_tagged: row.last_tagged,
             config,

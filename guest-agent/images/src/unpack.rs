@@ -6,6 +6,7 @@
 //! `trusted.overlay.opaque` attribute.
 
 mod entries;
+mod extract;
 mod metadata;
 mod names;
 mod tree;
@@ -14,6 +15,7 @@ use std::io::Read;
 use std::path::Path;
 
 pub(crate) use entries::{Content, Entries, Entry, Node};
+pub use extract::{Extract, extract};
 use names::EntryName;
 use tree::Tree;
 

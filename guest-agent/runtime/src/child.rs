@@ -4,15 +4,15 @@
 mod capabilities;
 mod devices;
 mod limits;
-mod mounts;
-mod namespaces;
+pub(crate) mod mounts;
+pub(crate) mod namespaces;
 mod paths;
 mod program;
-mod resolve;
-mod root;
+pub(crate) mod resolve;
+pub(crate) mod root;
 mod standard;
 mod terminal;
-mod user;
+pub(crate) mod user;
 
 use std::convert::Infallible;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};

@@ -124,7 +124,7 @@ impl From<&Error> for Failure {
 }
 
 /// What an errno means in words, in lower case as in Go's messages: `no such file or directory`.
-pub(crate) fn errno_text(errno: Errno) -> String {
+pub fn errno_text(errno: Errno) -> String {
     let text = std::io::Error::from(errno).to_string();
     let text = text.split(" (os error").next().unwrap_or_default();
     let mut letters = text.chars();

@@ -11,8 +11,11 @@
 mod attacks;
 mod bad_input;
 mod clients;
+mod commit;
 mod containers;
 mod exec;
+mod file_attacks;
+mod files;
 mod host_link;
 mod images;
 mod limits;

@@ -1,6 +1,8 @@
 //! An engine under test, and the docker command pointed at it.
 
 pub(crate) mod archive;
+pub(crate) mod request;
+pub(crate) mod tarball;
 
 use std::io::{Read, Write};
 use std::os::unix::net::UnixStream;
@@ -159,6 +161,18 @@ impl Host {
             stderr: String::from_utf8_lossy(&output.stderr).into_owned(),
             code: output.status.code().unwrap_or(-1),
         }
+    }
+
+    /// What has happened so far.
+    #[track_caller]
+    pub(crate) fn events(&self, args: &[&str]) -> String {
+        // docker cuts times to seconds: only the next second has all of this one.
+        let now = std::time::SystemTime::now()
+            .duration_since(std::time::UNIX_EPOCH)
+            .unwrap();
+        let until = (now.as_secs() + 1).to_string();
+        let words = [&["events", "--since", "5m", "--until", &until], args].concat();
+        self.docker(&words).good()
     }
 
     /// A field by `docker inspect -f`.

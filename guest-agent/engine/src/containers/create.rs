@@ -1,11 +1,12 @@
 //! `docker create`: the image's configuration and the request become a container on disk.
 
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use serde_json::Value;
 
-use super::{Bandwidth, Config, Container, HostConfig, Record, State, mounts, validate};
+use super::{Bandwidth, Config, Container, HostConfig, Record, State, files, mounts, validate};
 use crate::events::Subject;
 use crate::time::Time;
 use crate::{Engine, Error, blocking, ids};
@@ -129,7 +130,11 @@ impl Engine {
         };
         let container = Container::new(record, dir.clone());
         let written = make_directories(&container)
-            .and_then(|()| self.fill_volumes(&container, &image))
+            .and_then(|()| {
+                let layers = self.store()?.layers(&image)?;
+                files::init_layer::make(&dir, &layers)?;
+                self.fill_volumes(&container, &layers)
+            })
             .and_then(|()| container.save_blocking());
         if let Err(error) = written {
             self.index().remove(&id);
@@ -159,19 +164,15 @@ impl Engine {
         }
     }
 
-    fn fill_volumes(&self, container: &Container, image: &images::Image) -> Result<(), Error> {
+    fn fill_volumes(&self, container: &Container, layers: &[PathBuf]) -> Result<(), Error> {
         let points = container.lock().record.mounts.clone();
         let volumes: Vec<_> = points
             .iter()
             // Those of other containers were filled when they were made.
             .filter(|point| point.kind == "volume" && container.owns(point))
             .collect();
-        if volumes.is_empty() {
-            return Ok(());
-        }
-        let layers = self.store()?.layers(image)?;
         for volume in volumes {
-            super::copy_up::copy_up(&layers, &volume.destination, volume.source.as_ref())?;
+            super::copy_up::copy_up(layers, &volume.destination, volume.source.as_ref())?;
         }
         Ok(())
     }

@@ -8,6 +8,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::watch;
 use warden::protocol::{AttachStreams, Exit};
 
+use super::files::FileUse;
 use super::{Record, State};
 use crate::time::{Time, human_duration};
 use crate::{Error, ids};
@@ -21,6 +22,8 @@ pub(crate) struct Container {
     /// Its directory.
     pub(crate) dir: PathBuf,
     inner: Mutex<Inner>,
+    /// Who is at its files.
+    pub(crate) files: FileUse,
     /// Counts changes; waiters look at [`Inner`] after each.
     changes: watch::Sender<u64>,
     /// Orders writes of the record; true once it is erased and must not come back.
@@ -79,6 +82,7 @@ impl Container {
                 restart_epoch: 0,
                 back_off_ms: 0,
             }),
+            files: FileUse::default(),
             changes: watch::channel(0).0,
             saving: Mutex::new(false),
         })

@@ -106,6 +106,7 @@ impl Engine {
                 .await
                 .map_err(|e| e.prefixed("could not kill container: "))?;
         }
+        let alone = container.files.alone().await;
         container.lock().record.state = State::Dead;
         let engine = Arc::clone(self);
         let gone = Arc::clone(container);
@@ -125,6 +126,7 @@ impl Engine {
             inner.removed = true;
             inner.early_clients.clear();
         }
+        drop(alone);
         self.container_event(container, "destroy", &[]);
         container.changed();
         Ok(())

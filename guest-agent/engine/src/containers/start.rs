@@ -38,6 +38,8 @@ impl Engine {
         container: &Arc<Container>,
         before: State,
     ) -> Result<(), Error> {
+        // Whoever is at its files has them mounted: they cannot be mounted twice.
+        let alone = container.files.alone().await;
         let started = self.try_start(container).await;
         match started {
             Ok((pid, started_at)) => {
@@ -51,6 +53,8 @@ impl Engine {
                     record.error.clear();
                     inner.early_exit.take()
                 };
+                // Only now the state tells where the files are.
+                drop(alone);
                 container.changed();
                 self.container_event(container, "start", &[]);
                 container.save_or_log().await;
@@ -73,6 +77,7 @@ impl Engine {
                     record.endpoint = None;
                     record.host_config.auto_remove
                 };
+                drop(alone);
                 container.changed();
                 container.save_or_log().await;
                 if auto_remove {
@@ -133,10 +138,6 @@ impl Engine {
         let container = Arc::clone(container);
         blocking::run(move || {
             let mut record = container.lock().record.clone();
-            let store = engine.store()?;
-            let image = store.get(&images::Digest::parse(&record.image).map_err(|e| {
-                Error::System(format!("the container's image id is damaged: {e}"))
-            })?)?;
             let mut all = match record.host_config.network_container() {
                 Some(other) => {
                     let other = engine.container(other)?;
@@ -161,6 +162,7 @@ impl Engine {
                     },
                 )?,
             };
+            let store = engine.store()?;
             all.extend(mounts::prepare(&record.mounts, store, &container.dir)?);
             all.extend(init::mount(&record.host_config, &engine.options.root)?);
             let pid = engine.process_namespace(&record.host_config.pid_mode, "pid")?;
@@ -170,7 +172,7 @@ impl Engine {
                 &record,
                 spec::Surroundings {
                     dir: container.dir.clone(),
-                    layers: store.layers(&image)?,
+                    layers: engine.lower_layers(&record, &container.dir)?,
                     mounts: all,
                     net,
                     pid,

@@ -23,6 +23,8 @@ pub(crate) struct NewImage {
     pub(crate) config: Vec<u8>,
     /// Names to give it.
     pub(crate) names: Vec<Reference>,
+    /// The image that it was made from here.
+    pub(crate) parent: Option<Digest>,
 }
 
 impl Import {
@@ -83,6 +85,7 @@ impl Import {
                 layers,
                 last_tagged: now,
                 hidden: false,
+                parent: image.parent,
             };
             change.put_images.push((image.id, row));
             change.put_configs.push((image.id, image.config));

@@ -34,6 +34,9 @@ pub(crate) struct ImageRow {
     /// Removed by force while a container used it: kept for that container only.
     #[serde(default)]
     pub(crate) hidden: bool,
+    /// The image that this one was made from here.
+    #[serde(default)]
+    pub(crate) parent: Option<Digest>,
 }
 
 /// An unpacked layer and the blob it came from.

@@ -22,11 +22,11 @@ pub(crate) fn plan(
     index: &Snapshot,
     text: &str,
     options: RemoveOptions,
-    users: &dyn Fn(&Digest) -> Vec<ContainerUse>,
+    containers: &dyn Fn(&Digest) -> Vec<ContainerUse>,
 ) -> Result<Plan> {
     let id = resolve(index, text)?;
     let mut names = references(index, &id);
-    let users = users(&id);
+    let users = containers(&id);
     let mut plan = Plan::default();
     let by_name = Reference::parse(text).is_ok_and(|name| {
         names
@@ -36,7 +36,7 @@ pub(crate) fn plan(
     if !by_name && is_id_of(&id, text) {
         // An id removes the names too, as long as they are one repository's and at most one tag.
         if single_reference(&names) {
-            check(&id, &users, &[], options.force)?;
+            check(index, &id, &users, &[], options.force)?;
             names.drain(..).for_each(|name| plan.untag(&name));
         }
     } else {
@@ -71,13 +71,16 @@ pub(crate) fn plan(
             return Ok(plan);
         }
         // The name is gone; a container that uses the image keeps it, without complaint.
-        if check(&id, &users, &names, options.force).is_err() {
+        if check(index, &id, &users, &names, options.force).is_err() {
             return Ok(plan);
         }
     }
-    check(&id, &users, &names, options.force)?;
+    check(index, &id, &users, &names, options.force)?;
     names.iter().for_each(|name| plan.untag(name));
     plan.delete(index, &id, !users.is_empty());
+    if !options.no_prune {
+        plan.delete_parents(index, &id, containers);
+    }
     Ok(plan)
 }
 
@@ -85,6 +88,27 @@ impl Plan {
     fn untag(&mut self, name: &Reference) {
         self.change.drop_names.push(lookup_key(name));
         self.removed.push(Removed::Untagged(name.familiar()));
+    }
+
+    /// Drops the images below that have no name and that nothing else needs.
+    fn delete_parents(
+        &mut self,
+        index: &Snapshot,
+        id: &Digest,
+        containers: &dyn Fn(&Digest) -> Vec<ContainerUse>,
+    ) {
+        let mut child = *id;
+        while let Some(parent) = index.images.get(&child).and_then(|row| row.parent) {
+            let needed = !index.images.contains_key(&parent)
+                || !references(index, &parent).is_empty()
+                || !containers(&parent).is_empty()
+                || children(index, &parent).any(|other| *other != child);
+            if needed {
+                return;
+            }
+            self.delete(index, &parent, false);
+            child = parent;
+        }
     }
 
     /// Drops an image. When a stopped container still uses it, its layers stay until
@@ -163,14 +187,36 @@ fn single_reference(names: &[Reference]) -> bool {
     tags <= 1 && repositories.len() == 1
 }
 
-/// Docker's conflicts: a running container always, the others unless forced.
-fn check(id: &Digest, users: &[ContainerUse], names: &[Reference], force: bool) -> Result<()> {
+/// The images that were made here from this one.
+fn children<'a>(index: &'a Snapshot, id: &'a Digest) -> impl Iterator<Item = &'a Digest> {
+    index
+        .images
+        .iter()
+        .filter(move |(_, row)| row.parent == Some(*id) && !row.hidden)
+        .map(|(child, _)| child)
+}
+
+/// Docker's conflicts: images made from it and a running container always, the others unless
+/// forced.
+fn check(
+    index: &Snapshot,
+    id: &Digest,
+    users: &[ContainerUse],
+    names: &[Reference],
+    force: bool,
+) -> Result<()> {
     let conflict = |how: &str, why: String| {
         Err(Error::Conflict(format!(
             "conflict: unable to delete {} ({how}) - {why}",
             id.short()
         )))
     };
+    if children(index, id).next().is_some() {
+        return conflict(
+            "cannot be forced",
+            "image has dependent child images".to_owned(),
+        );
+    }
     if let Some(user) = users.iter().find(|user| user.running) {
         let why = format!(
             "image is being used by running container {}",

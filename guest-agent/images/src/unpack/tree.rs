@@ -16,6 +16,7 @@ use rustix::io::Errno;
 
 use super::entries::Attributes;
 use super::metadata;
+use crate::pack::is_whiteout;
 use crate::remove_tree::remove_at;
 use crate::{Error, Result};
 
@@ -46,6 +47,27 @@ impl Tree {
             recent: None,
             times: BTreeMap::new(),
         })
+    }
+
+    /// A tree that is in use, shown as `/` in messages. Nothing in it is changed but what entries
+    /// ask for.
+    pub(super) fn of(root: OwnedFd) -> Self {
+        Self {
+            root,
+            path: PathBuf::from("/"),
+            recent: None,
+            times: BTreeMap::new(),
+        }
+    }
+
+    /// What has the name now, if anything has. Makes the directory that it is in.
+    pub(super) fn kind(&mut self, parent: &[u8], name: &CStr) -> Result<Option<FileType>> {
+        let at = self.parent(parent)?;
+        match rustix::fs::statat(at, name, AtFlags::SYMLINK_NOFOLLOW) {
+            Ok(stat) => Ok(Some(FileType::from_raw_mode(stat.st_mode))),
+            Err(Errno::NOENT) => Ok(None),
+            Err(errno) => Err(self.failed("inspect", &join(parent, name), errno)),
+        }
     }
 
     /// Applies the attributes of the layer's root entry.
@@ -342,10 +364,6 @@ impl Tree {
             errno => Error::io(action, &self.shown(path))(errno.into()),
         }
     }
-}
-
-fn is_whiteout(stat: &rustix::fs::Stat) -> bool {
-    FileType::from_raw_mode(stat.st_mode) == FileType::CharacterDevice && stat.st_rdev == 0
 }
 
 fn join(parent: &[u8], name: &CStr) -> Vec<u8> {

@@ -30,14 +30,14 @@ const PROC_FILES: [&str; 11] = [
 ];
 
 /// A mount that is not attached yet.
-pub(super) struct Detached {
+pub(crate) struct Detached {
     tree: OwnedFd,
     directory: bool,
 }
 
 /// Opens every mount before the root changes and before propagation is cut: a copy of a shared
 /// mount can then still stay shared when the mount asks for it.
-pub(super) fn open_sources(mounts: &[Mount]) -> Result<Vec<Detached>, Error> {
+pub(crate) fn open_sources(mounts: &[Mount]) -> Result<Vec<Detached>, Error> {
     mounts.iter().map(open_source).collect()
 }
 
@@ -49,7 +49,7 @@ fn open_source(mount: &Mount) -> Result<Detached, Error> {
             directory: true,
         }),
         MountKind::Image(layers) => Ok(Detached {
-            tree: root::overlay(&layers.lower, &layers.upper, &layers.work)?,
+            tree: root::overlay(&layers.lower, Some((&layers.upper, &layers.work)))?,
             directory: true,
         }),
     }
@@ -141,7 +141,7 @@ pub(super) fn make(
 }
 
 /// Attaches a detached mount to an open mount point.
-pub(super) fn attach_at(
+pub(crate) fn attach_at(
     tree: BorrowedFd<'_>,
     point: BorrowedFd<'_>,
 ) -> Result<(), rustix::io::Errno> {
@@ -150,7 +150,7 @@ pub(super) fn attach_at(
 }
 
 /// Attaches the mounts in order.
-pub(super) fn attach(
+pub(crate) fn attach(
     root: BorrowedFd<'_>,
     mounts: &[Mount],
     sources: Vec<Detached>,

@@ -60,7 +60,7 @@ pub(super) fn unshare_cgroup(namespaces: &Namespaces) -> Result<(), Error> {
 }
 
 #[expect(unsafe_code, reason = "unshare is unsafe for CLONE_FILES only")]
-fn unshare(flags: UnshareFlags) -> Result<(), Errno> {
+pub(crate) fn unshare(flags: UnshareFlags) -> Result<(), Errno> {
     // SAFETY: the descriptor table is not unshared.
     unsafe { unshare_unsafe(flags) }
 }

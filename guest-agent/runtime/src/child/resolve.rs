@@ -10,7 +10,7 @@ use rustix::io::Errno;
 use crate::error::{Context, Error};
 
 /// Opens a path in the root, following its links within the root.
-pub(super) fn open(
+pub(crate) fn open(
     root: BorrowedFd<'_>,
     path: impl AsRef<Path>,
     flags: OFlags,
@@ -45,7 +45,7 @@ fn openat2(
 }
 
 /// The root of the current mount namespace.
-pub(super) fn open_root() -> Result<OwnedFd, Error> {
+pub(crate) fn open_root() -> Result<OwnedFd, Error> {
     rustix::fs::open(
         "/",
         OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC,

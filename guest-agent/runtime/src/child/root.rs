@@ -25,13 +25,7 @@ const LONGEST_VALUE: usize = 255;
 pub(super) fn mount(spec: &Root) -> Result<OwnedFd, Error> {
     let private = MountPropagationFlags::PRIVATE | MountPropagationFlags::REC;
     rustix::mount::mount_change("/", private).step("make the container's mounts private")?;
-    let tree = if spec.lower.is_empty() {
-        // An image without layers (`FROM scratch` and nothing else) has only its writable layer.
-        let flags = OpenTreeFlags::OPEN_TREE_CLONE | OpenTreeFlags::OPEN_TREE_CLOEXEC;
-        rustix::mount::open_tree(CWD, &spec.upper, flags).at("open the root", &spec.upper)?
-    } else {
-        overlay(&spec.lower, &spec.upper, &spec.work)?
-    };
+    let tree = open(spec)?;
     rustix::mount::move_mount(
         &tree,
         "",
@@ -43,13 +37,28 @@ pub(super) fn mount(spec: &Root) -> Result<OwnedFd, Error> {
     Ok(tree)
 }
 
-/// Mounts layers (the topmost first) with a writable one on top, attached nowhere.
-pub(super) fn overlay(lower: &[PathBuf], upper: &Path, work: &Path) -> Result<OwnedFd, Error> {
+/// The root, attached nowhere.
+pub(crate) fn open(spec: &Root) -> Result<OwnedFd, Error> {
+    if spec.lower.is_empty() {
+        // An image without layers (`FROM scratch` and nothing else) has only its writable layer.
+        let flags = OpenTreeFlags::OPEN_TREE_CLONE | OpenTreeFlags::OPEN_TREE_CLOEXEC;
+        return rustix::mount::open_tree(CWD, &spec.upper, flags).at("open the root", &spec.upper);
+    }
+    let writable = Some((spec.upper.as_path(), spec.work.as_path()));
+    overlay(&spec.lower, writable)
+}
+
+/// Mounts layers (the topmost first), with a writable one and its work directory on top if there
+/// is one, attached nowhere.
+pub(crate) fn overlay(
+    lower: &[PathBuf],
+    writable: Option<(&Path, &Path)>,
+) -> Result<OwnedFd, Error> {
+    let paths = lower;
     let context =
         rustix::mount::fsopen("overlay", FsOpenFlags::FSOPEN_CLOEXEC).step("open overlayfs")?;
     rustix::mount::fsconfig_set_string(&context, "source", "overlay")
         .step("name the overlay root")?;
-    let paths = lower;
     let lower = paths
         .iter()
         .map(|path| open_layer(path))
@@ -67,7 +76,8 @@ pub(super) fn overlay(lower: &[PathBuf], upper: &Path, work: &Path) -> Result<Ow
         Err(Errno::INVAL) => set_joined_layers(&context, &lower)?,
         Err(errno) => return Err(errno).step("add the layers of the root"),
     }
-    for (key, path) in [("upperdir", upper), ("workdir", work)] {
+    let writable = writable.map(|(upper, work)| [("upperdir", upper), ("workdir", work)]);
+    for (key, path) in writable.into_iter().flatten() {
         let directory = open_layer(path)?;
         set_path(&context, key, path, directory.as_fd()).at("add to the root", path)?;
     }
@@ -90,7 +100,7 @@ pub(super) fn overlay(lower: &[PathBuf], upper: &Path, work: &Path) -> Result<Ow
     .step("mount the overlay root")
 }
 
-fn open_layer(path: &Path) -> Result<OwnedFd, Error> {
+pub(crate) fn open_layer(path: &Path) -> Result<OwnedFd, Error> {
     let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
     rustix::fs::open(path, flags, Mode::empty()).at("open the layer", path)
 }
@@ -155,6 +165,6 @@ pub(super) fn pivot(root: BorrowedFd<'_>) -> Result<(), Error> {
 }
 
 /// Makes the root itself read-only; mounts on top of it keep their own state.
-pub(super) fn make_readonly(root: BorrowedFd<'_>) -> Result<(), Error> {
+pub(crate) fn make_readonly(root: BorrowedFd<'_>) -> Result<(), Error> {
     sys::mount_setattr(root, false, ATTR_RDONLY, 0).step("make the root read-only")
 }

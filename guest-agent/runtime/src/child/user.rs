@@ -18,11 +18,11 @@ const LARGEST_FILE: u64 = 16 * 1024 * 1024;
 
 /// Who the process is.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Identity {
+pub(crate) struct Identity {
     /// User.
-    pub(super) uid: Uid,
+    pub(crate) uid: Uid,
     /// Primary group.
-    pub(super) gid: Gid,
+    pub(crate) gid: Gid,
     /// Supplementary groups, the primary one included.
     pub(super) groups: Vec<Gid>,
     /// Home directory of the user's entry, `/` without one.
@@ -37,7 +37,7 @@ impl Identity {
 }
 
 /// Resolves `user` and the additional groups with the files in the root.
-pub(super) fn resolve(
+pub(crate) fn resolve(
     root: BorrowedFd<'_>,
     user: &str,
     additional: &[String],

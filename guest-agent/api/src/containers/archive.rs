@@ -1,0 +1,133 @@
+//! `/containers/{name}/archive`, `/changes` and `/export`: a container's files.
+
+use std::sync::Arc;
+
+use axum::body::Body;
+use axum::extract::{Path, Request, State};
+use axum::response::{IntoResponse, Response};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use bytes::Bytes;
+use engine::Engine;
+use engine::containers::{Chunks, CopyIn, PathStat};
+use futures::{StreamExt as _, TryStreamExt as _};
+use http::{HeaderName, HeaderValue, StatusCode, header};
+use serde_json::json;
+use tokio_util::io::StreamReader;
+
+use crate::error::{ApiError, Result};
+use crate::query::Query;
+use crate::{body, reply};
+
+type Shared = State<Arc<Engine>>;
+
+const STAT: HeaderName = HeaderName::from_static("x-docker-container-path-stat");
+
+/// `HEAD /containers/{name}/archive`.
+pub(crate) async fn stat(State(engine): Shared, Path(name): Path<String>, query: Query) -> Result {
+    let stat = engine.stat_path(&name, path(&query)?).await?;
+    let mut response = StatusCode::OK.into_response();
+    response.headers_mut().insert(STAT, stat_header(&stat)?);
+    Ok(response)
+}
+
+/// `GET /containers/{name}/archive`.
+pub(crate) async fn get(State(engine): Shared, Path(name): Path<String>, query: Query) -> Result {
+    let (stat, chunks) = engine.archive_path(&name, path(&query)?).await?;
+    let mut response = archive(chunks);
+    let headers = response.headers_mut();
+    headers.insert(STAT, stat_header(&stat)?);
+    headers.insert(
+        header::CONTENT_TYPE,
+        HeaderValue::from_static("application/x-tar"),
+    );
+    Ok(response)
+}
+
+/// `PUT /containers/{name}/archive`.
+pub(crate) async fn put(
+    State(engine): Shared,
+    Path(name): Path<String>,
+    query: Query,
+    request: Request,
+) -> Result {
+    let mut content = request
+        .into_body()
+        .into_data_stream()
+        .map_err(std::io::Error::other);
+    let extracted = match path(&query) {
+        Ok(path) => {
+            let how = CopyIn {
+                owner_is_user: query.flag("copyUIDGID"),
+                keep_kinds: query.flag("noOverwriteDirNonDir"),
+            };
+            let extracted = engine.extract_archive(&name, path, how, &mut content).await;
+            extracted.map_err(ApiError::from)
+        }
+        Err(error) => Err(error),
+    };
+    if let Err(error) = extracted {
+        body::read_out(StreamReader::new(content)).await;
+        return Err(error);
+    }
+    Ok(StatusCode::OK.into_response())
+}
+
+/// `GET /containers/{name}/changes`: null when nothing has changed.
+pub(crate) async fn changes(State(engine): Shared, Path(name): Path<String>) -> Result {
+    let changes = engine.container_changes(&name).await?;
+    if changes.is_empty() {
+        return Ok(reply::ok(&json!(null)));
+    }
+    let list: Vec<_> = changes
+        .iter()
+        .map(|change| json!({ "Path": change.path, "Kind": change.kind as u8 }))
+        .collect();
+    Ok(reply::ok(&list))
+}
+
+/// `GET /containers/{name}/export`.
+pub(crate) async fn export(State(engine): Shared, Path(name): Path<String>) -> Result {
+    let mut response = archive(engine.export_container(&name).await?);
+    // dockerd names no type, and Go guesses this one.
+    response.headers_mut().insert(
+        header::CONTENT_TYPE,
+        HeaderValue::from_static("application/octet-stream"),
+    );
+    Ok(response)
+}
+
+/// An archive as a body. An error on the way breaks the connection off, so that nobody takes the
+/// archive for whole.
+fn archive(chunks: Chunks) -> Response {
+    let pieces = futures::stream::unfold(chunks, async |mut chunks| {
+        let piece: Option<std::result::Result<Bytes, engine::Error>> = chunks.recv().await;
+        let piece = piece?.map_err(|error| {
+            tracing::warn!(%error, "an archive broke off");
+            std::io::Error::other(error.to_string())
+        });
+        Some((piece, chunks))
+    });
+    Response::new(Body::from_stream(pieces.fuse()))
+}
+
+fn path(query: &Query) -> Result<&str> {
+    query
+        .optional("path")
+        .ok_or_else(|| ApiError::invalid("bad parameter: pathcannot be empty"))
+}
+
+fn stat_header(stat: &PathStat) -> Result<HeaderValue> {
+    let text = json!({
+        "name": stat.name,
+        "size": stat.size,
+        "mode": stat.mode,
+        "mtime": stat.mtime,
+        "linkTarget": stat.link_target,
+    })
+    .to_string();
+    HeaderValue::try_from(STANDARD.encode(text)).map_err(|error| ApiError {
+        status: StatusCode::INTERNAL_SERVER_ERROR,
+        message: error.to_string(),
+    })
+}
