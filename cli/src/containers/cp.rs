@@ -78,12 +78,12 @@ impl Cp {
         let (to, bytes) = match (source, destination) {
             ((Some(container), path), (None, to)) => {
                 let engine = app.engine().await?;
-                let bytes = self.from_container(&engine, container, path, to).await?;
+                let bytes = self.fetch(&engine, container, path, to).await?;
                 (to.to_owned(), bytes)
             }
             ((None, from), (Some(container), path)) => {
                 let engine = app.engine().await?;
-                self.to_container(&engine, from, container, path).await?
+                self.push(&engine, from, container, path).await?
             }
             ((Some(_), _), (Some(_), _)) => {
                 return Err(Failure::new("copying between containers is not supported"));
@@ -106,7 +106,7 @@ impl Cp {
     }
 
     /// Returns how many bytes came.
-    async fn from_container(
+    async fn fetch(
         &self,
         engine: &Engine,
         container: &str,
@@ -149,7 +149,7 @@ impl Cp {
     }
 
     /// Returns where it went and how many bytes that were.
-    async fn to_container(
+    async fn push(
         &self,
         engine: &Engine,
         from: &str,

@@ -120,10 +120,7 @@ impl<F: FnMut(Bytes) -> bool> Packer<F> {
                 Err(Step::Failed(error)) => return Err(error),
             };
             if let Some(below) = below {
-                let next = match frame(below, path) {
-                    Ok(next) => next,
-                    Err(error) => return Err(error),
-                };
+                let next = frame(below, path)?;
                 if frames.len() >= OPEN_DIRECTORIES
                     && let Some(top) = frames.last_mut()
                 {
