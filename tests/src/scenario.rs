@@ -2,6 +2,7 @@
 
 mod exec;
 mod images;
+mod life;
 mod lifecycle;
 mod limits;
 mod network;
@@ -22,6 +23,8 @@ pub fn run(machine: &Machine, registry: &Registry, steps: &mut Steps) {
     running::steps(machine, steps);
     clear(machine);
     lifecycle::steps(machine, steps);
+    clear(machine);
+    life::steps(machine, steps);
     clear(machine);
     exec::steps(machine, steps);
     limits::steps(machine, steps);

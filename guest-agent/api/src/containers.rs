@@ -1,6 +1,7 @@
 //! `/containers`.
 
 mod attach;
+mod attach_ws;
 mod create;
 mod inspect;
 mod lifecycle;
@@ -43,10 +44,7 @@ pub(crate) fn routes() -> Router<Arc<Engine>> {
         .route("/containers/{name}/resize", post(attach::resize))
         .route("/containers/{name}/attach", post(attach::attach))
         .route("/containers/{name}/wait", post(wait::wait))
-        .route(
-            "/containers/{name}/attach/ws",
-            not_yet("attaching over WebSocket"),
-        )
+        .route("/containers/{name}/attach/ws", get(attach_ws::attach))
         .route("/containers/{name}/stats", get(stats::stats))
         .route("/containers/{name}/update", post(update::update))
         .route(

@@ -31,4 +31,5 @@ pub use image::{ContainerUse, Image, LoadedImage, PullOptions, Pulled, RemoveOpt
 pub use platform::Platform;
 pub use progress::{ProgressDetail, PullProgress};
 pub use reference::Reference;
+pub use remove_tree::remove_tree;
 pub use store::Store;

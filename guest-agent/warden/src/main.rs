@@ -20,7 +20,7 @@ fn main() -> ExitCode {
         }
         _ if rustix::process::getpid().is_init() => machine::run()
             .map(|never| match never {})
-            .inspect_err(|error| machine::give_up(error)),
+            .inspect_err(machine::give_up),
         _ => Err(Error::Usage(USAGE.to_owned())),
     };
     match outcome {

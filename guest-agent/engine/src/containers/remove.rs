@@ -125,6 +125,7 @@ impl Engine {
             inner.removed = true;
             inner.early_clients.clear();
         }
+        self.volume_events(container, "destroy");
         self.container_event(container, "destroy", &[]);
         container.changed();
         Ok(())
