@@ -3,6 +3,7 @@
 mod exec;
 mod files;
 mod images;
+mod life;
 mod lifecycle;
 mod limits;
 mod network;
@@ -23,6 +24,8 @@ pub fn run(machine: &Machine, registry: &Registry, steps: &mut Steps) {
     running::steps(machine, steps);
     clear(machine);
     lifecycle::steps(machine, steps);
+    clear(machine);
+    life::steps(machine, steps);
     clear(machine);
     exec::steps(machine, steps);
     files::steps(machine, steps);

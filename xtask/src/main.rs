@@ -8,6 +8,7 @@ mod image;
 mod packages;
 mod progress;
 mod project;
+mod python;
 mod run;
 mod setup;
 mod test;

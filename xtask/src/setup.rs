@@ -10,6 +10,7 @@ use anyhow::{Context, Result, anyhow, bail};
 use crate::packages::Suite;
 use crate::progress::{output, run, say, step};
 use crate::project::Project;
+use crate::python;
 
 /// What a command needs on this machine.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -59,6 +60,8 @@ impl Need {
                 "e2fsprogs",
                 "iproute2",
                 "nftables",
+                "python3",
+                "python3-pip",
                 "webkit2gtk-driver",
                 "x11-utils",
                 "xauth",
@@ -219,6 +222,7 @@ pub(crate) fn command(project: &Project) -> Result<()> {
     system(&ALL)?;
     page(project)?;
     tools(project)?;
+    python::clients(project)?;
     let version = output(Command::new("qemu-system-x86_64").arg("--version"))
         .map_err(|error| error.context(anyhow!("QEMU does not start after its installation")))?;
     say(format_args!(

@@ -12,7 +12,7 @@ use clap::Args;
 
 use crate::project::Project;
 use crate::setup::{self, Need};
-use crate::{build, cross, image};
+use crate::{build, cross, image, python};
 use session::Session;
 
 /// Which tests to run.
@@ -34,6 +34,7 @@ pub(crate) fn command(project: &Project, options: &Options) -> Result<()> {
     }
     setup::page(project)?;
     setup::tools(project)?;
+    python::clients(project)?;
     build::everything(project)?;
     image::ensure(project, false, false)?;
 

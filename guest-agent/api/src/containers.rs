@@ -2,6 +2,7 @@
 
 mod archive;
 mod attach;
+mod attach_ws;
 mod commit;
 mod create;
 mod inspect;
@@ -15,10 +16,8 @@ mod wait;
 use std::sync::Arc;
 
 use axum::Router;
-use axum::routing::{any, get, post};
+use axum::routing::{get, post};
 use engine::Engine;
-
-use crate::error::ApiError;
 
 pub(crate) use list::summary;
 
@@ -52,18 +51,11 @@ pub(crate) fn routes() -> Router<Arc<Engine>> {
             "/containers/{name}/archive",
             get(archive::get).head(archive::stat).put(archive::put),
         )
-        .route(
-            "/containers/{name}/attach/ws",
-            not_yet("attaching over WebSocket"),
-        )
+        .route("/containers/{name}/attach/ws", get(attach_ws::attach))
         .route("/containers/{name}/stats", get(stats::stats))
         .route("/containers/{name}/update", post(update::update))
         .route(
             "/slipway/containers/{name}/bandwidth",
             get(update::bandwidth).post(update::set_bandwidth),
         )
-}
-
-fn not_yet(what: &'static str) -> axum::routing::MethodRouter<Arc<Engine>> {
-    any(move || async move { Err::<(), _>(ApiError::not_supported(what)) })
 }

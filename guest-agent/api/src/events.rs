@@ -6,7 +6,6 @@ use axum::extract::State;
 use bytes::Bytes;
 use engine::Engine;
 use engine::events::{Event, Subject};
-use engine::filters::Filters;
 use engine::time::Time;
 use serde_json::{Map, Value, json};
 use tokio::sync::{broadcast, mpsc};
@@ -16,30 +15,22 @@ use crate::error::{ApiError, Result};
 use crate::presence::Presence;
 use crate::query::Query;
 use crate::reply;
+use crate::version::ApiVersion;
 
 /// Streams events as JSON lines.
 pub(crate) async fn stream(
     State(engine): State<Arc<Engine>>,
+    version: ApiVersion,
     presence: Presence,
     query: Query,
 ) -> Result {
+    // As with dockerd, filters that nobody knows are no error here.
     let filters = query.filters()?;
-    filters.accept_only(&[
-        "config",
-        "container",
-        "daemon",
-        "event",
-        "image",
-        "label",
-        "network",
-        "node",
-        "plugin",
-        "scope",
-        "secret",
-        "service",
-        "type",
-        "volume",
-    ])?;
+    let wanted = move |event: &Event| {
+        // Clients of before don't expect an image's creation.
+        let new = event.subject == Subject::Image && event.action == "create";
+        event.matches(&filters) && (!new || version.at_least(46))
+    };
     let now = Time::now();
     let time = |name: &str| {
         query
@@ -54,9 +45,11 @@ pub(crate) async fn stream(
     if let (Some(since), Some(until)) = (since, until)
         && since > until
     {
-        return Err(ApiError::invalid(
-            "`since` time cannot be after `until` time",
-        ));
+        return Err(ApiError::invalid(format!(
+            "`since` time ({}) cannot be after `until` time ({})",
+            query.text("since"),
+            query.text("until")
+        )));
     }
     // Docker replays when either end is given.
     let (past, live) = engine
@@ -68,9 +61,12 @@ pub(crate) async fn stream(
             .iter()
             .filter(|e| until.is_none_or(|until| e.time <= until))
         {
-            if !send(&sender, event, &filters).await {
+            if !send(&sender, event, &wanted).await {
                 return;
             }
+        }
+        if until.is_some_and(|until| until < now) {
+            return;
         }
         let end = async {
             match until {
@@ -84,7 +80,7 @@ pub(crate) async fn stream(
         };
         tokio::select! {
             () = end => {}
-            () = follow(live, &sender, &filters) => {}
+            () = follow(live, &sender, &wanted) => {}
             () = sender.closed() => {}
         }
     });
@@ -95,12 +91,12 @@ pub(crate) async fn stream(
 async fn follow(
     mut live: broadcast::Receiver<Event>,
     sender: &mpsc::Sender<Bytes>,
-    filters: &Filters,
+    wanted: &(impl Fn(&Event) -> bool + Sync),
 ) {
     loop {
         match live.recv().await {
             Ok(event) => {
-                if !send(sender, &event, filters).await {
+                if !send(sender, &event, wanted).await {
                     return;
                 }
             }
@@ -114,19 +110,29 @@ async fn follow(
 }
 
 /// False when the client is gone.
-async fn send(sender: &mpsc::Sender<Bytes>, event: &Event, filters: &Filters) -> bool {
-    !event.matches(filters) || sender.send(reply::line(&render(event))).await.is_ok()
+async fn send(
+    sender: &mpsc::Sender<Bytes>,
+    event: &Event,
+    wanted: &(impl Fn(&Event) -> bool + Sync),
+) -> bool {
+    !wanted(event) || sender.send(reply::line(&render(event))).await.is_ok()
 }
 
 fn render(event: &Event) -> Value {
     let mut line = Map::new();
-    // Old clients read these three, which only containers and images have.
-    if event.subject != Subject::Network {
-        line.insert("status".into(), json!(event.action));
-        line.insert("id".into(), json!(event.id));
-        if let Some(image) = event.attributes.get("image") {
-            line.insert("from".into(), json!(image));
-        }
+    // Old clients read these three.
+    let attribute = |key: &str| event.attributes.get(key).map_or("", String::as_str);
+    let legacy: &[(&str, &str)] = match event.subject {
+        Subject::Container => &[
+            ("status", &event.action),
+            ("id", &event.id),
+            ("from", attribute("image")),
+        ],
+        Subject::Image => &[("status", &event.action), ("id", &event.id)],
+        _ => &[],
+    };
+    for (key, value) in legacy.iter().filter(|(_, value)| !value.is_empty()) {
+        line.insert((*key).into(), json!(value));
     }
     line.insert("Type".into(), json!(event.subject.name()));
     line.insert("Action".into(), json!(event.action));

@@ -6,6 +6,8 @@ use axum::Router;
 use axum::extract::{Path, Request, State};
 use axum::response::IntoResponse;
 use axum::routing::{get, post};
+use base64::Engine as _;
+use base64::prelude::BASE64_STANDARD as BASE64;
 use bytes::{BufMut, Bytes, BytesMut};
 use engine::Engine;
 use engine::containers::{ExecRequest, one_or_many};
@@ -14,7 +16,7 @@ use serde::Deserialize;
 use serde_json::json;
 
 use crate::error::Result;
-use crate::hijack::{Hijack, Streams};
+use crate::hijack::{Ended, Hijack, Streams};
 use crate::query::Query;
 use crate::version::ApiVersion;
 use crate::{body, reply};
@@ -64,6 +66,7 @@ fn size(pair: Option<[u32; 2]>) -> Option<(u16, u16)> {
 async fn create(
     State(engine): State<Arc<Engine>>,
     Path(name): Path<String>,
+    version: ApiVersion,
     request: Request,
 ) -> Result {
     let options: ExecOptions = body::json(request).await?;
@@ -79,7 +82,7 @@ async fn create(
             attach_stdin: options.attach_stdin,
             attach_stdout: options.attach_stdout,
             attach_stderr: options.attach_stderr,
-            console_size: size(options.console_size),
+            console_size: size(options.console_size).filter(|_| version.at_least(42)),
             detach_keys: options.detach_keys,
         },
     )?;
@@ -103,13 +106,14 @@ async fn start(
         StartOptions::default()
     };
     engine.check_exec(&id)?;
-    let console_size = size(options.console_size).filter(|_| options.tty);
+    let console_size = size(options.console_size).filter(|_| options.tty && version.at_least(42));
     if options.detach {
         engine.start_exec(&id, false, console_size).await?;
         return Ok(reply::ok(&json!({})));
     }
     let hijack = Hijack::new(Request::from_parts(parts, axum::body::Body::empty()));
     let tty = options.tty;
+    let (shared, session) = (Arc::clone(&engine), id.clone());
     let streams = async move {
         match engine.start_exec(&id, true, console_size).await {
             Ok(started) => Streams {
@@ -128,7 +132,12 @@ async fn start(
             },
         }
     };
-    Ok(hijack.run(version, tty, streams, |_| {}))
+    let after = move |ended| {
+        if ended == Ended::Detached {
+            shared.exec_detached(&session);
+        }
+    };
+    Ok(hijack.run(version, tty, streams, after))
 }
 
 /// A text as the process's standard output.
@@ -155,23 +164,27 @@ async fn inspect(State(engine): State<Arc<Engine>>, Path(id): Path<String>) -> R
         Some((first, rest)) => (first.as_str(), rest),
         None => ("", [].as_slice()),
     };
+    let mut process = json!({
+        "tty": request.tty,
+        "entrypoint": entrypoint,
+        "arguments": arguments,
+        "privileged": request.privileged,
+    });
+    if !request.user.is_empty() {
+        process["user"] = json!(request.user);
+    }
     Ok(reply::ok(&json!({
         "ID": exec.id,
         "Running": exec.running,
         "ExitCode": exec.exit_code,
-        "ProcessConfig": {
-            "tty": request.tty,
-            "entrypoint": entrypoint,
-            "arguments": arguments,
-            "privileged": request.privileged,
-            "user": request.user,
-        },
+        "ProcessConfig": process,
         "OpenStdin": request.attach_stdin,
         "OpenStderr": request.attach_stderr,
         "OpenStdout": request.attach_stdout,
-        "CanRemove": exec.exit_code.is_some(),
+        "CanRemove": false,
         "ContainerID": exec.container,
-        "DetachKeys": request.detach_keys,
+        // Go writes bytes in base64.
+        "DetachKeys": BASE64.encode(&exec.detach_keys),
         "Pid": exec.pid,
     })))
 }

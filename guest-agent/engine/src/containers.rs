@@ -15,13 +15,13 @@ mod exec_user;
 mod exit;
 mod files;
 mod find;
+mod health;
+mod healthcheck;
 mod host_config;
 mod host_files;
 mod image_mount;
 mod init;
 mod list;
-mod log_reader;
-mod log_watch;
 mod logs;
 mod model;
 mod mounts;
@@ -55,6 +55,8 @@ pub use create::{CreateRequest, Created};
 pub use detach::{DetachScanner, Scanned};
 pub use exec::{ExecRequest, ExecSnapshot, ExecStart};
 pub use files::{Change, ChangeKind, Chunks, CopyIn, PathStat};
+pub use health::{CheckResult, Health, HealthStatus};
+pub use healthcheck::HealthConfig;
 pub use host_config::{
     BindOptions, DeviceMapping, DeviceRequest, HostConfig, ImageOptions, LogConfig, MountRequest,
     PortBinding, RestartPolicy, ThrottleDevice, TmpfsOptions, Ulimit, WeightDevice,

@@ -49,6 +49,10 @@ pub struct Engine {
     pub(crate) store: OnceLock<images::Store>,
     pub(crate) network: OnceCell<Arc<network::Network>>,
     pub(crate) shutting_down: AtomicBool,
+    /// Held while something is pruned.
+    pub(crate) pruning: tokio::sync::Mutex<()>,
+    /// Held while a log is compressed.
+    pub(crate) compressing: tokio::sync::Mutex<()>,
     /// The warden has answered: the data disk is mounted.
     connected: watch::Sender<bool>,
     /// The cgroups of this machine, looked for once.
@@ -73,6 +77,8 @@ impl Engine {
             store: OnceLock::new(),
             network: OnceCell::new(),
             shutting_down: AtomicBool::new(false),
+            pruning: tokio::sync::Mutex::default(),
+            compressing: tokio::sync::Mutex::default(),
             connected: watch::channel(false).0,
             hierarchy: OnceLock::new(),
             supported: OnceLock::new(),
@@ -91,8 +97,11 @@ impl Engine {
         }
         self.ready
             .send_replace(Some(outcome.map_err(|e| e.to_string())));
-        while let Some(Event::Exited { target, exit }) = events.recv().await {
-            self.on_exit(target, exit);
+        while let Some(event) = events.recv().await {
+            match event {
+                Event::Exited { target, exit } => self.on_exit(target, exit),
+                Event::LogRotated { container } => self.on_log_rotated(&container),
+            }
         }
         // Without a warden nothing can be started or noticed. The warden starts a new agent when
         // it is alive, and the machine goes down when it isn't.

@@ -6,7 +6,7 @@ use std::sync::{Mutex, PoisonError};
 
 use tokio::sync::broadcast;
 
-use crate::filters::{Filters, matches_pattern};
+use crate::filters::Filters;
 use crate::time::Time;
 
 /// As many past events are kept as dockerd keeps.
@@ -21,6 +21,8 @@ pub enum Subject {
     Image,
     /// A network.
     Network,
+    /// A volume.
+    Volume,
 }
 
 impl Subject {
@@ -31,6 +33,7 @@ impl Subject {
             Self::Container => "container",
             Self::Image => "image",
             Self::Network => "network",
+            Self::Volume => "volume",
         }
     }
 }
@@ -103,33 +106,107 @@ impl Events {
     }
 }
 
+/// Filters that want a beginning of the subject's id or name.
+const NAMED: &[&str] = &[
+    "daemon",
+    "container",
+    "plugin",
+    "volume",
+    "network",
+    "node",
+    "service",
+    "secret",
+    "config",
+];
+
+/// An image's name without tag and digest.
+fn without_tag(name: &str) -> &str {
+    let name = name.split_once('@').map_or(name, |(name, _)| name);
+    let base = name.rfind('/').map_or(0, |slash| slash + 1);
+    match name[base..].find(':') {
+        Some(colon) => &name[..base + colon],
+        None => name,
+    }
+}
+
 impl Event {
     /// Whether the event passes the filters of `GET /events`.
     #[must_use]
     pub fn matches(&self, filters: &Filters) -> bool {
         let attribute = |key: &str| self.attributes.get(key).map_or("", String::as_str);
-        let named = |subject: Subject, wanted: &str| {
-            self.subject == subject
-                && (self.id == wanted
-                    || self.id.starts_with(wanted)
-                    || matches_pattern(&format!("^{wanted}$"), attribute("name")))
+        let named = |filter: &&str| {
+            filters.any(filter, |wanted| {
+                self.id.starts_with(wanted) || attribute("name").starts_with(wanted)
+            })
         };
-        let image = |wanted: &str| {
-            let name = match self.subject {
-                Subject::Image => attribute("name"),
-                _ => attribute("image"),
-            };
-            self.id == wanted || name == wanted || name.split(':').next() == Some(wanted)
-        };
+        let image = attribute(match self.subject {
+            Subject::Image => "name",
+            _ => "image",
+        });
+        let image = [
+            self.id.as_str(),
+            image,
+            without_tag(&self.id),
+            without_tag(image),
+        ];
+        // Actions that say more than their name are also found by their name alone.
+        let loose = filters.get("event").iter().any(|wanted| {
+            ["health_status", "exec_create", "exec_start"].contains(&wanted.as_str())
+        });
         filters.any("event", |wanted| {
-            self.action == wanted || self.action.split(':').next() == Some(wanted)
+            self.action == wanted || (loose && self.action.starts_with(wanted))
         }) && filters.any("type", |wanted| self.subject.name() == wanted)
             && filters.any("scope", |wanted| wanted == "local")
-            && filters.any("container", |wanted| named(Subject::Container, wanted))
-            && filters.any("network", |wanted| named(Subject::Network, wanted))
-            && filters.any("image", image)
-            && filters.any("daemon", |_| false)
-            && filters.any("volume", |_| false)
+            && NAMED.iter().all(named)
+            && filters.any("image", |wanted| image.contains(&wanted))
             && filters.labels(&self.attributes)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "tests")]
+    use super::*;
+
+    fn passes(action: &str, filters: &str) -> bool {
+        let attributes = [
+            ("name", "web"),
+            ("image", "localhost:5000/a/box:1"),
+            ("team", "x"),
+        ];
+        let event = Event {
+            subject: Subject::Container,
+            action: action.into(),
+            id: "0123".into(),
+            attributes: attributes.map(|(k, v)| (k.to_owned(), v.to_owned())).into(),
+            time: Time::zero(),
+        };
+        event.matches(&Filters::parse(filters).unwrap())
+    }
+
+    #[test]
+    fn filters_are_dockers() {
+        for filters in [
+            "",
+            r#"{"container":["we"]}"#,
+            r#"{"container":["012"],"type":["container"]}"#,
+            r#"{"image":["localhost:5000/a/box"]}"#,
+            r#"{"label":["team=x"]}"#,
+            r#"{"event":["die","start"],"scope":["local"]}"#,
+        ] {
+            assert!(passes("start", filters), "{filters}");
+        }
+        for filters in [
+            r#"{"container":["eb"]}"#,
+            r#"{"network":["other"]}"#,
+            r#"{"image":["localhost"]}"#,
+            r#"{"event":["star"]}"#,
+            r#"{"type":["image"]}"#,
+            r#"{"scope":["swarm"]}"#,
+        ] {
+            assert!(!passes("start", filters), "{filters}");
+        }
+        assert!(passes("exec_create: sh", r#"{"event":["exec_create"]}"#));
+        assert!(!passes("exec_create: sh", r#"{"event":["exec_die"]}"#));
     }
 }

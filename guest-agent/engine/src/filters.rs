@@ -3,6 +3,8 @@
 
 use std::collections::BTreeMap;
 
+use regex_lite::Regex;
+
 use crate::Error;
 
 /// Parsed filters; empty lets everything through.
@@ -85,45 +87,23 @@ impl Filters {
         Ok(found)
     }
 
-    /// Whether the labels pass the `label` and `label!` filters (`key` or `key=value`).
+    /// Whether the labels pass the `label` and `label!` filters (`key` or `key=value`): all of the
+    /// first, not all of the second.
     #[must_use]
     pub fn labels(&self, labels: &BTreeMap<String, String>) -> bool {
         let has = |wanted: &str| match wanted.split_once('=') {
             Some((key, value)) => labels.get(key).is_some_and(|v| v == value),
             None => labels.contains_key(wanted),
         };
-        self.all("label", has) && !self.get("label!").iter().any(|wanted| has(wanted))
+        self.all("label", has) && !(self.has("label!") && self.all("label!", has))
     }
 }
 
-/// Whether `text` matches `pattern`, a small regular expression as used in name filters:
-/// literals, `.`, `*`, `+`, `?`, `^` and `$`, unanchored.
+/// Whether a regular expression of a name filter occurs in `text`. One that is damaged matches
+/// only itself, as with dockerd.
 #[must_use]
 pub fn matches_pattern(pattern: &str, text: &str) -> bool {
-    let pattern: Vec<char> = pattern.chars().collect();
-    let text: Vec<char> = text.chars().collect();
-    match pattern.split_first() {
-        Some(('^', rest)) => matches_here(rest, &text),
-        _ => (0..=text.len()).any(|start| matches_here(&pattern, &text[start..])),
-    }
-}
-
-fn matches_here(pattern: &[char], text: &[char]) -> bool {
-    let (first, rest) = match pattern {
-        [] => return true,
-        ['$'] => return text.is_empty(),
-        ['\\', escaped, rest @ ..] => (Some(*escaped), rest),
-        ['.', rest @ ..] => (None, rest),
-        [literal, rest @ ..] => (Some(*literal), rest),
-    };
-    let matches_one = |c: &char| first.is_none_or(|f| f == *c);
-    let run = text.iter().take_while(|c| matches_one(c)).count();
-    match rest {
-        ['*', rest @ ..] => (0..=run).any(|n| matches_here(rest, &text[n..])),
-        ['+', rest @ ..] => (1..=run).any(|n| matches_here(rest, &text[n..])),
-        ['?', rest @ ..] => (0..=run.min(1)).any(|n| matches_here(rest, &text[n..])),
-        _ => run > 0 && matches_here(rest, &text[1..]),
-    }
+    pattern == text || Regex::new(pattern).is_ok_and(|pattern| pattern.is_match(text))
 }
 
 #[cfg(test)]
@@ -154,6 +134,8 @@ mod tests {
         assert!(matches_pattern("^/?web$", "/web"));
         assert!(!matches_pattern("^web$", "web1"));
         assert!(matches_pattern("w.b+", "wobbb"));
+        assert!(matches_pattern("^(web|db)-[0-9]+$", "db-12"));
         assert!(!matches_pattern("x+", "y"));
+        assert!(!matches_pattern("(", "web"));
     }
 }

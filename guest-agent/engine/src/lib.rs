@@ -21,4 +21,4 @@ pub use engine::{Engine, Machine, Options};
 pub use error::{Error, Kind};
 pub use ids::short;
 pub use networks::{NetworkKind, NetworkSnapshot};
-pub use system::{DiskUsage, SystemInfo, VERSION};
+pub use system::{ContainerSize, DiskUsage, SystemInfo, VERSION};

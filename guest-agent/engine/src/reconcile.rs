@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use warden::protocol::{Call, Outcome, ProcessState};
 
-use crate::containers::{Container, Record, State, wants_restart};
+use crate::containers::{Container, HealthStatus, Record, State, wants_restart};
 use crate::time::Time;
 use crate::{Engine, Error, blocking};
 
@@ -19,61 +19,92 @@ impl Engine {
     /// were lost with the machine.
     pub(crate) async fn reconcile(
         self: &Arc<Self>,
-        known: HashMap<String, ProcessState>,
+        mut known: HashMap<String, ProcessState>,
     ) -> Result<(), Error> {
         let dir = self.containers_dir();
         let records = blocking::run(move || read_all(&dir)).await?;
-        for mut record in records {
-            let process = known.get(&record.id);
-            let was_running = record.state.is_running() || record.state == State::Starting;
-            match (process, was_running) {
-                (Some(process), _) => {
-                    record.state = State::Running { pid: process.pid };
-                    if let Ok(started) = process.started_at.parse() {
-                        record.started_at = started;
-                    }
-                }
-                (None, true) => {
-                    record.state = State::Exited;
-                    record.exit_code = LOST;
-                    record.finished_at = Time::now();
-                    record.endpoint = None;
-                }
-                (None, false) => {}
-            }
-            let lost = process.is_none() && was_running;
-            let idle = process.is_none() && !record.started_at.is_zero();
-            let dir = self.containers_dir().join(&record.id);
-            let exit = process.and_then(|process| process.exit.clone());
-            let name = record.name.clone();
-            let container = Container::new(record, dir);
-            {
-                let mut index = self.index();
-                if let Err(error) = index.reserve_name(&name, &container.id) {
-                    tracing::error!(container = container.id, %error, "a name is taken twice");
-                    let id = container.id.clone();
-                    container.lock().record.name = index.reserve_random_name(&id)?;
-                }
-                index.insert(Arc::clone(&container));
-            }
-            if let Some(exit) = exit {
-                self.spawn_exit(Arc::clone(&container), exit);
-            }
-            if lost {
-                container.save().await?;
-            }
-            if idle {
-                self.revive(&container);
-            }
+        for record in records {
+            let process = known.remove(&record.id);
+            self.restore(record, process).await?;
         }
         if self.options.run.join("network").exists() {
             // Opening the network gives back what dead containers held.
             let engine = Arc::clone(self);
             tokio::spawn(async move {
-                if let Err(error) = engine.network().await {
-                    tracing::warn!(%error, "recovering the network failed");
+                match engine.network().await {
+                    Ok(network) => engine.restore_endpoints(&network),
+                    Err(error) => tracing::warn!(%error, "recovering the network failed"),
                 }
             });
+        }
+        Ok(())
+    }
+
+    /// Brings one container in line with its process.
+    async fn restore(
+        self: &Arc<Self>,
+        mut record: Record,
+        mut process: Option<ProcessState>,
+    ) -> Result<(), Error> {
+        // An exit that was recorded, and not yet forgotten when the old engine died, is no news.
+        let recorded = process
+            .as_ref()
+            .and_then(|p| p.exit.as_ref())
+            .is_some_and(|exit| {
+                record.state.pid().is_none()
+                    && exit.finished_at.parse().ok() == Some(record.finished_at)
+            });
+        if recorded && let Some(old) = process.take() {
+            self.warden.forget(old.target).await;
+        }
+        // It had ended and waited to be started again: that is still to be done.
+        let pending = process.is_none() && record.state == State::Restarting;
+        let lost =
+            process.is_none() && (record.state.pid().is_some() || record.state == State::Starting);
+        let idle = process.is_none() && !record.started_at.is_zero();
+        if let Some(process) = &process {
+            let pid = process.pid;
+            if record.state != (State::Paused { pid }) {
+                record.state = State::Running { pid };
+            }
+            if let Ok(started) = process.started_at.parse() {
+                record.started_at = started;
+            }
+        } else if lost {
+            record.state = State::Exited;
+            record.exit_code = LOST;
+            record.finished_at = Time::now();
+            record.endpoint = None;
+        }
+        if process.is_none()
+            && let Some(health) = &mut record.health
+        {
+            health.status = HealthStatus::Unhealthy;
+        }
+        let dir = self.containers_dir().join(&record.id);
+        let name = record.name.clone();
+        let container = Container::new(record, dir);
+        {
+            let mut index = self.index();
+            if let Err(error) = index.reserve_name(&name, &container.id) {
+                tracing::error!(container = container.id, %error, "a name is taken twice");
+                let id = container.id.clone();
+                container.lock().record.name = index.reserve_random_name(&id)?;
+            }
+            index.insert(Arc::clone(&container));
+        }
+        match process.map(|process| process.exit) {
+            Some(Some(exit)) => self.spawn_exit(Arc::clone(&container), exit),
+            Some(None) => self.begin_health_checks(&container),
+            None => {}
+        }
+        if lost {
+            container.save().await?;
+        }
+        if pending {
+            self.restart_later(container);
+        } else if idle {
+            self.revive(&container);
         }
         Ok(())
     }
@@ -106,18 +137,27 @@ impl Engine {
             .collect())
     }
 
+    /// A start that the old engine could not record any more has left its place on the network.
+    fn restore_endpoints(&self, network: &network::Network) {
+        for container in self.all_containers() {
+            let mut inner = container.lock();
+            let record = &mut inner.record;
+            if record.state.pid().is_some() && record.endpoint.is_none() {
+                record.endpoint = network.endpoint(&container.id);
+            }
+        }
+    }
+
     /// Starts a container again that doesn't run, if its policy says so; removes it if it was
     /// created with `--rm`.
     fn revive(self: &Arc<Self>, container: &Arc<Container>) {
         let (restart, auto_remove) = {
             let inner = container.lock();
             let record = &inner.record;
-            // At the engine's start `always` means always, whoever stopped it.
+            // A person's stop outlives the engine, except for `always`, which means always.
             let always = record.host_config.restart_policy.name == "always";
-            (
-                always || wants_restart(record),
-                record.host_config.auto_remove,
-            )
+            let restart = wants_restart(record) && (always || !record.manually_stopped);
+            (restart, record.host_config.auto_remove)
         };
         if restart {
             container.lock().record.state = State::Restarting;

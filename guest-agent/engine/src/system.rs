@@ -52,6 +52,22 @@ pub struct SystemInfo {
     pub descriptors: usize,
 }
 
+/// The bytes of a container's files.
+#[derive(Debug, Clone, Copy)]
+pub struct ContainerSize {
+    /// What it wrote itself.
+    pub own: u64,
+    /// That and its image.
+    pub all: u64,
+}
+
+impl ContainerSize {
+    fn new(own: u64, image: impl TryInto<u64>) -> Self {
+        let all = own.saturating_add(image.try_into().unwrap_or(0));
+        Self { own, all }
+    }
+}
+
 /// What `docker system df` shows.
 #[derive(Debug, Clone)]
 pub struct DiskUsage {
@@ -59,8 +75,8 @@ pub struct DiskUsage {
     pub layers_size: u64,
     /// All images, with how many containers use each.
     pub images: Vec<(images::Image, usize)>,
-    /// All containers, with the size of what they wrote.
-    pub containers: Vec<(Snapshot, u64)>,
+    /// All containers and their sizes.
+    pub containers: Vec<(Snapshot, ContainerSize)>,
 }
 
 /// Number of processors.
@@ -261,14 +277,20 @@ impl Engine {
     pub async fn disk_usage(self: &Arc<Self>) -> Result<DiskUsage, Error> {
         let engine = Arc::clone(self);
         blocking::run(move || {
+            let images = engine.store()?.list()?;
             let containers: Vec<_> = engine
                 .all_containers()
                 .iter()
                 .map(|c| (c.snapshot(), directory_size(&c.dir.join("upper"))))
+                .map(|(snapshot, own)| {
+                    let image = images
+                        .iter()
+                        .find(|image| image.id.to_string() == snapshot.record.image);
+                    let size = ContainerSize::new(own, image.map_or(0, |image| image.size));
+                    (snapshot, size)
+                })
                 .collect();
-            let images: Vec<_> = engine
-                .store()?
-                .list()?
+            let images: Vec<_> = images
                 .into_iter()
                 .map(|image| {
                     let id = image.id.to_string();
@@ -289,10 +311,23 @@ impl Engine {
         .await
     }
 
-    /// Bytes that a container wrote into its own layer.
-    pub async fn container_size(&self, snapshot: &Snapshot) -> Result<u64, Error> {
+    /// The bytes of a container's files.
+    pub async fn container_size(
+        self: &Arc<Self>,
+        snapshot: &Snapshot,
+    ) -> Result<ContainerSize, Error> {
+        let engine = Arc::clone(self);
         let upper = snapshot.dir.join("upper");
-        blocking::run(move || Ok(directory_size(&upper))).await
+        let image = images::Digest::parse(&snapshot.record.image);
+        blocking::run(move || {
+            // An image that was removed by force counts for nothing.
+            let layers = image
+                .ok()
+                .and_then(|id| engine.store().ok()?.get(&id).ok())
+                .map_or(0, |image| image.size);
+            Ok(ContainerSize::new(directory_size(&upper), layers))
+        })
+        .await
     }
 }
 

@@ -3,6 +3,7 @@
 
 use std::fmt;
 use std::str::FromStr;
+use std::time::Duration;
 
 use jiff::Timestamp;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
@@ -49,6 +50,13 @@ impl Time {
     #[must_use]
     pub fn unix_nano(self) -> i64 {
         i64::try_from(self.0.as_nanosecond()).unwrap_or(i64::MIN)
+    }
+
+    /// How long after `earlier` this is, never negative.
+    #[must_use]
+    pub fn since(self, earlier: Self) -> Duration {
+        let nanoseconds = self.0.as_nanosecond() - earlier.0.as_nanosecond();
+        Duration::from_nanos(u64::try_from(nanoseconds.max(0)).unwrap_or(u64::MAX))
     }
 
     /// Seconds from `earlier` to this, never negative.
@@ -133,6 +141,38 @@ pub fn parse_go_duration(text: &str) -> Option<i64> {
     )]
     let total = total as i64;
     Some(if negative { -total } else { total })
+}
+
+/// A duration as Go prints it: `1m30s`, `1.5s`, `200ms`.
+#[must_use]
+pub fn go_duration(duration: Duration) -> String {
+    let nanoseconds = duration.as_nanos();
+    let (unit, scale) = match nanoseconds {
+        0 => return "0s".into(),
+        1..1_000 => ("ns", 1),
+        1_000..1_000_000 => ("µs", 1_000),
+        1_000_000..1_000_000_000 => ("ms", 1_000_000),
+        _ => ("s", 1_000_000_000),
+    };
+    let mut whole = nanoseconds / scale;
+    let mut text = String::new();
+    if unit == "s" {
+        if whole >= 3600 {
+            text += &format!("{}h", whole / 3600);
+        }
+        if whole >= 60 {
+            text += &format!("{}m", whole / 60 % 60);
+        }
+        whole %= 60;
+    }
+    text += &whole.to_string();
+    let digits = scale.ilog10() as usize;
+    let fraction = format!("{:0digits$}", nanoseconds % scale);
+    let fraction = fraction.trim_end_matches('0');
+    if digits > 0 && !fraction.is_empty() {
+        text += &format!(".{fraction}");
+    }
+    text + unit
 }
 
 impl fmt::Display for Time {
@@ -223,6 +263,22 @@ mod tests {
             Some(Time::from_unix(2, 0))
         );
         assert_eq!(Time::parse_client("yesterday", now), None);
+    }
+
+    #[test]
+    fn says_durations_as_go_does() {
+        for (nanoseconds, text) in [
+            (0, "0s"),
+            (7, "7ns"),
+            (1_500, "1.5µs"),
+            (200_000_000, "200ms"),
+            (1_000_000_000, "1s"),
+            (1_050_000_000, "1.05s"),
+            (90_000_000_000, "1m30s"),
+            (3_600_000_000_000, "1h0m0s"),
+        ] {
+            assert_eq!(go_duration(Duration::from_nanos(nanoseconds)), text);
+        }
     }
 
     #[test]

@@ -36,5 +36,6 @@ pub use pack::{Form, Packer};
 pub use platform::Platform;
 pub use progress::{ProgressDetail, PullProgress};
 pub use reference::Reference;
+pub use remove_tree::remove_tree;
 pub use store::{Commit, CommittedLayer, Store};
 pub use unpack::{Extract, extract};

@@ -14,7 +14,7 @@ use rustix::io::Errno;
 use crate::{Error, Result};
 
 /// Removes the tree at `path`; a missing one is fine.
-pub(crate) fn remove_tree(path: &Path) -> Result<()> {
+pub fn remove_tree(path: &Path) -> Result<()> {
     let name = path
         .file_name()
         .and_then(|name| CString::new(name.as_encoded_bytes()).ok());

@@ -301,11 +301,28 @@ pub struct DeviceLimit {
     pub write_iops: Option<u64>,
 }
 
+/// How a log's entries are written.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum LogFormat {
+    /// Docker's `json-file`: a JSON object a line.
+    #[default]
+    JsonFile,
+    /// Our own compact records, for Docker's `local`.
+    Local,
+}
+
 /// What happens to a container's output besides attached clients.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct LogSpec {
-    /// File in Docker's `json-file` format; `None` keeps nothing (`--log-driver none`).
+    /// The file; `None` keeps nothing (`--log-driver none`).
     pub path: Option<PathBuf>,
+    /// How entries are written.
+    pub format: LogFormat,
+    /// The value of `attrs` in every `json-file` entry, a JSON object; empty leaves it out.
+    pub attrs: String,
+    /// Tell the engine of each rotation: it compresses.
+    pub compress: bool,
     /// Rotate at this many bytes; `None` never rotates.
     pub max_size: Option<u64>,
     /// How many files are kept in all (`path`, `path.1`, …).

@@ -1,13 +1,14 @@
 //! The engine's calls.
 
 use std::os::fd::{AsFd, OwnedFd};
+use std::path::Path;
 
 use runtime::cgroup::Cgroup;
 use runtime::spec::Resources;
 use rustix::termios::Winsize;
 
 use crate::ending::Ending;
-use crate::process::{Phase, Process};
+use crate::process::{NOBODY, Phase, Process};
 use crate::protocol::{
     AttachStreams, Call, Failure, FailureReason, Message, Outcome, Reply, Request, Target,
 };
@@ -27,6 +28,9 @@ impl Supervisor {
     }
 
     pub(crate) fn reply(&mut self, seq: u64, outcome: Outcome) {
+        if seq == NOBODY {
+            return;
+        }
         self.send(&Message::Reply(Reply { seq, outcome }));
     }
 
@@ -38,8 +42,8 @@ impl Supervisor {
     ) -> Result<Option<Outcome>, Failure> {
         match call {
             Call::List => {
-                let processes = self.processes.values().filter_map(Process::state).collect();
-                return Ok(Some(Outcome::Processes { processes }));
+                self.waiting_lists.push(seq);
+                return Ok(None);
             }
             Call::Start { spec, attach } => {
                 let clients = pair_up(attach, descriptors)?;
@@ -93,6 +97,11 @@ impl Supervisor {
                 let warnings = self.update(container, &resources)?;
                 return Ok(Some(Outcome::Updated { warnings }));
             }
+            Call::ReplaceLog {
+                container,
+                inode,
+                compressed,
+            } => self.replace_log(container, inode, &compressed)?,
             Call::Forget { target } => self.forget(&target)?,
             Call::PowerOff => self.ending = Some(Ending::power_off()),
         }
@@ -162,6 +171,24 @@ impl Supervisor {
         cgroup
             .map_or(Ok(Vec::new()), limit)
             .map_err(|error| crate::spawn::failure(&error))
+    }
+
+    fn replace_log(&self, container: String, inode: u64, compressed: &Path) -> Result<(), Failure> {
+        let target = Target {
+            container,
+            exec: None,
+        };
+        let key = self.key_of(&target)?;
+        let log = self
+            .processes
+            .get(&key)
+            .and_then(|process| process.streams.log());
+        log.ok_or_else(not_found)?
+            .replace(inode, compressed)
+            .map_err(|error| Failure {
+                reason: FailureReason::System,
+                message: format!("cannot replace a log file: {error}"),
+            })
     }
 
     fn forget(&mut self, target: &Target) -> Result<(), Failure> {

@@ -11,7 +11,7 @@ mod console;
 mod ending;
 mod engine_link;
 mod error;
-mod log;
+pub mod log;
 mod poller;
 mod process;
 mod signals;

@@ -1,16 +1,25 @@
-//! A container's log in Docker's `json-file` format: one JSON object a line, written and split
-//! byte for byte as dockerd does, so that every reader of such files understands it.
+//! A container's log: lines cut from its output, written in the format that its driver asks for,
+//! rotated by size.
+
+mod json_file;
+pub mod local;
 
 use std::fs::File;
 use std::io::Write;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
-use runtime::spec::LogSpec;
-
-use crate::clock;
+use jiff::Timestamp;
+use runtime::spec::{LogFormat, LogSpec};
 
 /// The longest piece of a line in one entry; the rest follows in entries of its own.
 const LONGEST_PIECE: usize = 16 * 1024;
+
+/// A buffer beyond this is given back when the container falls quiet.
+const SMALL_BUFFER: usize = 64 * 1024;
+
+/// What is put behind the name of a compressed file.
+pub const COMPRESSED: &str = ".gz";
 
 /// Which standard stream bytes came from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -39,23 +48,55 @@ impl Stream {
     }
 }
 
+/// A point in time and, once it was needed, its text.
+#[derive(Clone)]
+struct Moment {
+    time: Timestamp,
+    text: Option<String>,
+}
+
+impl Moment {
+    fn now() -> Self {
+        Self {
+            time: Timestamp::now(),
+            text: None,
+        }
+    }
+
+    /// RFC 3339 with as many digits of the second as are not zero.
+    fn text(&mut self) -> &str {
+        self.text.get_or_insert_with(|| self.time.to_string())
+    }
+
+    fn nanoseconds(&self) -> i64 {
+        i64::try_from(self.time.as_nanosecond()).unwrap_or(0)
+    }
+}
+
 /// A line that is not finished.
 #[derive(Default)]
 struct Pending {
     bytes: Vec<u8>,
     /// Time of the line's first piece, when pieces of it were already written.
-    started: Option<String>,
+    started: Option<Moment>,
 }
 
 /// Writes one container's log.
 pub(crate) struct Log {
     path: PathBuf,
     file: File,
+    format: LogFormat,
+    attrs: String,
+    /// Bytes in the file.
     size: u64,
     max_size: Option<u64>,
     max_files: u32,
     pending: [Pending; 2],
+    /// Whole entries, to be written at once.
     buffer: Vec<u8>,
+    /// There were rotations that the engine wants to know of and was not told.
+    rotated: bool,
+    compress: bool,
 }
 
 impl Log {
@@ -69,101 +110,153 @@ impl Log {
         Ok(Some(Self {
             path: path.clone(),
             file,
+            format: spec.format,
+            attrs: spec.attrs.clone(),
             size,
             max_size: spec.max_size.filter(|size| *size > 0),
             max_files: spec.max_files.max(1),
             pending: <[Pending; 2]>::default(),
             buffer: Vec::new(),
+            rotated: false,
+            compress: spec.compress,
         }))
     }
 
     /// Takes bytes of a stream and writes the lines that are complete.
     pub(crate) fn write(&mut self, stream: Stream, mut bytes: &[u8]) -> std::io::Result<()> {
-        let now = clock::now();
+        let mut now = Moment::now();
+        let little = bytes.len() < LONGEST_PIECE;
         let mut pending = std::mem::take(&mut self.pending[stream as usize]);
-        while !bytes.is_empty() {
+        let mut outcome = Ok(());
+        while !bytes.is_empty() && outcome.is_ok() {
             let room = LONGEST_PIECE - pending.bytes.len();
-            let newline = bytes.iter().take(room + 1).position(|byte| *byte == b'\n');
-            let take = newline.map_or_else(|| bytes.len().min(room), |at| at + 1);
-            pending.bytes.extend_from_slice(&bytes[..take]);
-            bytes = &bytes[take..];
+            let window = &bytes[..bytes.len().min(room)];
+            let newline = memchr::memchr(b'\n', window);
+            let (taken, rest) = bytes.split_at(newline.map_or(window.len(), |at| at + 1));
+            bytes = rest;
+            // Most lines are whole and need no copy.
+            let copied = if pending.bytes.is_empty() {
+                None
+            } else {
+                pending.bytes.extend_from_slice(taken);
+                Some(std::mem::take(&mut pending.bytes))
+            };
+            let line = copied.as_deref().unwrap_or(taken);
             if newline.is_some() {
-                let time = pending.started.take().unwrap_or_else(|| now.clone());
-                self.entry(stream, &pending.bytes, &time);
-                pending.bytes.clear();
-            } else if pending.bytes.len() == LONGEST_PIECE {
-                let time = pending.started.get_or_insert_with(|| now.clone());
-                self.entry(stream, &pending.bytes, time);
-                pending.bytes.clear();
+                let mut first = pending.started.take();
+                outcome = self.entry(stream, line, first.as_mut().unwrap_or(&mut now));
+            } else if line.len() == LONGEST_PIECE {
+                let first = pending.started.get_or_insert_with(|| now.clone());
+                outcome = self.entry(stream, line, first);
+            } else {
+                pending.bytes = copied.unwrap_or_else(|| taken.to_vec());
             }
         }
         self.pending[stream as usize] = pending;
-        self.flush()
+        outcome.and_then(|()| self.flush())?;
+        if little && self.buffer.capacity() > SMALL_BUFFER {
+            self.buffer = Vec::new();
+        }
+        Ok(())
     }
 
     /// Writes what is left of a stream that has ended inside a line.
     pub(crate) fn end(&mut self, stream: Stream) -> std::io::Result<()> {
         let pending = std::mem::take(&mut self.pending[stream as usize]);
         if !pending.bytes.is_empty() {
-            let time = pending.started.unwrap_or_else(clock::now);
-            self.entry(stream, &pending.bytes, &time);
+            let mut time = pending.started.unwrap_or_else(Moment::now);
+            self.entry(stream, &pending.bytes, &mut time)?;
         }
         self.flush()
     }
 
-    fn entry(&mut self, stream: Stream, line: &[u8], time: &str) {
-        self.buffer.extend_from_slice(b"{\"log\":\"");
-        escape(line, &mut self.buffer);
-        self.buffer.extend_from_slice(b"\",\"stream\":\"");
-        self.buffer.extend_from_slice(stream.name().as_bytes());
-        self.buffer.extend_from_slice(b"\",\"time\":\"");
-        self.buffer.extend_from_slice(time.as_bytes());
-        self.buffer.extend_from_slice(b"\"}\n");
+    /// Whether there were rotations since the last question, and the engine wants to know.
+    pub(crate) fn take_rotated(&mut self) -> bool {
+        std::mem::take(&mut self.rotated) && self.compress
     }
 
-    fn flush(&mut self) -> std::io::Result<()> {
-        let buffer = std::mem::take(&mut self.buffer);
-        let mut rest = buffer.as_slice();
-        while !rest.is_empty() {
-            let now = match self.max_size {
-                None => rest.len(),
-                Some(limit) => {
-                    if self.size >= limit {
-                        self.rotate()?;
-                    }
-                    entries_within(rest, limit - self.size)
-                }
-            };
-            self.file.write_all(&rest[..now])?;
-            self.size += now as u64;
-            rest = &rest[now..];
+    fn entry(&mut self, stream: Stream, line: &[u8], time: &mut Moment) -> std::io::Result<()> {
+        if let Some(limit) = self.max_size
+            && self.size + self.buffer.len() as u64 >= limit
+        {
+            self.flush()?;
+            self.rotate()?;
         }
-        self.buffer = buffer;
-        self.buffer.clear();
+        match self.format {
+            LogFormat::JsonFile => {
+                json_file::entry(&mut self.buffer, stream, line, &self.attrs, time.text());
+            }
+            LogFormat::Local => {
+                let whole = line.strip_suffix(b"\n");
+                let record = local::Record {
+                    stderr: stream == Stream::Stderr,
+                    partial: whole.is_none(),
+                    time: time.nanoseconds(),
+                    line: whole.unwrap_or(line),
+                };
+                record.encode(&mut self.buffer);
+            }
+        }
         Ok(())
     }
 
-    /// `path` becomes `path.1`, `path.1` becomes `path.2`, and the oldest goes.
-    fn rotate(&mut self) -> std::io::Result<()> {
-        let numbered = |number: u32| {
-            let mut name = self.path.clone().into_os_string();
-            if number > 0 {
-                name.push(format!(".{number}"));
-            }
-            PathBuf::from(name)
-        };
-        if self.max_files < 2 {
-            std::fs::remove_file(&self.path)?;
+    fn flush(&mut self) -> std::io::Result<()> {
+        // What can't be written is given up: the container must not wait for a disk.
+        let written = self.file.write_all(&self.buffer);
+        self.size += self.buffer.len() as u64;
+        self.buffer.clear();
+        written
+    }
+
+    fn numbered(&self, number: u32, suffix: &str) -> PathBuf {
+        let mut name = self.path.clone().into_os_string();
+        if number > 0 {
+            name.push(format!(".{number}"));
         }
-        for number in (1..self.max_files).rev() {
-            match std::fs::rename(numbered(number - 1), numbered(number)) {
-                Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
-                other => other?,
+        name.push(suffix);
+        PathBuf::from(name)
+    }
+
+    /// `path` becomes `path.1`, `path.1` becomes `path.2`, and the oldest goes. Rotated files may be
+    /// compressed.
+    fn rotate(&mut self) -> std::io::Result<()> {
+        let oldest = self.max_files - 1;
+        for suffix in ["", COMPRESSED] {
+            missing_is_fine(std::fs::remove_file(self.numbered(oldest, suffix)))?;
+            for number in (1..self.max_files).rev() {
+                let (from, to) = (number - 1, number);
+                if from > 0 || suffix.is_empty() {
+                    missing_is_fine(std::fs::rename(
+                        self.numbered(from, suffix),
+                        self.numbered(to, suffix),
+                    ))?;
+                }
             }
         }
         self.file = append(&self.path)?;
         self.size = 0;
+        self.rotated = true;
         Ok(())
+    }
+
+    /// Puts `compressed`, made of the rotated file with this inode, into that file's place. By now
+    /// that file may have moved on, or be gone.
+    pub(crate) fn replace(&self, inode: u64, compressed: &Path) -> std::io::Result<()> {
+        for number in 1..self.max_files {
+            let plain = self.numbered(number, "");
+            if std::fs::metadata(&plain).is_ok_and(|found| found.ino() == inode) {
+                std::fs::rename(compressed, self.numbered(number, COMPRESSED))?;
+                return std::fs::remove_file(plain);
+            }
+        }
+        std::fs::remove_file(compressed)
+    }
+}
+
+fn missing_is_fine(result: std::io::Result<()>) -> std::io::Result<()> {
+    match result {
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(()),
+        other => other,
     }
 }
 
@@ -177,64 +270,6 @@ fn append(path: &Path) -> std::io::Result<File> {
         .open(path)
 }
 
-/// How many of the bytes to write before the next rotation: whole entries, up to and including the
-/// one that passes the limit.
-fn entries_within(bytes: &[u8], room: u64) -> usize {
-    let from = usize::try_from(room)
-        .unwrap_or(usize::MAX)
-        .saturating_sub(1);
-    if from >= bytes.len() {
-        return bytes.len();
-    }
-    bytes[from..]
-        .iter()
-        .position(|byte| *byte == b'\n')
-        .map_or(bytes.len(), |at| from + at + 1)
-}
-
-/// JSON string escapes as dockerd writes them: HTML's special characters too, and the replacement
-/// character for each byte that is not UTF-8.
-fn escape(bytes: &[u8], out: &mut Vec<u8>) {
-    for chunk in bytes.utf8_chunks() {
-        escape_text(chunk.valid().as_bytes(), out);
-        for _ in chunk.invalid() {
-            out.extend_from_slice(b"\\ufffd");
-        }
-    }
-}
-
-/// Copies runs of plain bytes at once: a log is mostly that.
-fn escape_text(text: &[u8], out: &mut Vec<u8>) {
-    const HEX: &[u8; 16] = b"0123456789abcdef";
-    let mut plain_from = 0;
-    let mut at = 0;
-    while at < text.len() {
-        let byte = text[at];
-        let separator =
-            byte == 0xe2 && matches!(text.get(at + 1..at + 3), Some([0x80, 0xa8 | 0xa9]));
-        let length = if separator { 3 } else { 1 };
-        if separator || byte < 0x20 || matches!(byte, b'"' | b'\\' | b'<' | b'>' | b'&') {
-            out.extend_from_slice(&text[plain_from..at]);
-            plain_from = at + length;
-            match byte {
-                b'"' | b'\\' => out.extend_from_slice(&[b'\\', byte]),
-                b'\n' => out.extend_from_slice(b"\\n"),
-                b'\r' => out.extend_from_slice(b"\\r"),
-                0xe2 => {
-                    out.extend_from_slice(b"\\u202");
-                    out.push(text[at + 2] - 0xa8 + b'8');
-                }
-                _ => {
-                    out.extend_from_slice(b"\\u00");
-                    out.extend([HEX[usize::from(byte >> 4)], HEX[usize::from(byte & 15)]]);
-                }
-            }
-        }
-        at += length;
-    }
-    out.extend_from_slice(&text[plain_from..]);
-}
-
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
@@ -244,6 +279,9 @@ mod tests {
     fn spec(directory: &Path, max_size: Option<u64>, max_files: u32) -> LogSpec {
         LogSpec {
             path: Some(directory.join("log")),
+            format: LogFormat::JsonFile,
+            attrs: String::new(),
+            compress: false,
             max_size,
             max_files,
         }
@@ -304,13 +342,37 @@ mod tests {
     }
 
     #[test]
-    fn escapes_are_dockers() {
-        let mut out = Vec::new();
-        escape(b"a\"\\\t\r\n<&>\xff\x7f\xe2\x82\xac\xe2\x80\xa9", &mut out);
-        assert_eq!(
-            String::from_utf8(out).unwrap(),
-            "a\\\"\\\\\\u0009\\r\\n\\u003c\\u0026\\u003e\\ufffd\x7f€\\u2029"
-        );
+    fn attributes_stand_in_every_entry() {
+        let directory = tempfile::tempdir().unwrap();
+        let mut spec = spec(directory.path(), None, 1);
+        spec.attrs = r#"{"tag":"t"}"#.into();
+        let mut log = Log::open(&spec).unwrap().unwrap();
+        log.write(Stream::Stdout, b"one\n").unwrap();
+        assert_eq!(lines(&directory.path().join("log"))[0]["attrs"]["tag"], "t");
+    }
+
+    #[test]
+    fn a_compressed_file_takes_the_place_of_its_source_wherever_that_is() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = |name: &str| directory.path().join(name);
+        let mut log = Log::open(&spec(directory.path(), Some(1), 4))
+            .unwrap()
+            .unwrap();
+        log.write(Stream::Stdout, b"one\ntwo\n").unwrap();
+        let inode = std::fs::metadata(path("log.1")).unwrap().ino();
+        log.write(Stream::Stdout, b"three\n").unwrap();
+        std::fs::write(path("made"), "compressed").unwrap();
+        log.replace(inode, &path("made")).unwrap();
+        assert!(path("log.2.gz").exists() && !path("log.2").exists());
+        log.write(Stream::Stdout, b"four\n").unwrap();
+        assert_eq!(std::fs::read(path("log.3.gz")).unwrap(), b"compressed");
+        assert!(path("log.2").exists() && path("log.1").exists());
+        // The next one is too many.
+        log.write(Stream::Stdout, b"five\n").unwrap();
+        assert!(!path("log.3.gz").exists() && path("log.3").exists());
+        std::fs::write(path("made"), "too late").unwrap();
+        log.replace(inode, &path("made")).unwrap();
+        assert!(!path("made").exists());
     }
 
     #[test]

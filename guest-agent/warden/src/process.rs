@@ -18,11 +18,14 @@ pub(crate) const FLOOD: Duration = Duration::from_secs(5);
 /// How long an exit is held back for a client that does not read.
 pub(crate) const SLOW_CLIENT: Duration = Duration::from_secs(10);
 
+/// In the place of a request's number: who asked is gone.
+pub(crate) const NOBODY: u64 = 0;
+
 /// How far it is.
 pub(crate) enum Phase {
     /// The child sets itself up and reports over the channel; the engine waits for the reply.
     Starting {
-        /// The engine's request.
+        /// The engine's request, or [`NOBODY`].
         seq: u64,
         /// Where the child reports.
         channel: OwnedFd,

@@ -4,6 +4,8 @@
 //! sends [`Event`]s at any time. The warden serves one engine at a time; a new connection replaces
 //! a dead one and starts with [`Call::List`].
 
+use std::path::PathBuf;
+
 use runtime::spec::{ContainerSpec, Process, Resources};
 use serde::{Deserialize, Serialize};
 
@@ -20,7 +22,8 @@ pub struct Request {
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(tag = "call", rename_all = "kebab-case")]
 pub enum Call {
-    /// Every process the warden knows, with exits that were not yet forgotten.
+    /// Every process the warden knows, with exits that were not yet forgotten. The answer waits
+    /// until it is known of each whether it starts.
     List,
     /// Start a container. One descriptor an entry of `attach`: our end of a socket pair.
     Start {
@@ -76,6 +79,15 @@ pub enum Call {
         container: String,
         /// All of its limits.
         resources: Box<Resources>,
+    },
+    /// Put a compressed copy in the place of a rotated log file.
+    ReplaceLog {
+        /// Container id.
+        container: String,
+        /// The rotated file's, which may have moved on meanwhile.
+        inode: u64,
+        /// The copy; it is taken away in any case.
+        compressed: PathBuf,
     },
     /// Forget a process that has exited: the engine has recorded its exit.
     Forget {
@@ -221,5 +233,10 @@ pub enum Event {
         target: Target,
         /// How.
         exit: Exit,
+    },
+    /// A log was rotated whose old files are to be compressed.
+    LogRotated {
+        /// Container id.
+        container: String,
     },
 }

@@ -5,6 +5,7 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
+use rustix::buffer::spare_capacity;
 use rustix::event::epoll::EventFlags;
 use rustix::io::Errno;
 
@@ -16,6 +17,9 @@ use crate::source::{ClientKey, ProcessKey, Source};
 
 /// Input beyond this is left with the client.
 const INPUT_HIGH_WATER: usize = 64 * 1024;
+
+/// So much output is read at once: all that a pipe holds.
+const PIECE: usize = 64 * 1024;
 
 /// One output stream.
 struct Output {
@@ -93,6 +97,16 @@ impl Streams {
         self.terminal.as_ref().map(AsFd::as_fd)
     }
 
+    /// The log, if one is kept.
+    pub(crate) fn log(&self) -> Option<&Log> {
+        self.log.as_ref()
+    }
+
+    /// Whether the engine is to be told of a rotation.
+    pub(crate) fn take_rotated(&mut self) -> bool {
+        self.log.as_mut().is_some_and(Log::take_rotated)
+    }
+
     /// Adds a client.
     pub(crate) fn attach(
         &mut self,
@@ -149,11 +163,11 @@ impl Streams {
             Stream::Stderr => &mut self.stderr,
         };
         let Some(output) = slot else { return };
-        let mut bytes = vec![0; 64 * 1024];
-        match rustix::io::read(&output.fd, &mut bytes) {
-            Ok(count @ 1..) => {
+        let mut bytes = Vec::with_capacity(PIECE);
+        match rustix::io::read(&output.fd, spare_capacity(&mut bytes)) {
+            Ok(1..) => {
                 output.drained = false;
-                self.hand_on(stream, &bytes[..count]);
+                self.hand_on(stream, &bytes);
             }
             Err(Errno::AGAIN) => output.drained = true,
             Err(Errno::INTR) => {}

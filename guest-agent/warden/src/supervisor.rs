@@ -15,8 +15,8 @@ use crate::ending::Ending;
 use crate::engine_link::EngineLink;
 use crate::error::{Context, Error};
 use crate::poller::{Poller, Readiness, Token};
-use crate::process::{FLOOD, LEFT_OVER, Phase, Process, SLOW_CLIENT};
-use crate::protocol::{Event, Exit, Message, Request, Target};
+use crate::process::{FLOOD, LEFT_OVER, NOBODY, Phase, Process, SLOW_CLIENT};
+use crate::protocol::{Event, Exit, Message, Outcome, Request, Target};
 use crate::signals::{Signal, Signals};
 use crate::source::{ProcessKey, Source};
 
@@ -36,6 +36,8 @@ pub struct Supervisor {
     /// A child that prepares the machine; starts wait for its end.
     preparation: Option<u32>,
     waiting_starts: VecDeque<(Request, Vec<OwnedFd>)>,
+    /// Lists that were asked for while something starts.
+    pub(crate) waiting_lists: Vec<u64>,
     /// Tell the console when the engine speaks for the first time.
     announce: bool,
     /// That devices can't be limited was said.
@@ -66,6 +68,7 @@ impl Supervisor {
             ending: None,
             preparation: None,
             waiting_starts: VecDeque::new(),
+            waiting_lists: Vec::new(),
             announce: false,
             devices_noted: false,
         })
@@ -96,6 +99,7 @@ impl Supervisor {
         loop {
             self.start_agent();
             self.settle_due();
+            self.answer_lists();
             self.update_watches();
             if self.end_step() {
                 return Ok(());
@@ -134,8 +138,27 @@ impl Supervisor {
         if let Some(link) = self.engine.take() {
             link.close(&mut self.poller);
         }
-        // The engine that asked is gone, and its attached sockets with it.
+        // The engine that asked is gone, and its attached sockets with it. The next one counts its
+        // requests anew and must not take an answer for its own.
         self.waiting_starts.clear();
+        self.waiting_lists.clear();
+        for process in self.processes.values_mut() {
+            if let Phase::Starting { seq, .. } = &mut process.phase {
+                *seq = NOBODY;
+            }
+        }
+    }
+
+    /// Answers lists that had to wait until it is known what starts and what doesn't.
+    fn answer_lists(&mut self) {
+        let starting = |process: &Process| matches!(process.phase, Phase::Starting { .. });
+        if self.waiting_lists.is_empty() || self.processes.values().any(starting) {
+            return;
+        }
+        for seq in std::mem::take(&mut self.waiting_lists) {
+            let processes = self.processes.values().filter_map(Process::state).collect();
+            self.reply(seq, Outcome::Processes { processes });
+        }
     }
 
     fn next_deadline(&self) -> Option<Instant> {
@@ -286,10 +309,15 @@ impl Supervisor {
 
     fn update_watches(&mut self) {
         for key in std::mem::take(&mut self.touched) {
-            if let Some(process) = self.processes.get_mut(&key)
-                && let Err(errno) = process.streams.update(&mut self.poller)
-            {
+            let Some(process) = self.processes.get_mut(&key) else {
+                continue;
+            };
+            if let Err(errno) = process.streams.update(&mut self.poller) {
                 console::note(&format!("a stream can't be watched: {errno}"));
+            }
+            if process.streams.take_rotated() {
+                let container = process.target.container.clone();
+                self.send(&Message::Event(Event::LogRotated { container }));
             }
         }
         if let Some(link) = &mut self.engine

@@ -30,13 +30,17 @@ fn a_start_that_fails_has_dockers_message_and_exit_code() {
         (
             "nosuch",
             127,
-            "exec: \"nosuch\": executable file not found in $PATH",
+            "exec: \"nosuch\": executable file not found in $PATH: unknown",
         ),
-        ("/plain", 126, "exec: \"/plain\": permission denied"),
+        (
+            "/plain",
+            126,
+            "exec: \"/plain\": permission denied: unknown",
+        ),
         (
             "/etc",
             126,
-            "exec: \"/etc\": is a directory: permission denied",
+            "exec: \"/etc\": is a directory: unknown: permission denied",
         ),
     ];
     for (command, code, message) in cases {

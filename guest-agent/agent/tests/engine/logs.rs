@@ -123,3 +123,147 @@ fn clients_that_leave_are_noticed() {
     }
     host.until("all that they held is free", || open() <= before);
 }
+
+/// Lines of many lengths, some far longer than a piece, and bytes of all values.
+const WILD: &str = "printf 'short\\n'; head -c 50000 /dev/zero | tr '\\0' x; echo; \
+    for i in $(seq 0 255); do printf \"\\\\x$(printf %x $i)\"; done; echo; printf 'no end'";
+
+#[test]
+fn every_driver_gives_back_what_was_written() {
+    let host = host!();
+    host.docker(&["run", "--name", "json", "busybox", "sh", "-c", WILD])
+        .good();
+    host.docker(&[
+        "run",
+        "--name",
+        "local",
+        "--log-driver",
+        "local",
+        "busybox",
+        "sh",
+        "-c",
+        WILD,
+    ])
+    .good();
+    let raw = |name: &str, more: &[&str]| {
+        let mut args = vec!["logs"];
+        args.extend(more);
+        args.push(name);
+        host.command(&args).output().unwrap().stdout
+    };
+    let written = raw("local", &[]);
+    // Our format keeps bytes as they are; JSON knows only text.
+    assert!(written.contains(&0xff) && written.ends_with(b"no end"));
+    assert_eq!(written.len(), 6 + 50_001 + 257 + 6);
+    let text = String::from_utf8(raw("json", &[])).unwrap();
+    assert_eq!(text, String::from_utf8_lossy(&written));
+    assert!(text.contains('\u{fffd}'));
+    for name in ["json", "local"] {
+        assert_eq!(raw(name, &["--tail", "1"]), b"no end", "{name}");
+        // Pieces of 16 KiB count as lines of their own, as with dockerd.
+        let stamped = String::from_utf8_lossy(&raw(name, &["-t"])).into_owned();
+        assert_eq!(
+            stamped.matches("xxx 2").count() + stamped.matches("xxx2").count(),
+            3,
+            "{name}"
+        );
+    }
+    assert!(host.field("json", ".LogPath").ends_with("-json.log"));
+    assert_eq!(host.field("local", ".LogPath"), "");
+    assert_eq!(host.field("local", ".HostConfig.LogConfig.Type"), "local");
+}
+
+#[test]
+fn compressed_files_are_part_of_the_log() {
+    let host = host!();
+    for (name, options) in [
+        (
+            "json",
+            ["--log-driver", "json-file", "--log-opt", "compress=true"],
+        ),
+        (
+            "local",
+            ["--log-driver", "local", "--log-opt", "max-file=50"],
+        ),
+    ] {
+        let mut args = vec!["run", "-d", "--name", name];
+        args.extend(options);
+        if name == "json" {
+            args.extend(["--log-opt", "max-file=50"]);
+        }
+        args.extend(["--log-opt", "max-size=20k", "busybox", "sh", "-c"]);
+        args.push("i=0; while [ $i -lt 3000 ]; do echo line $i; i=$((i+1)); done; sleep 1000");
+        host.docker(&args).good();
+        let mut follow = host
+            .command(&["logs", "-f", name])
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let lines = BufReader::new(follow.stdout.take().unwrap()).lines();
+        let wanted = (0..3000).map(|number| format!("line {number}"));
+        for (wanted, line) in wanted.zip(lines) {
+            assert_eq!(line.unwrap(), wanted, "{name}");
+        }
+        follow.kill().unwrap();
+        follow.wait().unwrap();
+        let id = host.field(name, ".Id");
+        let dir = host.path(&format!("root/containers/{id}"));
+        host.until("what was rotated is compressed", || {
+            let names: Vec<String> = std::fs::read_dir(&dir)
+                .unwrap()
+                .map(|entry| entry.unwrap().file_name().to_string_lossy().into_owned())
+                .filter(|name| name.contains("log."))
+                .collect();
+            names.len() > 2 && names.iter().all(|name| name.ends_with(".gz"))
+        });
+        let log = host.docker(&["logs", name]).good();
+        assert_eq!(log.lines().count(), 3000, "{name}");
+        let tail = host.docker(&["logs", "--tail", "2500", name]).good();
+        assert_eq!(tail.lines().next(), Some("line 500"), "{name}");
+        assert_eq!(tail.lines().last(), Some("line 2999"), "{name}");
+    }
+}
+
+#[test]
+fn details_show_labels_environment_and_tag() {
+    let host = host!();
+    host.docker(&[
+        "run",
+        "--name",
+        "told",
+        "--label",
+        "team=a b",
+        "--label",
+        "other=x",
+        "-e",
+        "MODE=fast",
+        "--log-opt",
+        "labels=team,none",
+        "--log-opt",
+        "env-regex=^MO",
+        "--log-opt",
+        "tag={{.Name}}/{{.ImageName}}",
+        "busybox",
+        "echo",
+        "hello",
+    ])
+    .good();
+    assert_eq!(
+        host.docker(&["logs", "--details", "told"]).good(),
+        "MODE=fast,tag=told%2Fbusybox,team=a+b hello"
+    );
+    let file = std::fs::read_to_string(host.field("told", ".LogPath")).unwrap();
+    assert!(
+        file.contains(r#","attrs":{"MODE":"fast","tag":"told/busybox","team":"a b"},"time":"#),
+        "{file}"
+    );
+    let refused = |option: &str, words: &str| {
+        host.docker(&["create", "--log-opt", option, "busybox"])
+            .bad(1, words);
+    };
+    refused(
+        "nonsense=1",
+        "unknown log opt 'nonsense' for json-file log driver",
+    );
+    refused("max-file=0", "max-file cannot be less than 1");
+}

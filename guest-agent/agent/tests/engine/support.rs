@@ -17,6 +17,7 @@ const LIMIT: Duration = Duration::from_secs(60);
 pub(crate) struct Host {
     pub(crate) dir: tempfile::TempDir,
     pub(crate) docker: PathBuf,
+    tools: PathBuf,
     warden: Child,
 }
 
@@ -98,6 +99,7 @@ impl Host {
         let host = Self {
             dir,
             docker,
+            tools,
             warden,
         };
         host.until("the engine answers", || host.docker(&["version"]).code == 0);
@@ -108,6 +110,11 @@ impl Host {
 
     pub(crate) fn path(&self, name: &str) -> String {
         self.dir.path().join(name).display().to_string()
+    }
+
+    /// Where the clients are unpacked.
+    pub(crate) fn tools(&self) -> &Path {
+        &self.tools
     }
 
     pub(crate) fn socket(&self) -> String {

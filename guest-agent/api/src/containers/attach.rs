@@ -29,6 +29,7 @@ pub(crate) async fn attach(
         stdout: query.flag("stdout"),
         stderr: query.flag("stderr"),
         detach_keys: query.text("detachKeys").to_owned(),
+        raw: false,
     };
     let attachment = engine.attach_container(&name, wanted).await?;
     let tty = attachment.tty;

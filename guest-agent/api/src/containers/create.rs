@@ -11,6 +11,7 @@ use serde_json::{Map, Value, json};
 
 use crate::error::{ApiError, Result};
 use crate::query::Query;
+use crate::version::ApiVersion;
 use crate::{body, reply};
 
 /// What stands beside the `Config` fields in the body.
@@ -30,6 +31,7 @@ struct Networking {
 /// `POST /containers/create`.
 pub(crate) async fn create(
     State(engine): State<Arc<Engine>>,
+    version: ApiVersion,
     query: Query,
     request: Request,
 ) -> Result {
@@ -41,7 +43,14 @@ pub(crate) async fn create(
             "config cannot be empty in order to create a container",
         ));
     }
-    let config: Config = body::read(value.clone())?;
+    let mut config: Config = body::read(value.clone())?;
+    if let Some(check) = config
+        .healthcheck
+        .as_mut()
+        .filter(|_| !version.at_least(44))
+    {
+        check.start_interval = 0;
+    }
     let beside: Beside = body::read(value)?;
     let created = engine
         .create_container(CreateRequest {

@@ -20,12 +20,10 @@ pub(crate) async fn inspect(
 ) -> Result {
     let snapshot = engine.inspect_container(&name)?;
     let mut value = render(&snapshot);
-    if query.flag("size")
-        && let Some(object) = value.as_object_mut()
-    {
+    if query.flag("size") {
         let size = engine.container_size(&snapshot).await?;
-        object.insert("SizeRw".into(), json!(size));
-        object.insert("SizeRootFs".into(), json!(size));
+        value["SizeRw"] = json!(size.own);
+        value["SizeRootFs"] = json!(size.all);
     }
     Ok(reply::ok(&value))
 }
@@ -95,7 +93,7 @@ fn render(snapshot: &Snapshot) -> Value {
 fn state(snapshot: &Snapshot) -> Value {
     let record = &snapshot.record;
     let life = record.state;
-    json!({
+    let mut state = json!({
         "Status": snapshot.status(),
         "Running": life.is_running(),
         "Paused": matches!(life, Life::Paused { .. }),
@@ -107,7 +105,11 @@ fn state(snapshot: &Snapshot) -> Value {
         "Error": record.error,
         "StartedAt": record.started_at,
         "FinishedAt": record.finished_at,
-    })
+    });
+    if let Some(health) = &record.health {
+        state["Health"] = json!(health);
+    }
+    state
 }
 
 /// The networks that the container is on, by name.

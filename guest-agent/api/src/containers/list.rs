@@ -3,17 +3,22 @@
 use std::sync::Arc;
 
 use axum::extract::State;
-use engine::Engine;
 use engine::containers::{ListRequest, MountPoint, Snapshot};
+use engine::{ContainerSize, Engine};
 use serde_json::{Map, Value, json};
 
 use super::inspect;
 use crate::error::Result;
 use crate::query::Query;
 use crate::reply;
+use crate::version::ApiVersion;
 
 /// `GET /containers/json`.
-pub(crate) async fn list(State(engine): State<Arc<Engine>>, query: Query) -> Result {
+pub(crate) async fn list(
+    State(engine): State<Arc<Engine>>,
+    version: ApiVersion,
+    query: Query,
+) -> Result {
     let limit = query.number("limit")?.unwrap_or(0);
     let found = engine
         .list_containers(ListRequest {
@@ -29,13 +34,17 @@ pub(crate) async fn list(State(engine): State<Arc<Engine>>, query: Query) -> Res
         } else {
             None
         };
-        summaries.push(summary(snapshot, size));
+        summaries.push(summary(snapshot, version, size));
     }
     Ok(reply::ok(&summaries))
 }
 
 /// One element of the list.
-pub(crate) fn summary(snapshot: &Snapshot, size: Option<u64>) -> Value {
+pub(crate) fn summary(
+    snapshot: &Snapshot,
+    version: ApiVersion,
+    size: Option<ContainerSize>,
+) -> Value {
     let record = &snapshot.record;
     let mut ports: Vec<Value> = record
         .config
@@ -50,7 +59,7 @@ pub(crate) fn summary(snapshot: &Snapshot, size: Option<u64>) -> Value {
     ports.sort_by_key(|port| port["PrivatePort"].as_u64());
     let mut host = Map::new();
     host.insert("NetworkMode".into(), json!(record.host_config.network_mode));
-    if !record.host_config.annotations.is_empty() {
+    if version.at_least(46) && !record.host_config.annotations.is_empty() {
         host.insert("Annotations".into(), json!(record.host_config.annotations));
     }
     let mut summary = json!({
@@ -68,9 +77,13 @@ pub(crate) fn summary(snapshot: &Snapshot, size: Option<u64>) -> Value {
         "NetworkSettings": { "Networks": inspect::networks(record) },
         "Mounts": record.mounts.iter().map(mount).collect::<Vec<_>>(),
     });
-    if let (Some(size), Some(summary)) = (size, summary.as_object_mut()) {
-        summary.insert("SizeRw".into(), json!(size));
-        summary.insert("SizeRootFs".into(), json!(size));
+    if let Some(size) = size {
+        // Go leaves zeros out here.
+        for (key, bytes) in [("SizeRw", size.own), ("SizeRootFs", size.all)] {
+            if bytes > 0 {
+                summary[key] = json!(bytes);
+            }
+        }
     }
     summary
 }

@@ -46,6 +46,8 @@ pub(crate) async fn logs(
         since: time("since")?,
         until: time("until")?,
         timestamps: query.flag("timestamps"),
+        details: query.flag("details"),
+        raw: false,
         // Anything but a number, such as `all`, is everything.
         tail: query.text("tail").parse().ok(),
     };

@@ -8,10 +8,15 @@ use serde_json::json;
 
 use crate::error::Result;
 use crate::query::Query;
+use crate::version::ApiVersion;
 use crate::{containers, images, reply};
 
 /// `GET /system/df`.
-pub(crate) async fn disk_usage(State(engine): State<Arc<Engine>>, query: Query) -> Result {
+pub(crate) async fn disk_usage(
+    State(engine): State<Arc<Engine>>,
+    version: ApiVersion,
+    query: Query,
+) -> Result {
     let usage = engine.disk_usage().await?;
     let types = query.all("type");
     let wanted = |kind: &str| types.is_empty() || types.iter().any(|t| t == kind);
@@ -23,7 +28,7 @@ pub(crate) async fn disk_usage(State(engine): State<Arc<Engine>>, query: Query) 
     let containers: Vec<_> = usage
         .containers
         .iter()
-        .map(|(container, size)| containers::summary(container, Some(*size)))
+        .map(|(container, size)| containers::summary(container, version, Some(*size)))
         .collect();
     Ok(reply::ok(&json!({
         "LayersSize": usage.layers_size,

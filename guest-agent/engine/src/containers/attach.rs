@@ -26,6 +26,8 @@ pub struct AttachRequest {
     pub stderr: bool,
     /// Keys that detach; empty is the default.
     pub detach_keys: String,
+    /// No frames in the replay of the log.
+    pub raw: bool,
 }
 
 /// An attachment, ready to be pumped. What the process writes arrives in Docker's frames, or raw
@@ -64,6 +66,7 @@ impl Engine {
             let wanted = LogRequest {
                 stdout: request.stdout,
                 stderr: request.stderr,
+                raw: request.raw,
                 ..LogRequest::default()
             };
             Some(self.container_logs(&container.id, wanted).await?)

@@ -6,6 +6,8 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::{Map, Value};
 
+use super::HealthConfig;
+
 /// Docker's container `Config`. Nulls are what Docker writes for absent lists.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default, rename_all = "PascalCase")]
@@ -36,9 +38,9 @@ pub struct Config {
     /// Arguments, or the command when there is no entry point.
     #[serde(deserialize_with = "one_or_many")]
     pub cmd: Option<Vec<String>>,
-    /// How health would be checked; kept as it came.
+    /// How health is checked.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub healthcheck: Option<Value>,
+    pub healthcheck: Option<HealthConfig>,
     /// Image as the client named it.
     pub image: String,
     /// Anonymous volumes: paths in the container.

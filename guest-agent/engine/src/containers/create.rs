@@ -42,6 +42,9 @@ impl Engine {
         mut request: CreateRequest,
     ) -> Result<Created, Error> {
         validate::config(&mut request.config)?;
+        if let Some(check) = &request.config.healthcheck {
+            check.validate()?;
+        }
         let warnings = validate::host_config(&mut request.host_config, &self.limits())?;
         let bandwidth = Bandwidth::from_labels(&request.config.labels)?;
         if let [extra] = request.networks.as_slice()
@@ -127,6 +130,7 @@ impl Engine {
             manually_stopped: false,
             endpoint: None,
             bandwidth,
+            health: None,
         };
         let container = Container::new(record, dir.clone());
         let written = make_directories(&container)
@@ -144,6 +148,7 @@ impl Engine {
             return Err(error);
         }
         self.index().insert(Arc::clone(&container));
+        self.volume_events(&container, "create");
         self.container_event(&container, "create", &[]);
         Ok(id)
     }
@@ -177,6 +182,28 @@ impl Engine {
         Ok(())
     }
 
+    /// Publishes an event about each of a container's volumes.
+    pub(crate) fn volume_events(&self, container: &Container, action: &str) {
+        let points = container.lock().record.mounts.clone();
+        for point in points.iter().filter(|point| point.kind == "volume") {
+            let mut attributes = BTreeMap::from([("driver", "local".to_owned())]);
+            if action == "mount" || action == "unmount" {
+                attributes.insert("container", container.id.clone());
+            }
+            if action == "mount" {
+                attributes.insert("destination", point.destination.clone());
+                attributes.insert("propagation", point.propagation.clone());
+                attributes.insert("read/write", point.rw.to_string());
+            }
+            let attributes = attributes
+                .into_iter()
+                .map(|(key, value)| (key.to_owned(), value))
+                .collect();
+            self.events
+                .publish(Subject::Volume, action, &point.name, attributes);
+        }
+    }
+
     /// Publishes an event about a container, with its name, image and labels as attributes.
     pub(crate) fn container_event(
         &self,
@@ -194,7 +221,9 @@ impl Engine {
             )
         };
         let mut attributes: BTreeMap<String, String> = labels;
-        attributes.insert("image".into(), image);
+        if !image.is_empty() {
+            attributes.insert("image".into(), image);
+        }
         attributes.insert("name".into(), name);
         for (key, value) in more {
             attributes.insert((*key).to_owned(), value.clone());
@@ -253,12 +282,9 @@ fn merge_image(config: &mut Config, image: &images::ImageConfig) {
             config.entrypoint = image.entrypoint();
         }
     }
-    if config.healthcheck.is_none() {
-        config.healthcheck = image
-            .runtime()
-            .and_then(|runtime| runtime.get("Healthcheck"))
-            .filter(|check| !check.is_null())
-            .cloned();
+    if let Some(check) = image.healthcheck() {
+        let own = config.healthcheck.get_or_insert_default();
+        own.inherit(&check.into());
     }
     if config.working_dir.is_empty() {
         config.working_dir = image.working_dir().to_owned();

@@ -35,6 +35,12 @@ impl DetachScanner {
         Ok(Self { keys, matched: 0 })
     }
 
+    /// The bytes of the keys.
+    #[must_use]
+    pub fn keys(&self) -> &[u8] {
+        &self.keys
+    }
+
     /// Takes the next bytes.
     pub fn scan(&mut self, input: &[u8]) -> Scanned {
         let mut forward = Vec::with_capacity(input.len() + self.matched);

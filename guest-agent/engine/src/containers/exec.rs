@@ -16,6 +16,9 @@ use crate::{Engine, Error, ids};
 /// How long a finished exec can still be inspected.
 const KEPT: Duration = Duration::from_secs(300);
 
+/// How long a resize waits for the session's process.
+const RESIZE_PATIENCE: Duration = Duration::from_secs(10);
+
 /// What a client asks for.
 #[derive(Debug, Clone, Default)]
 pub struct ExecRequest {
@@ -79,6 +82,8 @@ pub struct ExecSnapshot {
     pub pid: i32,
     /// How it ended.
     pub exit_code: Option<i32>,
+    /// The bytes of the keys that detach; empty is the default.
+    pub detach_keys: Vec<u8>,
 }
 
 /// A started exec session.
@@ -97,6 +102,27 @@ pub struct ExecStart {
 impl Exec {
     fn state(&self) -> MutexGuard<'_, ExecState> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(crate) fn id(&self) -> &str {
+        &self.id
+    }
+
+    /// How it ended, if it has.
+    pub(crate) fn exit_code(&self) -> Option<i32> {
+        match *self.state() {
+            ExecState::Ended { code } => Some(code),
+            _ => None,
+        }
+    }
+
+    /// The program and its arguments, as events say them.
+    fn command(&self) -> String {
+        let (program, arguments) = match self.request.cmd.split_first() {
+            Some((program, arguments)) => (program.as_str(), arguments),
+            None => ("", [].as_slice()),
+        };
+        format!("{program} {}", arguments.join(" "))
     }
 
     fn target(&self) -> Target {
@@ -148,19 +174,59 @@ impl Engine {
         {
             super::exec_user::check(pid, &request.user)?;
         }
+        Ok(self.add_exec(&container, request)?.id.clone())
+    }
+
+    /// Adds a session to a container that runs; what the request leaves out is the container's.
+    pub(crate) fn add_exec(
+        &self,
+        container: &Arc<Container>,
+        mut request: ExecRequest,
+    ) -> Result<Arc<Exec>, Error> {
         let id = ids::random_id()?;
-        let action = format!("exec_create: {}", request.cmd.join(" "));
-        container.lock().exec_ids.push(id.clone());
-        self.container_event(&container, &action, &[("execID", id.clone())]);
-        let exec = Exec {
-            id: id.clone(),
-            container,
+        {
+            let mut inner = container.lock();
+            inner.exec_ids.push(id.clone());
+            let config = &inner.record.config;
+            for (own, theirs) in [
+                (&mut request.user, &config.user),
+                (&mut request.working_dir, &config.working_dir),
+            ] {
+                if own.is_empty() {
+                    own.clone_from(theirs);
+                }
+            }
+        }
+        let exec = Arc::new(Exec {
+            id,
+            container: Arc::clone(container),
             request,
             state: Mutex::new(ExecState::Created),
             ended: watch::Sender::new(false),
-        };
-        self.execs().insert(id.clone(), Arc::new(exec));
-        Ok(id)
+        });
+        self.execs().insert(exec.id.clone(), Arc::clone(&exec));
+        self.exec_event(&exec, &format!("exec_create: {}", exec.command()));
+        Ok(exec)
+    }
+
+    fn exec_event(&self, exec: &Exec, action: &str) {
+        self.container_event(&exec.container, action, &[("execID", exec.id.clone())]);
+    }
+
+    /// Notes that a client has typed the detach keys.
+    pub fn exec_detached(&self, id: &str) {
+        if let Ok(exec) = self.exec(id) {
+            self.exec_event(&exec, "exec_detach");
+        }
+    }
+
+    /// Sends a signal to a session's process; one that has ended needs none.
+    pub(crate) async fn signal_exec(&self, exec: &Exec, signal: i32) {
+        let target = exec.target();
+        let call = Call::Signal { target, signal };
+        if let Err(failure) = self.warden.call(call, Vec::new()).await {
+            tracing::debug!(exec = exec.id, %failure, "the session takes no signal");
+        }
     }
 
     /// Whether the session may be started now; what is said before a connection is taken over.
@@ -194,9 +260,7 @@ impl Engine {
                 }
             }
         }
-        let request = &exec.request;
-        let action = format!("exec_start: {}", request.cmd.join(" "));
-        self.container_event(&exec.container, &action, &[("execID", id.to_owned())]);
+        self.exec_event(&exec, &format!("exec_start: {}", exec.command()));
         let started = self.start_exec_claimed(&exec, attach, console_size).await;
         if started.is_err() {
             let mut state = exec.state();
@@ -245,6 +309,7 @@ impl Engine {
                 if *state == ExecState::Starting {
                     *state = ExecState::Running { pid };
                 }
+                exec.ended.send_modify(|_| ());
             }
             Ok(other) => {
                 return Err(Error::System(format!(
@@ -292,12 +357,28 @@ impl Engine {
                 ExecState::Ended { code } => Some(code),
                 _ => None,
             },
+            detach_keys: match exec.request.detach_keys.as_str() {
+                "" => Vec::new(),
+                keys => DetachScanner::parse(keys)?.keys().to_vec(),
+            },
         })
     }
 
     /// Sets the size of the session's terminal.
     pub async fn resize_exec(&self, id: &str, rows: u16, cols: u16) -> Result<(), Error> {
         let exec = self.exec(id)?;
+        let ready = async {
+            let mut changes = exec.ended.subscribe();
+            while matches!(*exec.state(), ExecState::Created | ExecState::Starting) {
+                // The sender lives as long as the session.
+                let _ = changes.changed().await;
+            }
+        };
+        if tokio::time::timeout(RESIZE_PATIENCE, ready).await.is_err() {
+            return Err(Error::System(
+                "timeout waiting for exec session ready".into(),
+            ));
+        }
         self.warden
             .call(
                 Call::Resize {
@@ -371,13 +452,12 @@ fn process(record: &Record, request: &ExecRequest) -> Result<Process, Error> {
     let mut environment =
         env::environment(&record.id, &record.config, &record.host_config, request.tty);
     env::override_with(&mut environment, &request.env);
-    let or = |own: &str, theirs: &str| if own.is_empty() { theirs } else { own }.to_owned();
     let privileged = request.privileged || record.host_config.privileged;
     Ok(Process {
         args: request.cmd.clone(),
         env: environment,
-        cwd: spec::cwd(&or(&request.working_dir, &record.config.working_dir)),
-        user: or(&request.user, &record.config.user),
+        cwd: spec::cwd(&request.working_dir),
+        user: request.user.clone(),
         additional_groups: record.host_config.group_add.clone().unwrap_or_default(),
         tty: request.tty,
         console_size: request.console_size.filter(|_| request.tty),

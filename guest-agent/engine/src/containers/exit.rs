@@ -44,6 +44,7 @@ impl Engine {
         if container.lock().record.state.pid().is_none() {
             return;
         }
+        Self::end_health_checks(&container);
         self.release_network(&container).await;
         let finished_at = exit.finished_at.parse().unwrap_or_else(|_| Time::now());
         let (restart, ran_seconds, auto_remove) = {
@@ -54,8 +55,10 @@ impl Engine {
             record.oom_killed = exit.oom_killed;
             record.finished_at = finished_at;
             record.endpoint = None;
-            let restart =
-                !inner.removing && !self.is_shutting_down() && wants_restart(&inner.record);
+            let restart = !inner.removing
+                && !inner.exit_on_next
+                && !self.is_shutting_down()
+                && wants_restart(&inner.record);
             let record = &mut inner.record;
             if restart {
                 record.restart_count += 1;
@@ -68,10 +71,17 @@ impl Engine {
             }
             // With a restart the container stays "running" for those who wait for its end.
             inner.exits += 1;
-            let auto_remove = !restart && inner.record.host_config.auto_remove && !inner.removing;
+            inner.last_exit = exit.code;
+            let auto_remove = !restart
+                && inner.record.host_config.auto_remove
+                && !inner.removing
+                && !inner.restarted_by_hand;
             (restart, ran_seconds, auto_remove)
         };
         container.save_or_log().await;
+        if exit.oom_killed {
+            self.container_event(&container, "oom", &[]);
+        }
         self.container_event(
             &container,
             "die",
@@ -80,9 +90,7 @@ impl Engine {
                 ("execDuration", ran_seconds.to_string()),
             ],
         );
-        if exit.oom_killed {
-            self.container_event(&container, "oom", &[]);
-        }
+        self.volume_events(&container, "unmount");
         self.end_execs_of(&container);
         self.warden
             .forget(Target {
@@ -136,11 +144,9 @@ impl Engine {
 /// Whether the policy starts the container again after the exit in the record.
 pub(crate) fn wants_restart(record: &super::Record) -> bool {
     let policy = &record.host_config.restart_policy;
-    if record.manually_stopped {
-        return false;
-    }
     match policy.name.as_str() {
-        "always" | "unless-stopped" => true,
+        "always" => true,
+        "unless-stopped" => !record.manually_stopped,
         "on-failure" => {
             record.exit_code != 0
                 && (policy.maximum_retry_count == 0

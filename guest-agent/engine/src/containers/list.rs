@@ -1,5 +1,7 @@
 //! `docker ps`: which containers, in which order.
 
+use std::collections::HashMap;
+use std::ops::RangeInclusive;
 use std::sync::Arc;
 
 use super::Snapshot;
@@ -16,7 +18,6 @@ const FILTERS: &[&str] = &[
     "is-task",
     "isolation",
     "label",
-    "label!",
     "name",
     "network",
     "publish",
@@ -24,6 +25,18 @@ const FILTERS: &[&str] = &[
     "status",
     "volume",
 ];
+
+const STATES: &[&str] = &[
+    "created",
+    "running",
+    "paused",
+    "restarting",
+    "removing",
+    "exited",
+    "dead",
+];
+
+const HEALTHS: &[&str] = &["none", "starting", "healthy", "unhealthy"];
 
 /// What a client wants to see.
 #[derive(Debug, Clone, Default)]
@@ -44,26 +57,21 @@ impl Engine {
     ) -> Result<Vec<Snapshot>, Error> {
         let filters = &request.filters;
         filters.accept_only(FILTERS)?;
-        for status in filters.get("status") {
-            if ![
-                "created",
-                "running",
-                "paused",
-                "restarting",
-                "removing",
-                "exited",
-                "dead",
-            ]
-            .contains(&status.as_str())
-            {
-                return Err(Error::Invalid(format!("invalid filter 'status={status}'")));
-            }
-        }
+        one_of(filters, "status", "state", STATES)?;
+        one_of(filters, "health", "health", HEALTHS)?;
         for code in filters.get("exited") {
             if code.parse::<i32>().is_err() {
-                return Err(Error::Invalid(format!("invalid filter 'exited={code}'")));
+                return Err(Error::Invalid(format!(
+                    "invalid filter 'exited={code}': strconv.Atoi: parsing \"{code}\": invalid syntax"
+                )));
             }
         }
+        for key in ["publish", "expose"] {
+            for value in filters.get(key) {
+                ports(key, value)?;
+            }
+        }
+        let task = filters.flag("is-task")?;
         let ancestors = self.ancestors(filters).await?;
         let before = self.boundary(filters, "before")?;
         let since = self.boundary(filters, "since")?;
@@ -73,11 +81,7 @@ impl Engine {
             .map(|container| container.snapshot())
             .collect();
         found.sort_by_key(|snapshot| std::cmp::Reverse(snapshot.record.created));
-        let show_all = request.all
-            || request.limit > 0
-            || ["status", "exited", "before", "since"]
-                .iter()
-                .any(|f| filters.has(f));
+        let show_all = request.all || request.limit > 0 || filters.has("status");
         found.retain(|snapshot| {
             let record = &snapshot.record;
             (show_all || record.state.is_running())
@@ -86,12 +90,35 @@ impl Engine {
                 && ancestors
                     .as_ref()
                     .is_none_or(|ids| ids.contains(&record.image))
+                && task != Some(true)
                 && matches(snapshot, filters)
         });
         if request.limit > 0 {
             found.truncate(request.limit);
         }
-        Ok(found)
+        let engine = Arc::clone(self);
+        blocking::run(move || {
+            engine.refresh_images(&mut found)?;
+            Ok(found)
+        })
+        .await
+    }
+
+    /// A name that means another image by now, or none, gives way to the image's id.
+    fn refresh_images(&self, found: &mut [Snapshot]) -> Result<(), Error> {
+        let store = self.store()?;
+        let mut known: HashMap<String, Option<String>> = HashMap::new();
+        for snapshot in found {
+            let record = &mut snapshot.record;
+            let name = &record.config.image;
+            let now = known
+                .entry(name.clone())
+                .or_insert_with(|| Some(store.resolve(name).ok()?.id.to_string()));
+            if now.as_ref() != Some(&record.image) {
+                record.config.image.clone_from(&record.image);
+            }
+        }
+        Ok(())
     }
 
     fn boundary(&self, filters: &Filters, name: &str) -> Result<Option<crate::time::Time>, Error> {
@@ -134,13 +161,6 @@ impl Engine {
 
 fn matches(snapshot: &Snapshot, filters: &Filters) -> bool {
     let record = &snapshot.record;
-    let with_protocol = |port: &str| {
-        if port.contains('/') {
-            port.to_owned()
-        } else {
-            format!("{port}/tcp")
-        }
-    };
     filters.any("id", |wanted| record.id.starts_with(wanted))
         && filters.any("name", |wanted| {
             matches_pattern(wanted, &record.name)
@@ -149,10 +169,17 @@ fn matches(snapshot: &Snapshot, filters: &Filters) -> bool {
         && filters.labels(&record.config.labels)
         && filters.any("status", |wanted| wanted == snapshot.status())
         && filters.any("exited", |wanted| {
-            snapshot.status() == "exited" && wanted.parse() == Ok(record.exit_code)
+            !record.state.is_running()
+                && !record.started_at.is_zero()
+                && wanted.parse() == Ok(record.exit_code)
         })
-        && filters.any("health", |wanted| wanted == "none")
-        && filters.any("is-task", |wanted| matches!(wanted, "false" | "0"))
+        && filters.any("health", |wanted| {
+            wanted
+                == record
+                    .health
+                    .as_ref()
+                    .map_or("none", |health| health.status.name())
+        })
         && filters.any("isolation", |wanted| matches!(wanted, "" | "default"))
         && filters.any("network", |wanted| {
             record.host_config.network_mode == wanted
@@ -168,15 +195,52 @@ fn matches(snapshot: &Snapshot, filters: &Filters) -> bool {
                 .any(|m| m.name == wanted || m.source == wanted || m.destination == wanted)
         })
         && filters.any("expose", |wanted| {
-            record
-                .config
-                .exposed_ports
-                .contains_key(&with_protocol(wanted))
+            let exposed = &record.config.exposed_ports;
+            record.state.pid().is_some()
+                && any_port("expose", wanted, |port| exposed.contains_key(port))
         })
         && filters.any("publish", |wanted| {
-            record
-                .host_config
-                .port_bindings
-                .contains_key(&with_protocol(wanted))
+            let published = &record.host_config.port_bindings;
+            record.state.pid().is_some()
+                && any_port("publish", wanted, |port| published.contains_key(port))
         })
+}
+
+/// Every value of a filter must be a word that Docker knows.
+fn one_of(filters: &Filters, name: &str, what: &str, known: &[&str]) -> Result<(), Error> {
+    match filters
+        .get(name)
+        .iter()
+        .find(|value| !known.contains(&value.as_str()))
+    {
+        None => Ok(()),
+        Some(value) => Err(Error::Invalid(format!(
+            "invalid filter '{name}={value}': invalid value for {what} ({value}): must be one of {}",
+            known.join(", ")
+        ))),
+    }
+}
+
+/// The ports and the protocol of `80`, `80/udp` or `8000-8010/tcp`.
+fn ports<'a>(key: &str, value: &'a str) -> Result<(RangeInclusive<u16>, &'a str), Error> {
+    if value.contains(':') {
+        return Err(Error::System(format!(
+            "filter for '{key}' should not contain ':': {value}"
+        )));
+    }
+    let (range, protocol) = value.split_once('/').unwrap_or((value, "tcp"));
+    let (first, last) = range.split_once('-').unwrap_or((range, range));
+    match (first.parse(), last.parse(), protocol) {
+        (Ok(first), Ok(last), "tcp" | "udp" | "sctp") if first <= last => {
+            Ok((first..=last, protocol))
+        }
+        _ => Err(Error::System(format!(
+            "error while looking up for {key} {value}: invalid port '{value}'"
+        ))),
+    }
+}
+
+fn any_port(key: &str, value: &str, test: impl Fn(&str) -> bool) -> bool {
+    ports(key, value)
+        .is_ok_and(|(mut range, protocol)| range.any(|port| test(&format!("{port}/{protocol}"))))
 }

@@ -1,18 +1,30 @@
-//! `docker logs`: the log as a stream of chunks in Docker's frames, or raw with a terminal.
+//! `docker logs`: the log as a stream of chunks in Docker's frames, or raw.
+
+mod compress;
+pub(crate) mod config;
+mod entry;
+mod files;
+mod reader;
+mod watch;
 
 use std::sync::Arc;
 
-use bytes::{BufMut, Bytes, BytesMut};
+use bytes::Bytes;
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+use runtime::spec::LogFormat;
 use tokio::sync::mpsc;
 
-use super::log_reader::{Entry, LogReader};
-use super::log_watch::Watch;
 use super::{Container, State};
 use crate::time::Time;
 use crate::{Engine, Error, blocking};
+use entry::Entry;
+use reader::LogReader;
+use watch::Watch;
 
 /// Chunks grow to about this size before they are sent.
-const CHUNK: usize = 32 * 1024;
+const CHUNK: usize = 64 * 1024;
+/// So many chunks may wait for a client.
+const CHUNKS: usize = 16;
 
 /// What a client wants to see.
 #[derive(Debug, Clone, Default)]
@@ -31,6 +43,10 @@ pub struct LogRequest {
     pub timestamps: bool,
     /// At most so many lines of what there is.
     pub tail: Option<usize>,
+    /// Put the driver's attributes in front of each line.
+    pub details: bool,
+    /// No frames, whether there is a terminal or not.
+    pub raw: bool,
 }
 
 /// A log on its way to a client.
@@ -64,12 +80,28 @@ impl Engine {
             }
             inner.record.config.tty
         };
-        let (sender, chunks) = mpsc::channel(4);
-        let path = container.log_path();
+        let (sender, chunks) = mpsc::channel(CHUNKS);
+        let (path, format, shape) = {
+            let inner = container.lock();
+            let record = &inner.record;
+            let format = match record.host_config.log_config.driver.as_str() {
+                "local" => LogFormat::Local,
+                _ => LogFormat::JsonFile,
+            };
+            let shape = Shape {
+                framed: !tty && !request.raw,
+                details: request
+                    .details
+                    .then(|| details(&config::attributes(record))),
+                request: request.clone(),
+            };
+            (config::path(record, &container.dir), format, shape)
+        };
         let tail = request.tail;
-        let reader = blocking::run(move || LogReader::open(&path, tail)).await?;
+        let reader = blocking::run(move || LogReader::open(&path, format, tail)).await?;
+        let shape = Arc::new(shape);
         tokio::spawn(async move {
-            if let Err(error) = stream(&container, reader, &request, tty, &sender).await {
+            if let Err(error) = stream(&container, reader, &shape, &sender).await {
                 tracing::warn!(container = container.id, %error, "reading the log failed");
             }
         });
@@ -77,15 +109,41 @@ impl Engine {
     }
 }
 
+/// How entries are shown.
+struct Shape {
+    framed: bool,
+    details: Option<String>,
+    request: LogRequest,
+}
+
+/// Attributes as `docker logs --details` shows them, with the space behind them.
+fn details(attributes: &std::collections::BTreeMap<String, String>) -> String {
+    /// Go's `url.QueryEscape`, but for the space.
+    const ESCAPED: &AsciiSet = &NON_ALPHANUMERIC
+        .remove(b'-')
+        .remove(b'_')
+        .remove(b'.')
+        .remove(b'~');
+    let escape = |text: &str| {
+        utf8_percent_encode(text, ESCAPED)
+            .to_string()
+            .replace("%20", "+")
+    };
+    let pairs: Vec<String> = attributes
+        .iter()
+        .map(|(name, value)| format!("{}={}", escape(name), escape(value)))
+        .collect();
+    pairs.join(",") + " "
+}
+
 async fn stream(
     container: &Arc<Container>,
     mut reader: LogReader,
-    request: &LogRequest,
-    tty: bool,
+    shape: &Arc<Shape>,
     sender: &mpsc::Sender<Bytes>,
 ) -> Result<(), Error> {
     // Watch before the first read: what is written in between wakes us.
-    let watch = if request.follow {
+    let watch = if shape.request.follow {
         Some(Watch::new(&container.dir)?)
     } else {
         None
@@ -94,19 +152,20 @@ async fn stream(
         // Ask before reading: what was written before the end is read below.
         let runs = container_writes(container);
         loop {
-            let wanted = request.clone();
-            let (back, chunk, more) = blocking::run(move || {
+            let (shape, chunks) = (Arc::clone(shape), sender.clone());
+            let (back, more) = blocking::run(move || {
                 let mut reader = reader;
-                let (chunk, more) = read_chunk(&mut reader, &wanted, tty)?;
-                Ok((reader, chunk, more))
+                let more = read_on(&mut reader, &shape, &chunks)?;
+                Ok((reader, more))
             })
             .await?;
             reader = back;
-            if !chunk.is_empty() && sender.send(chunk).await.is_err() {
-                return Ok(());
-            }
             match more {
-                More::Now => {}
+                // A slow client costs no thread while it is waited for.
+                More::Now => match sender.reserve().await {
+                    Ok(_) => {}
+                    Err(_) => return Ok(()),
+                },
                 More::Later => break,
                 More::Never => return Ok(()),
             }
@@ -140,42 +199,81 @@ enum More {
     Never,
 }
 
-fn read_chunk(
+/// Reads until the log or the room for chunks ends. Blocks on files only.
+fn read_on(
     reader: &mut LogReader,
-    request: &LogRequest,
-    tty: bool,
-) -> Result<(Bytes, More), Error> {
-    let mut chunk = BytesMut::new();
-    while chunk.len() < CHUNK {
-        let Some(entry) = reader.next()? else {
-            return Ok((chunk.freeze(), More::Later));
+    shape: &Shape,
+    chunks: &mpsc::Sender<Bytes>,
+) -> Result<More, Error> {
+    let request = &shape.request;
+    loop {
+        let permit = match chunks.try_reserve() {
+            Ok(permit) => permit,
+            Err(mpsc::error::TrySendError::Full(())) => return Ok(More::Now),
+            Err(mpsc::error::TrySendError::Closed(())) => return Ok(More::Never),
         };
-        if request.until.is_some_and(|until| entry.time > until) {
-            return Ok((chunk.freeze(), More::Never));
+        let mut chunk = Vec::with_capacity(CHUNK + CHUNK / 2);
+        let mut end = None;
+        while chunk.len() < CHUNK && end.is_none() {
+            if !reader.advance()? {
+                end = Some(More::Later);
+                break;
+            }
+            let Some(entry) = reader.entry() else {
+                continue;
+            };
+            let time = |wanted: Option<Time>| wanted.map(|wanted| (wanted, entry.time()));
+            if time(request.until).is_some_and(|(until, time)| time > until) {
+                end = Some(More::Never);
+            } else if time(request.since).is_none_or(|(since, time)| time >= since) {
+                put(&mut chunk, &entry, shape);
+            }
         }
-        if request.since.is_none_or(|since| entry.time >= since) {
-            put(&mut chunk, &entry, request, tty);
+        if !chunk.is_empty() {
+            permit.send(chunk.into());
+        }
+        if let Some(end) = end {
+            return Ok(end);
         }
     }
-    Ok((chunk.freeze(), More::Now))
 }
 
-fn put(chunk: &mut BytesMut, entry: &Entry, request: &LogRequest, tty: bool) {
-    let is_stderr = entry.stream == "stderr";
-    if (is_stderr && !request.stderr) || (!is_stderr && !request.stdout) {
+fn put(chunk: &mut Vec<u8>, entry: &Entry<'_>, shape: &Shape) {
+    const HEADER: usize = 8;
+    let request = &shape.request;
+    let wanted = if entry.stderr {
+        request.stderr
+    } else {
+        request.stdout
+    };
+    if !wanted {
         return;
     }
-    let stamp = if request.timestamps {
-        format!("{} ", entry.time.with_nanoseconds())
-    } else {
-        String::new()
-    };
-    let length = stamp.len() + entry.log.len();
-    if !tty {
-        chunk.put_u8(if is_stderr { 2 } else { 1 });
-        chunk.put_bytes(0, 3);
-        chunk.put_u32(u32::try_from(length).unwrap_or(u32::MAX));
+    let start = chunk.len();
+    if shape.framed {
+        chunk.extend_from_slice(&[if entry.stderr { 2 } else { 1 }, 0, 0, 0, 0, 0, 0, 0]);
     }
-    chunk.put_slice(stamp.as_bytes());
-    chunk.put_slice(entry.log.as_bytes());
+    if request.timestamps {
+        entry.put_time(chunk);
+        chunk.push(b' ');
+    }
+    if let Some(details) = &shape.details {
+        chunk.extend_from_slice(details.as_bytes());
+    }
+    entry.put_line(chunk);
+    if shape.framed {
+        // Entries are at most 16 KiB of text, six times that in the worst escapes.
+        let length = u32::try_from(chunk.len() - start - HEADER).unwrap_or(u32::MAX);
+        chunk[start + 4..start + HEADER].copy_from_slice(&length.to_be_bytes());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn details_are_escaped_as_go_does() {
+        let attributes = [("b", "x y&z"), ("a", "ü~")];
+        let attributes = attributes.map(|(k, v)| (k.to_owned(), v.to_owned()));
+        assert_eq!(super::details(&attributes.into()), "a=%C3%BC~,b=x+y%26z ");
+    }
 }

@@ -6,10 +6,11 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
 use warden::protocol::{AttachStreams, Exit};
 
 use super::files::FileUse;
-use super::{Record, State};
+use super::{HealthStatus, Record, State, logs};
 use crate::time::{Time, human_duration};
 use crate::{Error, ids};
 
@@ -41,8 +42,14 @@ pub(crate) struct Inner {
     pub(crate) early_exit: Option<Exit>,
     /// Exec sessions, oldest first.
     pub(crate) exec_ids: Vec<String>,
-    /// Exits so far, for `wait --condition next-exit`.
+    /// Exits so far, for those who wait for the next one.
     pub(crate) exits: u64,
+    /// The code of the last of them; the record's is 0 again after a restart.
+    pub(crate) last_exit: i32,
+    /// A person wants it to end: no policy starts it again.
+    pub(crate) exit_on_next: bool,
+    /// A person restarts it: its end does not remove it.
+    pub(crate) restarted_by_hand: bool,
     /// A removal is under way.
     pub(crate) removing: bool,
     /// It is gone.
@@ -51,6 +58,8 @@ pub(crate) struct Inner {
     pub(crate) restart_epoch: u64,
     /// Delay before the next restart by policy.
     pub(crate) back_off_ms: u64,
+    /// Ends the health checks of the present run.
+    pub(crate) health_checks: Option<CancellationToken>,
 }
 
 /// A container at one instant, for showing.
@@ -77,10 +86,14 @@ impl Container {
                 early_exit: None,
                 exec_ids: Vec::new(),
                 exits: 0,
+                last_exit: 0,
+                exit_on_next: false,
+                restarted_by_hand: false,
                 removing: false,
                 removed: false,
                 restart_epoch: 0,
                 back_off_ms: 0,
+                health_checks: None,
             }),
             files: FileUse::default(),
             changes: watch::channel(0).0,
@@ -135,12 +148,8 @@ impl Container {
             }
             _ => {}
         }
-        match std::fs::remove_dir_all(&self.dir) {
-            Err(e) if e.kind() != std::io::ErrorKind::NotFound => {
-                Err(Error::file("removing", &self.dir, e))
-            }
-            _ => Ok(()),
-        }
+        // Whatever a container has made of its files: no depth is too much for this.
+        Ok(images::remove_tree(&self.dir)?)
     }
 
     /// Writes the record as it is now.
@@ -165,10 +174,6 @@ impl Container {
         Path::new(&volume.source).starts_with(&self.dir)
     }
 
-    pub(crate) fn log_path(&self) -> PathBuf {
-        log_path(&self.dir, &self.id)
-    }
-
     pub(crate) fn snapshot(&self) -> Snapshot {
         let inner = self.lock();
         Snapshot {
@@ -178,10 +183,6 @@ impl Container {
             dir: self.dir.clone(),
         }
     }
-}
-
-fn log_path(dir: &Path, id: &str) -> PathBuf {
-    dir.join(format!("{id}-json.log"))
 }
 
 impl Snapshot {
@@ -212,7 +213,14 @@ impl Snapshot {
         let now = Time::now();
         let since = |then: Time| human_duration(now.seconds_since(then));
         match self.status() {
-            "running" => format!("Up {}", since(record.started_at)),
+            "running" => {
+                let up = since(record.started_at);
+                match record.health.as_ref().map(|health| health.status) {
+                    None => format!("Up {up}"),
+                    Some(HealthStatus::Starting) => format!("Up {up} (health: starting)"),
+                    Some(status) => format!("Up {up} ({})", status.name()),
+                }
+            }
             "paused" => format!("Up {} (Paused)", since(record.started_at)),
             "restarting" => {
                 format!(
@@ -258,11 +266,13 @@ impl Snapshot {
         text
     }
 
-    /// The log file, or nothing with another log driver.
+    /// The log file, as Docker tells it: of a `json-file` once the container was started.
     #[must_use]
     pub fn log_path(&self) -> Option<PathBuf> {
-        (self.record.host_config.log_config.driver != "none")
-            .then(|| log_path(&self.dir, &self.record.id))
+        let record = &self.record;
+        let told =
+            record.host_config.log_config.driver == "json-file" && !record.started_at.is_zero();
+        told.then(|| logs::config::path(record, &self.dir))
     }
 
     /// The first twelve digits of the id.

@@ -24,6 +24,11 @@ pub(crate) fn plan(
 ) -> Result<Vec<MountPoint>, Error> {
     let mut points = Vec::new();
     for bind in host.binds.iter().flatten() {
+        // Python's clients send an anonymous volume here.
+        if bind.starts_with('/') && bind.len() > 1 && !bind.contains(':') {
+            points.push(anonymous_volume(clean_path(bind), dir)?);
+            continue;
+        }
         points.push(parse_bind(bind)?);
     }
     for request in &host.mounts {
@@ -88,7 +93,6 @@ fn parse_bind(text: &str) -> Result<MountPoint, Error> {
     let (source, destination, mode) = match parts.as_slice() {
         [source, destination] => (*source, *destination, ""),
         [source, destination, mode] => (*source, *destination, *mode),
-        // `-v /path` never arrives here: clients send it as a volume of the configuration.
         _ => return Err(invalid()),
     };
     if source.is_empty() || destination.is_empty() || text.ends_with(':') {

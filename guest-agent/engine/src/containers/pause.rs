@@ -44,6 +44,7 @@ impl Engine {
                 inner.record.state = State::Paused { pid };
             }
         }
+        Self::end_health_checks(&container);
         container.changed();
         self.container_event(&container, "pause", &[]);
         container.save_or_log().await;
@@ -51,7 +52,7 @@ impl Engine {
     }
 
     /// Thaws a container.
-    pub async fn unpause_container(&self, name: &str) -> Result<(), Error> {
+    pub async fn unpause_container(self: &Arc<Self>, name: &str) -> Result<(), Error> {
         let container = self.container(name)?;
         if !matches!(container.lock().record.state, State::Paused { .. }) {
             return Err(Error::System(format!(
@@ -73,7 +74,7 @@ impl Engine {
     }
 
     /// Thaws on the way to a stop; a failure shows when the stop runs into its deadline.
-    pub(crate) async fn thaw(&self, container: &Arc<Container>) {
+    pub(crate) async fn thaw(self: &Arc<Self>, container: &Arc<Container>) {
         let call = Call::Freeze {
             container: container.id.clone(),
             frozen: false,
@@ -82,13 +83,14 @@ impl Engine {
         self.thawed(container);
     }
 
-    fn thawed(&self, container: &Container) {
+    fn thawed(self: &Arc<Self>, container: &Arc<Container>) {
         {
             let mut inner = container.lock();
             if let State::Paused { pid } = inner.record.state {
                 inner.record.state = State::Running { pid };
             }
         }
+        self.resume_health_checks(container);
         container.changed();
     }
 }

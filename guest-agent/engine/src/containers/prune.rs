@@ -1,8 +1,10 @@
 //! `docker container prune`.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::State;
+use crate::events::Subject;
 use crate::filters::Filters;
 use crate::time::Time;
 use crate::{Engine, Error};
@@ -33,12 +35,17 @@ impl Engine {
                 ));
             }
         };
+        let Ok(_only_one) = self.pruning.try_lock() else {
+            return Err(Error::Conflict(
+                "a prune operation is already running".into(),
+            ));
+        };
         let mut pruned = Pruned::default();
         for container in self.all_containers() {
             let snapshot = container.snapshot();
             let record = &snapshot.record;
             let idle = matches!(record.state, State::Created | State::Exited);
-            let old = until.is_none_or(|until| record.created < until);
+            let old = until.is_none_or(|until| record.created <= until);
             if !idle || !old || !filters.labels(&record.config.labels) {
                 continue;
             }
@@ -52,9 +59,15 @@ impl Engine {
                 }
                 // It was started or removed meanwhile.
                 Err(Error::Conflict(_)) => {}
-                Err(error) => return Err(error),
+                // One that can't be removed must not keep the others.
+                Err(error) => {
+                    tracing::warn!(container = record.id, %error, "pruning it failed");
+                }
             }
         }
+        let reclaimed = BTreeMap::from([("reclaimed".into(), pruned.reclaimed.to_string())]);
+        self.events
+            .publish(Subject::Container, "prune", "", reclaimed);
         Ok(pruned)
     }
 }

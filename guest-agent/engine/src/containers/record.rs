@@ -4,7 +4,7 @@ use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Config, HostConfig, State};
+use super::{Config, Health, HostConfig, State};
 use crate::time::Time;
 use crate::{Error, state_file};
 
@@ -48,6 +48,9 @@ pub struct Record {
     /// How fast its network may be.
     #[serde(default)]
     pub bandwidth: super::Bandwidth,
+    /// What health checks found; nothing before the first start, or without checks.
+    #[serde(default)]
+    pub health: Option<Health>,
 }
 
 /// A mount that the user or the image asked for.

@@ -127,6 +127,7 @@ impl Engine {
             inner.early_clients.clear();
         }
         drop(alone);
+        self.volume_events(container, "destroy");
         self.container_event(container, "destroy", &[]);
         container.changed();
         Ok(())

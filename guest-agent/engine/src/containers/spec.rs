@@ -3,11 +3,11 @@
 use std::path::{Path, PathBuf};
 
 use runtime::spec::{
-    ContainerSpec, LogSpec, Mount, Namespace, Namespaces, Process, Rlimit, Root, SharedMemory,
+    ContainerSpec, Mount, Namespace, Namespaces, Process, Rlimit, Root, SharedMemory,
 };
 
 use super::security::{self, Security};
-use super::{Record, capabilities, devices, env, init, resources, validate};
+use super::{Record, capabilities, devices, env, init, logs, resources};
 use crate::Error;
 
 /// What the spec needs besides the record.
@@ -84,7 +84,7 @@ pub(crate) fn build(record: &Record, around: Surroundings) -> Result<ContainerSp
         devices,
         device_rules,
         privileged: host.privileged,
-        log: log(record, &around.dir),
+        log: logs::config::spec(record, &around.dir),
     })
 }
 
@@ -146,20 +146,4 @@ pub(crate) fn rlimits(record: &Record) -> Vec<Rlimit> {
             hard: u64::try_from(limit.hard).unwrap_or(u64::MAX),
         })
         .collect()
-}
-
-fn log(record: &Record, dir: &Path) -> LogSpec {
-    let config = &record.host_config.log_config;
-    LogSpec {
-        path: (config.driver != "none").then(|| dir.join(format!("{}-json.log", record.id))),
-        max_size: config
-            .config
-            .get("max-size")
-            .and_then(|size| validate::parse_size(size)),
-        max_files: config
-            .config
-            .get("max-file")
-            .and_then(|n| n.parse().ok())
-            .unwrap_or(1),
-    }
 }

@@ -24,6 +24,7 @@ impl Engine {
                 let mut inner = container.lock();
                 inner.record.manually_stopped = false;
                 inner.record.restart_count = 0;
+                inner.exit_on_next = false;
                 inner.back_off_ms = 0;
             }
             engine.start_claimed(&container, before).await
@@ -55,7 +56,9 @@ impl Engine {
                 };
                 // Only now the state tells where the files are.
                 drop(alone);
+                self.begin_health_checks(container);
                 container.changed();
+                self.volume_events(container, "mount");
                 self.container_event(container, "start", &[]);
                 container.save_or_log().await;
                 if let Some(exit) = early_exit {
@@ -330,7 +333,13 @@ impl Refused {
 
 /// Docker's error and exit code for a process that the warden could not start.
 pub(crate) fn refusal(failure: &Failure, prefix: &str) -> Refused {
-    let message = format!("{prefix}{}", failure.message);
+    // The last word is the name of a status in the protocol of dockerd's helpers; people search
+    // for the whole line.
+    let why = match failure.message.strip_suffix(": permission denied") {
+        Some(why) if why.ends_with("is a directory") => why,
+        _ => &failure.message,
+    };
+    let message = format!("{prefix}{why}: unknown");
     let lower = message.to_lowercase();
     let (error, exit_code) = match failure.reason {
         FailureReason::CommandNotFound => (Error::Invalid(message), 127),

@@ -39,7 +39,7 @@ impl Engine {
 
     /// Stops a container if it runs.
     pub(crate) async fn stop_found(
-        &self,
+        self: &Arc<Self>,
         container: &Arc<Container>,
         signal: Option<i32>,
         timeout: Option<i64>,
@@ -102,7 +102,7 @@ impl Engine {
     /// Sends a signal to the first process, thawing it first if need be, and notes that a person
     /// wants it stopped when the signal says so.
     pub(crate) async fn send_signal(
-        &self,
+        self: &Arc<Self>,
         container: &Arc<Container>,
         signal: i32,
     ) -> Result<(), Error> {
@@ -121,6 +121,7 @@ impl Engine {
             }
             if ends || state == State::Restarting {
                 inner.restart_epoch += 1;
+                inner.exit_on_next = true;
             }
             if state == State::Restarting {
                 inner.record.state = State::Exited;
@@ -172,7 +173,10 @@ impl Engine {
         let name = name.to_owned();
         blocking::to_the_end(async move {
             let restarted = async {
-                engine.stop_found(&container, signal, timeout).await?;
+                container.lock().restarted_by_hand = true;
+                let stopped = engine.stop_found(&container, signal, timeout).await;
+                container.lock().restarted_by_hand = false;
+                stopped?;
                 match engine.start_container(&container.id).await {
                     Ok(()) | Err(Error::NotModified) => Ok(()),
                     Err(error) => Err(error),

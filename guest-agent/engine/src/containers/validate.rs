@@ -99,7 +99,7 @@ pub(crate) fn host_config(host: &mut HostConfig, machine: &Machine) -> Result<Ve
     storage(host)?;
     security::read(host)?;
     security::fill_in(host, machine.cpus);
-    log_config(host)?;
+    super::logs::config::validate(&mut host.log_config)?;
     if !matches!(host.runtime.as_str(), "" | "runc" | "slipway") {
         return invalid(format!("unknown or invalid runtime name: {}", host.runtime));
     }
@@ -245,39 +245,6 @@ fn modes(host: &mut HostConfig) -> Result<(), Error> {
         return invalid("conflicting options: host type networking can't be used with links");
     }
     Ok(())
-}
-
-fn log_config(host: &mut HostConfig) -> Result<(), Error> {
-    if host.log_config.driver.is_empty() {
-        host.log_config.driver = "json-file".into();
-    }
-    match host.log_config.driver.as_str() {
-        "json-file" | "local" => {
-            for (key, value) in &host.log_config.config {
-                let good = match key.as_str() {
-                    "max-size" => parse_size(value).is_some(),
-                    "max-file" => value.parse::<u32>().is_ok_and(|n| n > 0),
-                    "compress" => value.parse::<bool>().is_ok(),
-                    "labels" | "labels-regex" | "env" | "env-regex" | "tag" | "mode"
-                    | "max-buffer-size" => true,
-                    _ => {
-                        return invalid(format!(
-                            "unknown log opt '{key}' for {} log driver",
-                            host.log_config.driver
-                        ));
-                    }
-                };
-                if !good {
-                    return invalid(format!("invalid value for log opt '{key}': {value}"));
-                }
-            }
-            Ok(())
-        }
-        "none" => Ok(()),
-        driver => invalid(format!(
-            "logger: no log driver named '{driver}' is registered"
-        )),
-    }
 }
 
 /// Bytes of a size such as `10m`, `64k`, `1g`, `512`.

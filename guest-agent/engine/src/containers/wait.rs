@@ -39,13 +39,19 @@ impl Engine {
                 .until(|inner| {
                     let record = &inner.record;
                     let runs = record.state.is_running() || record.state == State::Starting;
+                    // One that is started again at once has ended all the same.
+                    let exited = inner.exits > exits_before;
                     let over = match condition {
-                        WaitCondition::NotRunning => !runs,
-                        WaitCondition::NextExit => inner.exits > exits_before,
+                        WaitCondition::NotRunning => !runs || exited,
+                        WaitCondition::NextExit => exited,
                         WaitCondition::Removed => false,
                     };
                     (over || inner.removed).then(|| WaitOutcome {
-                        exit_code: record.exit_code,
+                        exit_code: if exited {
+                            inner.last_exit
+                        } else {
+                            record.exit_code
+                        },
                         // A removal that went well wipes out why the start had failed.
                         error: (!record.error.is_empty() && !inner.removed)
                             .then(|| record.error.clone()),

@@ -10,7 +10,8 @@ use std::process::{Child, Command};
 use std::time::{Duration, Instant};
 
 use runtime::spec::{
-    ContainerSpec, LogSpec, Namespace, Namespaces, Process, Resources, Root, Seccomp, SharedMemory,
+    ContainerSpec, LogFormat, LogSpec, Namespace, Namespaces, Process, Resources, Root, Seccomp,
+    SharedMemory,
 };
 use warden::protocol::{
     AttachStreams, Call, Event, Exit, Failure, Message, Outcome, ProcessState, Request, Target,
@@ -124,6 +125,7 @@ impl Warden {
                 Message::Event(Event::Exited { target, exit }) => {
                     self.events.push_back((target, exit));
                 }
+                Message::Event(Event::LogRotated { .. }) => {}
             }
         }
     }
@@ -192,6 +194,9 @@ impl Warden {
             privileged: false,
             log: LogSpec {
                 path: Some(dir.join("log")),
+                format: LogFormat::JsonFile,
+                attrs: String::new(),
+                compress: false,
                 max_size: None,
                 max_files: 1,
             },
@@ -258,6 +263,7 @@ impl Warden {
                 Message::Event(Event::Exited { target, exit }) => {
                     self.events.push_back((target, exit));
                 }
+                Message::Event(Event::LogRotated { .. }) => {}
                 Message::Reply(reply) => panic!("an unasked reply to {}", reply.seq),
             }
         }

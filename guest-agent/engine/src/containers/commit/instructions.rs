@@ -1,10 +1,10 @@
 //! `--change`: Dockerfile instructions that change a configuration.
 
-use serde_json::{Map, Value, json};
+use serde_json::{Map, Value};
 
 use super::{Names, words};
 use crate::Error;
-use crate::containers::{Config, signals};
+use crate::containers::{Config, HealthConfig, signals};
 use crate::time::parse_go_duration;
 
 /// What `docker commit` takes. `SHELL` is a Dockerfile's only.
@@ -326,29 +326,31 @@ fn expose(ports: &mut Map<String, Value>, text: &str) -> Result<(), String> {
     Ok(())
 }
 
-fn health_check(instruction: &Instruction) -> Result<Value, String> {
+fn health_check(instruction: &Instruction) -> Result<HealthConfig, String> {
     let (kind, rest) = instruction
         .rest
         .split_once(char::is_whitespace)
         .unwrap_or((&instruction.rest, ""));
     let rest = rest.trim();
-    let mut check = Map::new();
+    let mut check = HealthConfig::default();
     match kind.to_uppercase().as_str() {
         "" => return Err("HEALTHCHECK requires at least one argument".into()),
-        "NONE" if rest.is_empty() => return Ok(json!({ "Test": ["NONE"] })),
+        "NONE" if rest.is_empty() => {
+            check.test = vec!["NONE".to_owned()];
+            return Ok(check);
+        }
         "NONE" => return Err("HEALTHCHECK NONE takes no arguments".into()),
         "CMD" => {
-            let mut test = match exec_form(rest)? {
+            check.test = match exec_form(rest)? {
                 Some(list) => [vec!["CMD".to_owned()], list].concat(),
                 None => vec!["CMD-SHELL".to_owned()],
             };
-            if test.first().is_some_and(|first| first == "CMD-SHELL") && !rest.is_empty() {
-                test.push(rest.to_owned());
+            if check.test.first().is_some_and(|first| first == "CMD-SHELL") && !rest.is_empty() {
+                check.test.push(rest.to_owned());
             }
-            if test.len() < 2 {
+            if check.test.len() < 2 {
                 return Err("Missing command after HEALTHCHECK CMD".into());
             }
-            check.insert("Test".into(), json!(test));
         }
         other => return Err(format!("Unknown type {other:?} in HEALTHCHECK (try CMD)")),
     }
@@ -357,27 +359,24 @@ fn health_check(instruction: &Instruction) -> Result<Value, String> {
             .split_once('=')
             .ok_or_else(|| format!("missing a value on flag: {flag}"))?;
         let field = match name {
-            "--interval" => "Interval",
-            "--timeout" => "Timeout",
-            "--start-period" => "StartPeriod",
-            "--start-interval" => "StartInterval",
-            "--retries" => "Retries",
+            "--interval" => &mut check.interval,
+            "--timeout" => &mut check.timeout,
+            "--start-period" => &mut check.start_period,
+            "--start-interval" => &mut check.start_interval,
+            "--retries" => &mut check.retries,
             _ => return Err(format!("unknown flag: {name}")),
         };
-        if check.contains_key(field) {
+        if *field != 0 {
             return Err(format!("duplicate flag specified: {name}"));
         }
-        let number = if field == "Retries" {
+        // Zero inherits, and is not written.
+        *field = if name == "--retries" {
             retries(value)?
         } else {
             interval(name, value)?
         };
-        // Zero inherits, and is not written.
-        if number != 0 {
-            check.insert(field.into(), json!(number));
-        }
     }
-    Ok(Value::Object(check))
+    Ok(check)
 }
 
 fn retries(value: &str) -> Result<i64, String> {

@@ -118,7 +118,7 @@ fn the_other_instructions() {
 
 #[test]
 fn health_checks() {
-    let check = |line: &str| changed(&[line]).map(|config| config.healthcheck.unwrap());
+    let check = |line: &str| changed(&[line]).map(|config| json!(config.healthcheck.unwrap()));
     assert_eq!(
         check("HEALTHCHECK --interval=5s --timeout=1m --retries=3 CMD curl -f x").unwrap(),
         json!({"Test": ["CMD-SHELL", "curl -f x"], "Interval": 5_000_000_000_i64,

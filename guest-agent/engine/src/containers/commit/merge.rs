@@ -33,23 +33,8 @@ pub(super) fn fill(config: &mut Config, container: &Config) {
             config.entrypoint.clone_from(&container.entrypoint);
         }
     }
-    match (&mut config.healthcheck, &container.healthcheck) {
-        (None, Some(theirs)) => config.healthcheck = Some(theirs.clone()),
-        (Some(own), Some(theirs)) => {
-            if let (Some(own), Some(theirs)) = (own.as_object_mut(), theirs.as_object()) {
-                for (key, value) in theirs {
-                    let unset = own.get(key).is_none_or(|own| {
-                        own.is_null()
-                            || own.as_i64() == Some(0)
-                            || own.as_array().is_some_and(Vec::is_empty)
-                    });
-                    if unset {
-                        own.insert(key.clone(), value.clone());
-                    }
-                }
-            }
-        }
-        _ => {}
+    if let Some(theirs) = &container.healthcheck {
+        config.healthcheck.get_or_insert_default().inherit(theirs);
     }
     if config.working_dir.is_empty() {
         config.working_dir.clone_from(&container.working_dir);
@@ -95,7 +80,7 @@ mod tests {
         assert_eq!(made.command(), ["/app", "serve"]);
         assert_eq!(made.volumes.unwrap().len(), 2);
         assert_eq!(
-            made.healthcheck.unwrap(),
+            json!(made.healthcheck.unwrap()),
             json!({"Test": ["CMD", "false"], "Interval": 5, "Retries": 2})
         );
         assert_eq!(
