@@ -22,4 +22,5 @@ mod python;
 mod support;
 mod survival;
 mod terminal;
+mod versions;
 mod websocket;
