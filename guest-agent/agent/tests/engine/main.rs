@@ -26,4 +26,5 @@ mod sharing;
 mod support;
 mod survival;
 mod terminal;
+mod versions;
 mod websocket;

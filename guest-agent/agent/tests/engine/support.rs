@@ -265,6 +265,14 @@ pub(crate) fn request(
     kind: &str,
     body: &str,
 ) -> (u16, String) {
+    let answer = answer(host, method, path, kind, body);
+    let status = answer.split_whitespace().nth(1).unwrap().parse().unwrap();
+    let body = answer.split_once("\r\n\r\n").unwrap().1;
+    (status, body.trim_end().to_owned())
+}
+
+/// The whole answer to a request, head and body.
+pub(crate) fn answer(host: &Host, method: &str, path: &str, kind: &str, body: &str) -> String {
     let mut stream = UnixStream::connect(host.socket()).unwrap();
     stream
         .set_read_timeout(Some(std::time::Duration::from_secs(30)))
@@ -282,14 +290,7 @@ pub(crate) fn request(
     .unwrap();
     let mut answer = String::new();
     stream.read_to_string(&mut answer).unwrap();
-    let status = answer.split_whitespace().nth(1).unwrap().parse().unwrap();
-    let body = answer
-        .split_once("\r\n\r\n")
-        .unwrap()
-        .1
-        .trim_end()
-        .to_owned();
-    (status, body)
+    answer
 }
 
 /// The warden beside the agent, built if need be.
