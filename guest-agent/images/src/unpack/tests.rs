@@ -417,6 +417,13 @@ fn permissions_do_not_stop_the_unpacking() {
     assert_eq!(place.meta("closed").mtime(), 1_000_000_000);
 }
 
+#[test]
+fn a_link_cannot_replace_what_it_links_to() {
+    let place = Place::new();
+    let layer = Layer::new().file("a/file", "x").hard_link("a", "a/file");
+    assert!(invalid(place.unpack(layer)).contains("a hard link in the place of"));
+}
+
 proptest::proptest! {
     #![proptest_config(proptest::prelude::ProptestConfig::with_cases(200))]
     /// Any series of entries over a few names either unpacks or is refused, and stays inside.

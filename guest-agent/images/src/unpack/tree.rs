@@ -190,9 +190,15 @@ impl Tree {
         {
             return Ok(());
         }
-        self.replacing(parent, name, |at| {
+        let linked = self.replacing(parent, name, |at| {
             rustix::fs::linkat(&source, from_name, at, name, AtFlags::empty())
-        })
+        });
+        match linked {
+            Err(Error::Io { source, .. }) if source.kind() == std::io::ErrorKind::NotFound => Err(
+                Error::invalid("a hard link in the place of the directory that its target is in"),
+            ),
+            linked => linked,
+        }
     }
 
     /// Hides `name` of the layers below. What this layer itself holds under that name stays.

@@ -137,7 +137,7 @@ mod tests {
     #[test]
     fn paths_are_go_s() {
         for (path, cleaned, ending, last) in [
-            ("", "/", "/", "."),
+            ("", "/", "/.", "."),
             ("/", "/", "/", "/"),
             ("a", "/a", "/a", "a"),
             ("/a/", "/a", "/a/", "a"),
