@@ -24,10 +24,20 @@ pub(crate) use list::summary;
 /// The routes.
 pub(crate) fn routes() -> Router<Arc<Engine>> {
     Router::new()
-        .route("/containers/json", get(list::list))
-        .route("/containers/create", post(create::create))
+        // Containers may have these names too.
+        .route(
+            "/containers/json",
+            get(list::list).delete(lifecycle::remove),
+        )
+        .route(
+            "/containers/create",
+            post(create::create).delete(lifecycle::remove),
+        )
+        .route(
+            "/containers/prune",
+            post(lifecycle::prune).delete(lifecycle::remove),
+        )
         .route("/commit", post(commit::commit))
-        .route("/containers/prune", post(lifecycle::prune))
         .route(
             "/containers/{name}",
             axum::routing::delete(lifecycle::remove),

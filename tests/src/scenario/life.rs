@@ -28,6 +28,15 @@ fn field(machine: &Machine, name: &str, field: &str) -> String {
         .text()
 }
 
+/// Runs a container to its end and leaves it.
+fn keep(machine: &Machine, options: &[&str], command: &[&str]) {
+    let mut args = vec!["run"];
+    args.extend(options);
+    args.push(busybox::NAME);
+    args.extend(command);
+    machine.docker(&args).ok();
+}
+
 fn names(machine: &Machine, more: &[&str]) -> String {
     let mut args = vec!["ps", "--format", "{{.Names}}"];
     args.extend(more);
@@ -108,7 +117,7 @@ fn drivers(machine: &Machine) {
         let mut args = vec!["--name", name];
         args.extend(options);
         args.extend(["--log-opt", "max-size=10k", "--log-opt", "max-file=20"]);
-        machine.run(&args, &["sh", "-c", script]).ok();
+        keep(machine, &args, &["sh", "-c", script]);
         let log = machine.docker(&["logs", name]).ok();
         let lines: Vec<&str> = log.lines().collect();
         assert_eq!(lines.len(), 600, "{name}");
@@ -116,26 +125,27 @@ fn drivers(machine: &Machine) {
         let tail = machine.docker(&["logs", "--tail", "300", name]).ok();
         assert_eq!(tail.lines().next(), Some("line 300 of the log"), "{name}");
     }
-    machine
-        .run(
-            &[
-                "--name",
-                "told",
-                "--label",
-                "team=x",
-                "--log-opt",
-                "labels=team",
-            ],
-            &["echo", "hello"],
-        )
-        .ok();
+    keep(
+        machine,
+        &[
+            "--name",
+            "told",
+            "--label",
+            "team=x",
+            "--log-opt",
+            "labels=team",
+        ],
+        &["echo", "hello"],
+    );
     assert_eq!(
         machine.docker(&["logs", "--details", "told"]).text(),
         "team=x hello"
     );
-    machine
-        .run(&["--name", "mute", "--log-driver", "none"], &["echo", "x"])
-        .ok();
+    keep(
+        machine,
+        &["--name", "mute", "--log-driver", "none"],
+        &["echo", "x"],
+    );
     let refused = machine.docker(&["logs", "mute"]).exits(1);
     let _ = refused.complains("configured logging driver does not support reading");
     machine
@@ -145,7 +155,7 @@ fn drivers(machine: &Machine) {
 
 fn long_lines(machine: &Machine) {
     let script = "head -c 40000 /dev/zero | tr '\\0' x; echo; printf end";
-    machine.run(&["--name", "long"], &["sh", "-c", script]).ok();
+    keep(machine, &["--name", "long"], &["sh", "-c", script]);
     let log = machine.docker(&["logs", "long"]).ok();
     assert_eq!(log, "x".repeat(40_000) + "\nend");
     // A long line is kept in pieces of 16 KiB, each with its time.
@@ -205,12 +215,13 @@ fn filters(machine: &Machine) {
     machine
         .docker(&["create", "--name", "idle", busybox::NAME])
         .ok();
+    let ancestor = format!("ancestor={}", busybox::NAME);
     for (filter, wanted) in [
         ("name=^/?(web|idle)$", "idle web"),
         ("label=team=a", "web"),
         ("status=created", "idle"),
         ("volume=/data", "db"),
-        ("ancestor=busybox", "idle db web"),
+        (ancestor.as_str(), "idle db web"),
         ("since=web", "idle db"),
         ("before=db", "web"),
         ("network=bridge", "idle db web"),
@@ -233,7 +244,7 @@ fn filters(machine: &Machine) {
 
 fn sizes(machine: &Machine) {
     let script = "head -c 300000 /dev/zero > /big";
-    machine.run(&["--name", "big"], &["sh", "-c", script]).ok();
+    keep(machine, &["--name", "big"], &["sh", "-c", script]);
     let format = "{{.SizeRw}} {{.SizeRootFs}}";
     let text = machine
         .docker(&["inspect", "--size", "--format", format, "big"])

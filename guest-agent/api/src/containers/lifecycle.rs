@@ -6,6 +6,8 @@ use axum::body::Body;
 use axum::extract::{Path, State};
 use engine::Engine;
 use engine::containers::RemoveRequest;
+use http::Uri;
+use percent_encoding::percent_decode_str;
 use serde_json::json;
 
 use crate::body;
@@ -92,12 +94,11 @@ pub(crate) async fn rename(
     Ok(reply::nothing())
 }
 
-/// `DELETE /containers/{name}`.
-pub(crate) async fn remove(
-    State(engine): Shared,
-    Path(name): Path<String>,
-    query: Query,
-) -> Result {
+/// `DELETE /containers/{name}`. A name such as `json` is also a path of its own, where nothing is
+/// taken out of it.
+pub(crate) async fn remove(State(engine): Shared, uri: Uri, query: Query) -> Result {
+    let name = uri.path().rsplit('/').next().unwrap_or_default();
+    let name = percent_decode_str(name).decode_utf8_lossy();
     let request = RemoveRequest {
         force: query.flag("force"),
         volumes: query.flag("v"),

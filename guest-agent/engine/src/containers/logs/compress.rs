@@ -32,8 +32,17 @@ impl Engine {
 
     async fn compress_log(&self, container: &Arc<Container>) -> Result<(), Error> {
         let path = logs::config::path(&container.lock().record, &container.dir);
-        let made = blocking::run(move || compress_rotated(&path)).await?;
-        for (inode, compressed) in made {
+        let _nobody_removes = container.files.lock().await;
+        for number in 1.. {
+            if container.lock().removing {
+                break;
+            }
+            let plain = PathBuf::from(format!("{}.{number}", path.display()));
+            let log = path.clone();
+            let made = blocking::run(move || compress_one(&plain, &log)).await?;
+            let Some((inode, compressed)) = made else {
+                break;
+            };
             let call = Call::ReplaceLog {
                 container: container.id.clone(),
                 inode,
@@ -51,29 +60,25 @@ impl Engine {
     }
 }
 
-/// Makes a compressed copy of each rotated file that has none.
-fn compress_rotated(path: &Path) -> Result<Vec<(u64, PathBuf)>, Error> {
-    let mut made = Vec::new();
-    for number in 1.. {
-        let plain = PathBuf::from(format!("{}.{number}", path.display()));
-        let source = match File::open(&plain) {
-            Ok(source) => source,
-            Err(_) => break,
-        };
-        let failed = |e| Error::file("compressing", &plain, e);
-        let inode = source.metadata().map_err(failed)?.ino();
-        let copy = PathBuf::from(format!("{}.{inode}.tmp", path.display()));
-        let target = File::options()
-            .write(true)
-            .create(true)
-            .truncate(true)
-            .mode(0o640)
-            .open(&copy)
-            .map_err(failed)?;
-        compress(&source, target, inode).map_err(failed)?;
-        made.push((inode, copy));
-    }
-    Ok(made)
+/// Makes a compressed copy, beside the log, of a rotated file; nothing when there is none.
+fn compress_one(plain: &Path, log: &Path) -> Result<Option<(u64, PathBuf)>, Error> {
+    let failed = |e| Error::file("compressing", plain, e);
+    let source = match File::open(plain) {
+        Ok(source) => source,
+        Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+        Err(e) => return Err(failed(e)),
+    };
+    let inode = source.metadata().map_err(failed)?.ino();
+    let copy = PathBuf::from(format!("{}.{inode}.tmp", log.display()));
+    let target = File::options()
+        .write(true)
+        .create(true)
+        .truncate(true)
+        .mode(0o640)
+        .open(&copy)
+        .map_err(failed)?;
+    compress(&source, target, inode).map_err(failed)?;
+    Ok(Some((inode, copy)))
 }
 
 /// Compresses, with the source's inode in the header: readers find their place by it.
