@@ -28,7 +28,7 @@ pub(crate) struct Container {
     /// Counts changes; waiters look at [`Inner`] after each.
     changes: watch::Sender<u64>,
     /// Held while its log is compressed, which makes files, and while its files are removed.
-    pub(crate) files: tokio::sync::Mutex<()>,
+    pub(crate) log_files: tokio::sync::Mutex<()>,
     /// Orders writes of the record; true once it is erased and must not come back.
     saving: Mutex<bool>,
 }
@@ -99,7 +99,7 @@ impl Container {
             }),
             files: FileUse::default(),
             changes: watch::channel(0).0,
-            files: tokio::sync::Mutex::default(),
+            log_files: tokio::sync::Mutex::default(),
             saving: Mutex::new(false),
         })
     }

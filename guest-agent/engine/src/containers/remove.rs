@@ -110,7 +110,7 @@ impl Engine {
         container.lock().record.state = State::Dead;
         let engine = Arc::clone(self);
         let gone = Arc::clone(container);
-        let _nobody_adds_files = container.files.lock().await;
+        let _nobody_adds_files = container.log_files.lock().await;
         blocking::run(move || {
             gone.erase_blocking()?;
             engine.index().remove(&gone.id);

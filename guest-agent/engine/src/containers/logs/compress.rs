@@ -32,7 +32,7 @@ impl Engine {
 
     async fn compress_log(&self, container: &Arc<Container>) -> Result<(), Error> {
         let path = logs::config::path(&container.lock().record, &container.dir);
-        let _nobody_removes = container.files.lock().await;
+        let _nobody_removes = container.log_files.lock().await;
         for number in 1.. {
             if container.lock().removing {
                 break;
