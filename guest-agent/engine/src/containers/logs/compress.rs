@@ -10,7 +10,7 @@ use std::sync::Arc;
 use flate2::{Compression, GzBuilder};
 use warden::protocol::Call;
 
-use super::files;
+use super::files::{self, LogFile};
 use crate::containers::{Container, logs};
 use crate::{Engine, Error, blocking};
 
@@ -33,13 +33,10 @@ impl Engine {
     async fn compress_log(&self, container: &Arc<Container>) -> Result<(), Error> {
         let path = logs::config::path(&container.lock().record, &container.dir);
         let _nobody_removes = container.log_files.lock().await;
-        for number in 1.. {
-            if container.lock().removing {
-                break;
-            }
-            let plain = PathBuf::from(format!("{}.{number}", path.display()));
+        // Files move on while one is compressed, so each is looked for anew.
+        while !container.lock().removing {
             let log = path.clone();
-            let made = blocking::run(move || compress_one(&plain, &log)).await?;
+            let made = blocking::run(move || compress_oldest(&log)).await?;
             let Some((inode, compressed)) = made else {
                 break;
             };
@@ -54,19 +51,24 @@ impl Engine {
                 if let Err(error) = std::fs::remove_file(&compressed) {
                     tracing::warn!(%error, path = %compressed.display(), "removing a copy");
                 }
+                break;
             }
         }
         Ok(())
     }
 }
 
-/// Makes a compressed copy, beside the log, of a rotated file; nothing when there is none.
-fn compress_one(plain: &Path, log: &Path) -> Result<Option<(u64, PathBuf)>, Error> {
-    let failed = |e| Error::file("compressing", plain, e);
-    let source = match File::open(plain) {
-        Ok(source) => source,
-        Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(None),
-        Err(e) => return Err(failed(e)),
+/// Makes a compressed copy, beside the log, of the oldest rotated file that is none; nothing when
+/// all are.
+fn compress_oldest(log: &Path) -> Result<Option<(u64, PathBuf)>, Error> {
+    let failed = |e| Error::file("compressing", log, e);
+    let Some(source) = files::all(log)?
+        .into_iter()
+        .skip(1)
+        .rev()
+        .find_map(LogFile::plain)
+    else {
+        return Ok(None);
     };
     let inode = source.metadata().map_err(failed)?.ino();
     let copy = PathBuf::from(format!("{}.{inode}.tmp", log.display()));

@@ -58,6 +58,11 @@ impl LogFile {
         }))
     }
 
+    /// The file itself, unless it is compressed.
+    pub(super) fn plain(self) -> Option<File> {
+        (!self.compressed).then_some(self.file)
+    }
+
     fn failed(&self, error: std::io::Error) -> Error {
         Error::file("reading", &self.path, error)
     }
