@@ -139,9 +139,6 @@ pub(super) fn board(accelerator: &str) -> Vec<String> {
         "-display",
         "none",
         "-no-reboot",
-        // The firmware leaves the disks alone: the kernel is not on one.
-        "-boot",
-        "strict=on",
     ]
     .into_iter()
     .chain(["-machine", board, "-accel", accel, "-cpu", cpu])
@@ -217,10 +214,7 @@ pub(super) fn arguments(
         &format!("if=none,id=root,file={root},format=raw,readonly=on"),
     ]);
     // The kernel has NVMe and ext4 built in, so that it needs no initramfs.
-    add(&[
-        "-device",
-        "nvme,drive=root,serial=slipway-root,opt_io_size=1048576",
-    ]);
+    add(&["-device", "nvme,drive=root,serial=slipway-root"]);
     let data = escape(&home.data_disk());
     let give_back = "discard=unmap,detect-zeroes=unmap";
     add(&[
