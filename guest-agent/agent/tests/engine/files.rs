@@ -1,4 +1,4 @@
-//! cp, diff and export.
+//! cp.
 
 use std::fs;
 use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
@@ -25,13 +25,13 @@ fn feed(host: &Host, args: &[&str], input: &[u8]) -> (i32, String) {
 }
 
 /// What docker writes to its standard output.
-fn bytes(host: &Host, args: &[&str]) -> Vec<u8> {
+pub(crate) fn bytes(host: &Host, args: &[&str]) -> Vec<u8> {
     let output = host.command(args).output().unwrap();
     assert!(output.status.success(), "{args:?}: {output:?}");
     output.stdout
 }
 
-fn names(archive: &[u8]) -> Vec<String> {
+pub(crate) fn names(archive: &[u8]) -> Vec<String> {
     let mut archive = tar::Archive::new(archive);
     let entries = archive.entries().unwrap();
     entries
@@ -532,93 +532,4 @@ fn a_copy_in_progress_holds_up_neither_the_container_nor_another_copy() {
         });
         !mounts.contains("overlay") && !files
     });
-}
-
-#[test]
-fn diff_tells_what_changed() {
-    let host = host!();
-    host.docker(&["run", "--name", "same", "busybox", "true"])
-        .good();
-    assert_eq!(host.docker(&["diff", "same"]).good(), "");
-    assert_eq!(
-        host.send("GET", "/containers/same/changes", b"").body,
-        "null"
-    );
-    let script = "echo new >/data/new; rm /data/seed; mkdir -p /a/b; touch /a/b/c; \
-        chmod 700 /root; rm -r /var/www; echo more >>/etc/passwd; rm /plain; mkdir /plain; touch /plain/x; \
-        touch /gone; rm /gone";
-    host.docker(&["run", "--name", "changed", "busybox", "sh", "-c", script])
-        .good();
-    let expected = "A /a\nA /a/b\nA /a/b/c\nC /data\nA /data/new\nD /data/seed\nC /etc\nC /etc/passwd\nC /plain\nA /plain/x\nC /root\nC /var\nD /var/www";
-    assert_eq!(host.docker(&["diff", "changed"]).good(), expected);
-    let answer = host.send("GET", "/containers/changed/changes", b"");
-    let list: serde_json::Value = serde_json::from_str(&answer.body).unwrap();
-    assert_eq!(list[0], serde_json::json!({"Path": "/a", "Kind": 1}));
-    assert_eq!(
-        list[5],
-        serde_json::json!({"Path": "/data/seed", "Kind": 2})
-    );
-    // A directory that was replaced hides what was in it.
-    let script = "rm -r /data; mkdir /data; touch /data/other";
-    host.docker(&["run", "--name", "opaque", "busybox", "sh", "-c", script])
-        .good();
-    assert_eq!(
-        host.docker(&["diff", "opaque"]).good(),
-        "C /data\nA /data/other\nD /data/seed"
-    );
-}
-
-#[test]
-fn export_is_the_whole_root_without_what_is_mounted() {
-    let host = host!();
-    fs::create_dir(host.path("bind")).unwrap();
-    fs::write(host.path("bind/secret"), "not exported").unwrap();
-    let bind = format!("{}:/bind", host.path("bind"));
-    host.docker(&[
-        "run", "-d", "--name", "box", "-v", &bind, "busybox", "sleep", "1000",
-    ])
-    .good();
-    host.docker(&["exec", "box", "sh", "-c", "echo x >/data/x; rm /plain"])
-        .good();
-    for running in [true, false] {
-        let names = names(&bytes(&host, &["export", "box"]));
-        for name in [
-            ".dockerenv",
-            "bin/busybox",
-            "bin/sh",
-            "data/x",
-            "data/seed",
-            "etc/hosts",
-            "proc/",
-            "sys/",
-            "dev/console",
-            "bind/",
-        ] {
-            assert!(
-                names.iter().any(|known| known == name),
-                "{name} is not in {names:?}"
-            );
-        }
-        assert!(
-            !names.iter().any(|name| name == "plain"
-                || name.starts_with("bind/s")
-                || name.starts_with("proc/1")),
-            "{names:?}"
-        );
-        if running {
-            host.docker(&["stop", "-t", "0", "box"]).good();
-        }
-    }
-    let events = host.events(&["--format", "{{.Action}}"]);
-    assert_eq!(
-        events.lines().filter(|action| *action == "export").count(),
-        2
-    );
-    host.docker(&["cp", "box:/data/x", &host.path("x")]).good();
-    host.docker(&["cp", &host.path("x"), "box:/data/y"]).good();
-    let events = host.events(&["--format", "{{.Type}} {{.Action}}"]);
-    assert!(
-        events.ends_with("container archive-path\ncontainer extract-to-dir"),
-        "{events}"
-    );
 }

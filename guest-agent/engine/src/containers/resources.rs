@@ -362,11 +362,11 @@ fn numbers(path: &str) -> Result<(u32, u32), Error> {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     #![allow(clippy::unwrap_used, reason = "tests")]
     use super::*;
 
-    const ALL: Supported = Supported {
+    pub(in super::super) const ALL: Supported = Supported {
         memory: true,
         memory_low: true,
         swap: true,

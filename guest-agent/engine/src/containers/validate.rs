@@ -280,21 +280,12 @@ pub(crate) fn clean_path(path: &str) -> String {
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used, reason = "tests")]
+    use super::super::resources::tests::ALL;
     use super::*;
 
     const MACHINE: Machine = Machine {
         cpus: 2,
-        supported: runtime::cgroup::Supported {
-            memory: true,
-            memory_low: true,
-            swap: true,
-            cpu_weight: true,
-            cpu_max: true,
-            cpuset: true,
-            pids: true,
-            io_weight: true,
-            io_max: true,
-        },
+        supported: ALL,
     };
 
     #[test]

@@ -11,6 +11,7 @@ use std::os::fd::BorrowedFd;
 use rustix::fs::FileType;
 
 use super::entries::{Entries, Entry, Node};
+use super::names::components;
 use super::tree::Tree;
 use super::write_content;
 use crate::stream::Decompressed;
@@ -162,17 +163,7 @@ fn has_prefix(path: &[u8], directory: &[u8]) -> bool {
 
 /// A path without empty, `.` and `..` components; relative to the root, where `..` stops.
 fn clean(path: &[u8]) -> Vec<u8> {
-    let mut components: Vec<&[u8]> = Vec::new();
-    for component in path.split(|&byte| byte == b'/') {
-        match component {
-            b"" | b"." => {}
-            b".." => {
-                components.pop();
-            }
-            name => components.push(name),
-        }
-    }
-    components.join(&b'/')
+    components(path).join(&b'/')
 }
 
 /// Directory and last component of a clean path.

@@ -36,12 +36,8 @@ pub(super) enum EntryName {
     Ignored,
 }
 
-/// Classifies an entry's name. Absolute names count from the layer's root, and `..` stops there:
-/// the name is resolved as if the root were `/`.
-pub(super) fn classify(path: &[u8]) -> Result<EntryName> {
-    if path.contains(&0) {
-        return Err(Error::invalid("its name holds a NUL byte"));
-    }
+/// A path without empty, `.` and `..` components; relative to the root, where `..` stops.
+pub(super) fn components(path: &[u8]) -> Vec<&[u8]> {
     let mut components: Vec<&[u8]> = Vec::new();
     for component in path.split(|&byte| byte == b'/') {
         match component {
@@ -52,6 +48,16 @@ pub(super) fn classify(path: &[u8]) -> Result<EntryName> {
             name => components.push(name),
         }
     }
+    components
+}
+
+/// Classifies an entry's name. Absolute names count from the layer's root, and `..` stops there:
+/// the name is resolved as if the root were `/`.
+pub(super) fn classify(path: &[u8]) -> Result<EntryName> {
+    if path.contains(&0) {
+        return Err(Error::invalid("its name holds a NUL byte"));
+    }
+    let mut components = components(path);
     let Some(name) = components.pop() else {
         return Ok(EntryName::Root);
     };
