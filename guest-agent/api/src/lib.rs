@@ -21,5 +21,6 @@ mod server;
 mod system;
 mod unsupported;
 mod version;
+mod volumes;
 
 pub use server::Api;

@@ -11,7 +11,7 @@ use engine::Engine;
 use http::StatusCode;
 
 use crate::error::ApiError;
-use crate::{containers, events, exec, images, networks, system, unsupported};
+use crate::{containers, events, exec, images, networks, system, unsupported, volumes};
 
 /// All routes, without versions.
 pub(crate) fn build(engine: Arc<Engine>) -> Router {
@@ -24,6 +24,7 @@ pub(crate) fn build(engine: Arc<Engine>) -> Router {
         .merge(exec::routes())
         .merge(images::routes())
         .merge(networks::routes())
+        .merge(volumes::routes())
         .layer(ready);
     Router::new()
         .route("/_ping", get(system::ping).head(system::ping))

@@ -16,16 +16,9 @@ use crate::reply;
 /// The routes.
 pub(crate) fn routes() -> Router<Arc<Engine>> {
     let mut router = Router::new()
-        // An empty list is true: there are no volumes.
-        .route("/volumes", get(no_volumes))
         // There is nothing that could be pruned.
-        .route("/volumes/prune", prune("VolumesDeleted"))
         .route("/networks/prune", prune("NetworksDeleted"))
         .route("/build/prune", prune("CachesDeleted"))
-        .route(
-            "/volumes/{name}",
-            get(no_such_volume).delete(no_such_volume),
-        )
         .route("/plugins", get(no_plugins))
         .route("/plugins/{name}/json", get(no_such_plugin))
         .route("/plugins/{name}/{verb}", post(no_such_plugin));
@@ -34,7 +27,6 @@ pub(crate) fn routes() -> Router<Arc<Engine>> {
         ("/build/cancel", "building images"),
         ("/session", "building images with BuildKit"),
         ("/grpc", "building images with BuildKit"),
-        ("/volumes/create", "creating volumes"),
         ("/networks/create", "creating networks"),
         (
             "/networks/{id}/connect",
@@ -73,10 +65,6 @@ pub(crate) fn routes() -> Router<Arc<Engine>> {
     router
 }
 
-async fn no_volumes() -> Result {
-    Ok(reply::ok(&json!({ "Volumes": [], "Warnings": null })))
-}
-
 fn prune(key: &'static str) -> axum::routing::MethodRouter<Arc<Engine>> {
     post(move || async move {
         let mut answer = serde_json::Map::new();
@@ -84,13 +72,6 @@ fn prune(key: &'static str) -> axum::routing::MethodRouter<Arc<Engine>> {
         answer.insert("SpaceReclaimed".into(), 0.into());
         reply::ok(&answer)
     })
-}
-
-async fn no_such_volume(Path(name): Path<String>) -> ApiError {
-    ApiError {
-        status: StatusCode::NOT_FOUND,
-        message: format!("get {name}: no such volume"),
-    }
 }
 
 async fn no_such_plugin(Path(parts): Path<Vec<String>>) -> ApiError {

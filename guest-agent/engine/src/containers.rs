@@ -43,6 +43,7 @@ mod stop;
 mod top;
 mod update;
 mod validate;
+mod volumes;
 mod volumes_from;
 mod wait;
 
@@ -59,13 +60,14 @@ pub use health::{CheckResult, Health, HealthStatus};
 pub use healthcheck::HealthConfig;
 pub use host_config::{
     BindOptions, DeviceMapping, DeviceRequest, HostConfig, ImageOptions, LogConfig, MountRequest,
-    PortBinding, RestartPolicy, ThrottleDevice, TmpfsOptions, Ulimit, WeightDevice,
+    PortBinding, RestartPolicy, ThrottleDevice, TmpfsOptions, Ulimit, VolumeDriver, VolumeOptions,
+    WeightDevice,
 };
 pub use list::ListRequest;
 pub use logs::{LogChunks, LogRequest};
 pub use model::Snapshot;
 pub use prune::Pruned;
-pub use record::{MountPoint, Record};
+pub use record::{MountPoint, Record, VolumeWish};
 pub use remove::RemoveRequest;
 pub use state::State;
 pub use stats::{NetworkCounters, Stats, Usage};
@@ -73,6 +75,7 @@ pub use top::ProcessTable;
 pub use update::UpdateRequest;
 pub use wait::{WaitCondition, WaitOutcome};
 
+pub(crate) use copy_up::{copy_up, has_directory};
 pub(crate) use exit::wants_restart;
 pub(crate) use find::Index;
 pub(crate) use model::Container;

@@ -13,6 +13,7 @@ use warden::protocol::Event;
 
 use crate::containers::{Container, Index};
 use crate::events::Events;
+use crate::volumes::Volumes;
 use crate::warden_client::WardenClient;
 use crate::{Error, blocking, containers};
 
@@ -47,6 +48,7 @@ pub struct Engine {
     pub(crate) containers: Mutex<Index>,
     pub(crate) execs: Mutex<HashMap<String, Arc<containers::exec::Exec>>>,
     pub(crate) store: OnceLock<images::Store>,
+    pub(crate) volumes: Arc<Volumes>,
     pub(crate) network: OnceCell<Arc<network::Network>>,
     pub(crate) shutting_down: AtomicBool,
     /// Held while something is pruned.
@@ -69,6 +71,7 @@ impl Engine {
     pub fn start(options: Options, warden: OwnedFd) -> Result<Arc<Self>, Error> {
         let (warden, events) = WardenClient::connect(warden)?;
         let engine = Arc::new(Self {
+            volumes: Volumes::new(options.root.join("volumes")),
             options,
             warden,
             events: Events::default(),
@@ -119,7 +122,7 @@ impl Engine {
             std::fs::create_dir_all(&root).map_err(|e| Error::file("creating", &root, e))?;
             let store = images::Store::open(&root)?;
             let _ = this.store.set(store);
-            Ok(())
+            this.volumes.load()
         })
         .await?;
         self.reconcile(known).await

@@ -40,6 +40,11 @@ impl Filters {
         Ok(Self(filters))
     }
 
+    /// Sets a filter to one value.
+    pub fn set(&mut self, name: &str, value: &str) {
+        self.0.insert(name.to_owned(), vec![value.to_owned()]);
+    }
+
     /// Refuses filters whose name isn't in `known`.
     pub fn accept_only(&self, known: &[&str]) -> Result<(), Error> {
         match self.0.keys().find(|name| !known.contains(&name.as_str())) {

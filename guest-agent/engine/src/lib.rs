@@ -15,6 +15,7 @@ mod shutdown;
 mod state_file;
 mod system;
 pub mod time;
+mod volumes;
 mod warden_client;
 
 pub use engine::{Engine, Machine, Options};
@@ -22,3 +23,4 @@ pub use error::{Error, Kind};
 pub use ids::short;
 pub use networks::{NetworkKind, NetworkSnapshot};
 pub use system::{ContainerSize, DiskUsage, SystemInfo, VERSION};
+pub use volumes::{Volume, VolumeRequest, VolumeUsage};

@@ -77,6 +77,8 @@ pub struct DiskUsage {
     pub images: Vec<(images::Image, usize)>,
     /// All containers and their sizes.
     pub containers: Vec<(Snapshot, ContainerSize)>,
+    /// Volumes on the data disk.
+    pub volumes: Vec<crate::VolumeUsage>,
 }
 
 /// Number of processors.
@@ -276,6 +278,7 @@ impl Engine {
     /// The figures for `docker system df`.
     pub async fn disk_usage(self: &Arc<Self>) -> Result<DiskUsage, Error> {
         let engine = Arc::clone(self);
+        let volumes = self.volume_usage().await?;
         blocking::run(move || {
             let images = engine.store()?.list()?;
             let containers: Vec<_> = engine
@@ -306,6 +309,7 @@ impl Engine {
                 layers_size,
                 images,
                 containers,
+                volumes,
             })
         })
         .await

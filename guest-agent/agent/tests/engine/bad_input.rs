@@ -176,8 +176,8 @@ fn wrong_options_are_refused_with_dockers_words() {
             "Duplicate mount point: /x",
         ),
         (
-            &["-v", "named:/x"],
-            "named volumes are not supported by Slipway",
+            &["-v", "a/b:/x"],
+            "includes invalid characters for a local volume name",
         ),
     ];
     for (options, expected) in cases {

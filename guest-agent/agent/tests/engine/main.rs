@@ -28,4 +28,5 @@ mod support;
 mod survival;
 mod terminal;
 mod versions;
+mod volumes;
 mod websocket;

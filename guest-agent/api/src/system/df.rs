@@ -9,7 +9,7 @@ use serde_json::json;
 use crate::error::Result;
 use crate::query::Query;
 use crate::version::ApiVersion;
-use crate::{containers, images, reply};
+use crate::{containers, images, reply, volumes};
 
 /// `GET /system/df`.
 pub(crate) async fn disk_usage(
@@ -30,11 +30,12 @@ pub(crate) async fn disk_usage(
         .iter()
         .map(|(container, size)| containers::summary(container, version, Some(*size)))
         .collect();
+    let volumes: Vec<_> = usage.volumes.iter().map(volumes::usage).collect();
     Ok(reply::ok(&json!({
         "LayersSize": usage.layers_size,
         "Images": if wanted("image") { json!(images) } else { json!(null) },
         "Containers": if wanted("container") { json!(containers) } else { json!(null) },
-        "Volumes": if wanted("volume") { json!([]) } else { json!(null) },
+        "Volumes": if wanted("volume") { json!(volumes) } else { json!(null) },
         "BuildCache": if wanted("build-cache") { json!([]) } else { json!(null) },
         "BuilderSize": 0,
     })))

@@ -7,6 +7,16 @@ use std::path::{Path, PathBuf};
 
 use crate::Error;
 
+/// Whether one of the layers has a directory at `path`.
+pub(crate) fn has_directory(layers: &[PathBuf], path: &str) -> Result<bool, Error> {
+    for layer in layers {
+        if resolve(layer, path)?.is_some() {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}
+
 /// Copies `path` of the image whose layers are given (topmost first) to the directory `target`,
 /// which is made.
 pub(crate) fn copy_up(layers: &[PathBuf], path: &str, target: &Path) -> Result<(), Error> {

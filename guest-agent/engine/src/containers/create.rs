@@ -1,7 +1,6 @@
 //! `docker create`: the image's configuration and the request become a container on disk.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
 use std::sync::Arc;
 
 use serde_json::Value;
@@ -98,7 +97,7 @@ impl Engine {
         }
         let dir = self.containers_dir().join(&id);
         let inherited = self.volumes_from(&host_config)?;
-        let mounts = mounts::plan(&config, &host_config, &dir, inherited)?;
+        let mut mounts = mounts::plan(&config, &host_config, inherited)?;
         let name = {
             let mut index = self.index();
             if name.is_empty() {
@@ -107,6 +106,9 @@ impl Engine {
                 index.reserve_name(&name, &id)?
             }
         };
+        let provided = self.provide_volumes(&mut mounts).inspect_err(|_| {
+            self.index().remove(&id);
+        })?;
         let record = Record {
             id: id.clone(),
             name,
@@ -137,7 +139,7 @@ impl Engine {
             .and_then(|()| {
                 let layers = self.store()?.layers(&image)?;
                 files::init_layer::make(&dir, &layers)?;
-                self.fill_volumes(&container, &layers)
+                provided.fill(self, &layers)
             })
             .and_then(|()| container.save_blocking());
         if let Err(error) = written {
@@ -145,10 +147,11 @@ impl Engine {
             if let Err(error) = std::fs::remove_dir_all(&dir) {
                 tracing::warn!(%error, path = %dir.display(), "cleaning up a failed create");
             }
+            provided.undo(self);
             return Err(error);
         }
         self.index().insert(Arc::clone(&container));
-        self.volume_events(&container, "create");
+        drop(provided);
         self.container_event(&container, "create", &[]);
         Ok(id)
     }
@@ -166,41 +169,6 @@ impl Engine {
             {
                 *mode = format!("container:{}", other.id);
             }
-        }
-    }
-
-    fn fill_volumes(&self, container: &Container, layers: &[PathBuf]) -> Result<(), Error> {
-        let points = container.lock().record.mounts.clone();
-        let volumes: Vec<_> = points
-            .iter()
-            // Those of other containers were filled when they were made.
-            .filter(|point| point.kind == "volume" && container.owns(point))
-            .collect();
-        for volume in volumes {
-            super::copy_up::copy_up(layers, &volume.destination, volume.source.as_ref())?;
-        }
-        Ok(())
-    }
-
-    /// Publishes an event about each of a container's volumes.
-    pub(crate) fn volume_events(&self, container: &Container, action: &str) {
-        let points = container.lock().record.mounts.clone();
-        for point in points.iter().filter(|point| point.kind == "volume") {
-            let mut attributes = BTreeMap::from([("driver", "local".to_owned())]);
-            if action == "mount" || action == "unmount" {
-                attributes.insert("container", container.id.clone());
-            }
-            if action == "mount" {
-                attributes.insert("destination", point.destination.clone());
-                attributes.insert("propagation", point.propagation.clone());
-                attributes.insert("read/write", point.rw.to_string());
-            }
-            let attributes = attributes
-                .into_iter()
-                .map(|(key, value)| (key.to_owned(), value))
-                .collect();
-            self.events
-                .publish(Subject::Volume, action, &point.name, attributes);
         }
     }
 

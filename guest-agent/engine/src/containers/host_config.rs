@@ -4,7 +4,6 @@
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
 
 /// Docker's `HostConfig`. Lists that Docker writes as null when absent are options here.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
@@ -209,15 +208,45 @@ pub struct MountRequest {
     /// For bind mounts: `Propagation`, `CreateMountpoint` …
     #[serde(skip_serializing_if = "Option::is_none")]
     pub bind_options: Option<BindOptions>,
-    /// For volumes; kept as it came.
+    /// For volumes.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub volume_options: Option<Value>,
+    pub volume_options: Option<VolumeOptions>,
     /// For tmpfs.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub tmpfs_options: Option<TmpfsOptions>,
     /// For images.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub image_options: Option<ImageOptions>,
+}
+
+/// Options of a volume mount.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default, rename_all = "PascalCase")]
+pub struct VolumeOptions {
+    /// Leave an empty volume empty.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub no_copy: bool,
+    /// Labels, when the volume is made.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub labels: Option<BTreeMap<String, String>>,
+    /// Path in the volume; empty is all of it.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub subpath: String,
+    /// Who keeps its files, when the volume is made.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub driver_config: Option<VolumeDriver>,
+}
+
+/// Who keeps a volume's files, and how.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default, rename_all = "PascalCase")]
+pub struct VolumeDriver {
+    /// `local`.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub name: String,
+    /// The driver's own.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub options: Option<BTreeMap<String, String>>,
 }
 
 /// Options of an image mount.

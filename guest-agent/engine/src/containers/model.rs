@@ -2,7 +2,7 @@
 //! for its changes.
 
 use std::os::fd::OwnedFd;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::watch;
@@ -170,11 +170,6 @@ impl Container {
 
     pub(crate) fn record_path(&self) -> PathBuf {
         self.dir.join("config.json")
-    }
-
-    /// Whether a volume's files are this container's own.
-    pub(crate) fn owns(&self, volume: &super::MountPoint) -> bool {
-        Path::new(&volume.source).starts_with(&self.dir)
     }
 
     pub(crate) fn snapshot(&self) -> Snapshot {

@@ -5,34 +5,33 @@ use std::path::{Path, PathBuf};
 
 use runtime::spec::{Mount, MountKind};
 
-use super::record::MountPoint;
+use super::record::{MountPoint, VolumeWish};
 use super::validate::clean_path;
 use super::{Config, HostConfig, MountRequest, image_mount};
-use crate::{Error, ids};
+use crate::{Error, VolumeRequest, volumes};
 
 const PROPAGATIONS: &[&str] = &[
     "rprivate", "private", "rshared", "shared", "rslave", "slave",
 ];
 
-/// All mounts that the user or the image asked for. Anonymous volumes get directories below
-/// `dir`; `inherited` are those of other containers (`--volumes-from`).
+/// All mounts that the user or the image asked for; their volumes have still to be made.
+/// `inherited` are those of other containers (`--volumes-from`).
 pub(crate) fn plan(
     config: &Config,
     host: &HostConfig,
-    dir: &Path,
     inherited: Vec<MountPoint>,
 ) -> Result<Vec<MountPoint>, Error> {
     let mut points = Vec::new();
     for bind in host.binds.iter().flatten() {
         // Python's clients send an anonymous volume here.
         if bind.starts_with('/') && bind.len() > 1 && !bind.contains(':') {
-            points.push(anonymous_volume(clean_path(bind), dir)?);
+            points.push(volume(clean_path(bind), anonymous(host)));
             continue;
         }
-        points.push(parse_bind(bind)?);
+        points.push(parse_bind(bind, &host.volume_driver)?);
     }
     for request in &host.mounts {
-        points.push(from_request(request, dir)?);
+        points.push(from_request(request)?);
     }
     for (destination, options) in &host.tmpfs {
         points.push(tmpfs(destination, options)?);
@@ -64,30 +63,35 @@ pub(crate) fn plan(
         }
         // A mount of the user's own wins over the image's volume at the same place.
         if seen.insert(path.clone()) {
-            points.push(anonymous_volume(path, dir)?);
+            points.push(volume(path, anonymous(host)));
         }
     }
     Ok(points)
 }
 
-fn anonymous_volume(destination: String, dir: &Path) -> Result<MountPoint, Error> {
-    let name = ids::random_id()?;
-    Ok(MountPoint {
-        kind: "volume".into(),
-        source: dir
-            .join("volumes")
-            .join(&name)
-            .join("_data")
-            .display()
-            .to_string(),
-        name,
-        destination,
-        rw: true,
-        ..MountPoint::default()
-    })
+fn anonymous(host: &HostConfig) -> VolumeRequest {
+    VolumeRequest {
+        driver: host.volume_driver.clone(),
+        ..VolumeRequest::default()
+    }
 }
 
-fn parse_bind(text: &str) -> Result<MountPoint, Error> {
+fn volume(destination: String, request: VolumeRequest) -> MountPoint {
+    MountPoint {
+        kind: "volume".into(),
+        anonymous: request.name.is_empty(),
+        destination,
+        rw: true,
+        wish: Some(VolumeWish {
+            request,
+            nocopy: false,
+        }),
+        ..MountPoint::default()
+    }
+}
+
+/// The bind mount or the volume of `-v SOURCE:PATH[:MODE]`.
+fn parse_bind(text: &str, driver: &str) -> Result<MountPoint, Error> {
     let invalid = || Error::Invalid(format!("invalid volume specification: '{text}'"));
     let parts: Vec<&str> = text.split(':').collect();
     let (source, destination, mode) = match parts.as_slice() {
@@ -109,6 +113,9 @@ fn parse_bind(text: &str) -> Result<MountPoint, Error> {
             "invalid volume specification: '{text}': invalid mount config for type \"bind\": invalid specification: destination can't be '/'"
         )));
     }
+    if !source.starts_with('/') {
+        return named_volume(source, destination, mode, driver);
+    }
     let mut point = MountPoint {
         kind: "bind".into(),
         source: clean_path(source),
@@ -128,16 +135,40 @@ fn parse_bind(text: &str) -> Result<MountPoint, Error> {
             _ => return Err(Error::Invalid(format!("invalid mode: {mode}"))),
         }
     }
-    if !source.starts_with('/') {
-        return Err(Error::NotSupported(format!(
-            "named volumes are not supported by Slipway {} yet: '{source}' in '{text}' is not an absolute path",
-            crate::VERSION
-        )));
+    Ok(point)
+}
+
+fn named_volume(
+    name: &str,
+    destination: String,
+    mode: &str,
+    driver: &str,
+) -> Result<MountPoint, Error> {
+    let request = VolumeRequest {
+        name: name.into(),
+        driver: driver.into(),
+        ..VolumeRequest::default()
+    };
+    let mut point = volume(destination, request);
+    // Docker's default, whether the machine labels files or not.
+    point.mode = if mode.is_empty() { "z" } else { mode }.into();
+    for option in mode.split(',').filter(|o| !o.is_empty()) {
+        match option {
+            "ro" => point.rw = false,
+            "nocopy" => {
+                point.wish = point.wish.map(|wish| VolumeWish {
+                    nocopy: true,
+                    ..wish
+                })
+            }
+            "rw" | "z" | "Z" => {}
+            _ => return Err(Error::Invalid(format!("invalid mode: {mode}"))),
+        }
     }
     Ok(point)
 }
 
-fn from_request(request: &MountRequest, dir: &Path) -> Result<MountPoint, Error> {
+fn from_request(request: &MountRequest) -> Result<MountPoint, Error> {
     let kind = request.kind.as_str();
     let invalid = |why: &str| {
         Err(Error::Invalid(format!(
@@ -250,12 +281,38 @@ fn from_request(request: &MountRequest, dir: &Path) -> Result<MountPoint, Error>
             point.rw = !request.read_only;
             Ok(point)
         }
-        "volume" if request.source.is_empty() => anonymous_volume(destination, dir),
-        "volume" => Err(Error::NotSupported(format!(
-            "named volumes are not supported by Slipway {} yet: '{}'",
-            crate::VERSION,
-            request.source
-        ))),
+        "volume" => {
+            if request.bind_options.is_some() {
+                return invalid("field BindOptions must not be specified");
+            }
+            if request.tmpfs_options.is_some() {
+                return invalid("field TmpfsOptions must not be specified");
+            }
+            if request.source.is_empty() && request.read_only {
+                return invalid("must not set ReadOnly mode when using anonymous volumes");
+            }
+            let options = request.volume_options.clone().unwrap_or_default();
+            let plain = |part| matches!(part, std::path::Component::Normal(_));
+            if !Path::new(&options.subpath).components().all(plain) {
+                return invalid("subpath must be a relative path within the volume");
+            }
+            let driver = options.driver_config.unwrap_or_default();
+            let asked = VolumeRequest {
+                name: request.source.clone(),
+                driver: driver.name,
+                options: driver.options,
+                labels: options.labels,
+            };
+            let mut point = volume(destination, asked);
+            point.mode = "z".into();
+            point.rw = !request.read_only;
+            point.subpath = options.subpath;
+            point.wish = point.wish.map(|wish| VolumeWish {
+                nocopy: options.no_copy,
+                ..wish
+            });
+            Ok(point)
+        }
         "image" => {
             if request.source.is_empty() {
                 return invalid("field Source must not be empty");
@@ -332,6 +389,12 @@ pub(crate) fn prepare(
     let prepared = sorted.into_iter().map(|(number, point)| {
         if point.kind == "image" {
             image_mount::prepare(store, point, dir, number)
+        } else if point.kind == "volume" && !point.subpath.is_empty() {
+            let source = volumes::subpath(point.source.as_ref(), &point.subpath, dir, number)?;
+            prepare_one(&MountPoint {
+                source: source.display().to_string(),
+                ..point.clone()
+            })
         } else {
             prepare_one(point)
         }
@@ -386,6 +449,7 @@ mod tests {
 
     #[test]
     fn binds_are_parsed_as_docker_does() {
+        let parse_bind = |text| super::parse_bind(text, "");
         let point = parse_bind("/a/../b:/c/:ro,rshared").unwrap();
         assert_eq!(
             (point.source.as_str(), point.destination.as_str()),
@@ -393,10 +457,21 @@ mod tests {
         );
         assert!(!point.rw);
         assert_eq!(point.propagation, "rshared");
-        for bad in ["/a:/b:/c:/d", "/a:", ":/b", "/a:b", "/a:/", "/a:/b:wat"] {
+        for bad in [
+            "/a:/b:/c:/d",
+            "/a:",
+            ":/b",
+            "/a:b",
+            "/a:/",
+            "/a:/b:wat",
+            "v:/b:rshared",
+        ] {
             assert!(matches!(parse_bind(bad), Err(Error::Invalid(_))), "{bad}");
         }
-        assert!(matches!(parse_bind("vol:/b"), Err(Error::NotSupported(_))));
+        let point = parse_bind("vol:/b:ro,nocopy").unwrap();
+        let wish = point.wish.unwrap();
+        assert_eq!((wish.request.name.as_str(), wish.nocopy), ("vol", true));
+        assert!(!point.rw && !point.anonymous && point.kind == "volume");
     }
 
     #[test]
@@ -413,7 +488,7 @@ mod tests {
             destination: path.into(),
             ..MountPoint::default()
         });
-        let points = plan(&config, &host, Path::new("/x"), inherited.to_vec()).unwrap();
+        let points = plan(&config, &host, inherited.to_vec()).unwrap();
         let kinds: Vec<_> = points
             .iter()
             .map(|p| (p.kind.as_str(), p.destination.as_str()))

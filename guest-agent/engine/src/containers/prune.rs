@@ -52,7 +52,7 @@ impl Engine {
             let upper = container.dir.join("upper");
             let size =
                 crate::blocking::run(move || Ok(crate::system::directory_size(&upper))).await?;
-            match self.remove_found(&container, false).await {
+            match self.remove_found(&container, false, false).await {
                 Ok(()) => {
                     pruned.deleted.push(record.id.clone());
                     pruned.reclaimed += size;

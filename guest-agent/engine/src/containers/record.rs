@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{Config, Health, HostConfig, State};
 use crate::time::Time;
-use crate::{Error, state_file};
+use crate::{Error, VolumeRequest, state_file};
 
 /// Everything about a container that outlives the engine.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -56,9 +56,9 @@ pub struct Record {
 /// A mount that the user or the image asked for.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct MountPoint {
-    /// `bind`, `volume` (anonymous), `tmpfs` or `image`.
+    /// `bind`, `volume`, `tmpfs` or `image`.
     pub kind: String,
-    /// Name of an anonymous volume or of an image; empty otherwise.
+    /// Name of a volume or of an image; empty otherwise.
     pub name: String,
     /// Path on the machine; empty for tmpfs.
     pub source: String,
@@ -79,9 +79,31 @@ pub struct MountPoint {
     /// Make only the directory itself read-only, not what is mounted below.
     #[serde(default)]
     pub read_only_non_recursive: bool,
-    /// Path in the image of an image mount.
+    /// Path in the image or in the volume.
     #[serde(default)]
     pub subpath: String,
+    /// A volume that nobody has named: it may go with the container.
+    #[serde(default)]
+    pub anonymous: bool,
+    /// What a volume is to be, before it is made.
+    #[serde(skip)]
+    pub wish: Option<VolumeWish>,
+}
+
+/// What the volume of a mount is to be.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct VolumeWish {
+    /// How to make it, if it isn't there.
+    pub request: VolumeRequest,
+    /// Leave an empty volume empty.
+    pub nocopy: bool,
+}
+
+impl MountPoint {
+    /// Whether it is a mount of that volume.
+    pub(crate) fn is_of(&self, volume: &str) -> bool {
+        self.kind == "volume" && self.name == volume
+    }
 }
 
 impl Record {

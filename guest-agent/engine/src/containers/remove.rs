@@ -10,7 +10,7 @@ use crate::{Engine, Error, blocking};
 pub struct RemoveRequest {
     /// Kill it if it runs.
     pub force: bool,
-    /// Its anonymous volumes too. They live with the container for now and go in any case.
+    /// Its volumes too, as far as nobody has named them.
     pub volumes: bool,
     /// Only a link, which Slipway doesn't have.
     pub link: bool,
@@ -33,7 +33,7 @@ impl Engine {
         let engine = Arc::clone(self);
         blocking::to_the_end(async move {
             engine
-                .remove_found(&container, request.force)
+                .remove_found(&container, request.force, request.volumes)
                 .await
                 .map_err(|e| match e {
                     Error::Conflict(message) if message.starts_with("removal of container") => {
@@ -47,7 +47,7 @@ impl Engine {
 
     /// Removes a container whose `--rm` has come due.
     pub(crate) async fn auto_remove(self: &Arc<Self>, container: &Arc<Container>) {
-        match self.remove_found(container, true).await {
+        match self.remove_found(container, true, true).await {
             // Somebody else is at it.
             Ok(()) | Err(Error::Conflict(_)) => {}
             Err(error) => {
@@ -60,6 +60,7 @@ impl Engine {
         self: &Arc<Self>,
         container: &Arc<Container>,
         force: bool,
+        volumes: bool,
     ) -> Result<(), Error> {
         container
             .until(|inner| {
@@ -91,7 +92,7 @@ impl Engine {
                 Some(Ok(()))
             })
             .await?;
-        let removed = self.remove_claimed(container).await;
+        let removed = self.remove_claimed(container, volumes).await;
         if removed.is_err() {
             container.lock().removing = false;
             container.changed();
@@ -99,7 +100,11 @@ impl Engine {
         removed
     }
 
-    async fn remove_claimed(self: &Arc<Self>, container: &Arc<Container>) -> Result<(), Error> {
+    async fn remove_claimed(
+        self: &Arc<Self>,
+        container: &Arc<Container>,
+        volumes: bool,
+    ) -> Result<(), Error> {
         let runs = container.lock().record.state.is_running();
         if runs {
             self.stop_found(container, Some(super::signals::KILL), Some(10))
@@ -112,8 +117,12 @@ impl Engine {
         let gone = Arc::clone(container);
         let _nobody_adds_files = container.log_files.lock().await;
         blocking::run(move || {
+            engine.unmount_volumes(&gone);
             gone.erase_blocking()?;
             engine.index().remove(&gone.id);
+            if volumes {
+                engine.remove_volumes_of(&gone);
+            }
             engine.forget_execs_of(&gone);
             let users = engine.image_users();
             if let Err(error) = engine.store()?.collect(users) {
@@ -128,7 +137,6 @@ impl Engine {
             inner.early_clients.clear();
         }
         drop(alone);
-        self.volume_events(container, "destroy");
         self.container_event(container, "destroy", &[]);
         container.changed();
         Ok(())

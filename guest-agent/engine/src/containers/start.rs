@@ -166,6 +166,7 @@ impl Engine {
                 )?,
             };
             let store = engine.store()?;
+            engine.mount_volumes(&record.mounts)?;
             all.extend(mounts::prepare(&record.mounts, store, &container.dir)?);
             all.extend(init::mount(&record.host_config, &engine.options.root)?);
             let pid = engine.process_namespace(&record.host_config.pid_mode, "pid")?;
@@ -257,8 +258,9 @@ impl Engine {
     }
 
     /// Gives the container's network namespace and address back, and its shared memory.
-    pub(crate) async fn release_network(&self, container: &Arc<Container>) {
+    pub(crate) async fn release_network(self: &Arc<Self>, container: &Arc<Container>) {
         shared_memory::release(container);
+        self.release_volumes(container).await;
         let (mode, endpoint) = {
             let inner = container.lock();
             (

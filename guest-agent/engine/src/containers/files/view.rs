@@ -180,6 +180,7 @@ impl Engine {
                     readonly: record.host_config.readonly_rootfs,
                 };
                 let mut all = host_files(record, dir);
+                self.mount_volumes(&record.mounts)?;
                 let prepared = mounts::prepare(&record.mounts, self.store()?, dir)?;
                 all.extend(prepared.into_iter().filter(|m| m.kind != MountKind::Tmpfs));
                 for mount in &mut all {

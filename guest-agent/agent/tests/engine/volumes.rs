@@ -1,0 +1,209 @@
+//! Volumes: their whole life, in containers and out of them.
+
+use std::path::Path;
+
+use crate::support::{Host, host, request};
+
+#[test]
+fn a_volume_lives_apart_from_containers() {
+    let host = host!();
+    assert_eq!(
+        host.docker(&["volume", "create", "--label", "a=b", "data"])
+            .good(),
+        "data"
+    );
+    let (status, again) = request(
+        &host,
+        "POST",
+        "/volumes/create",
+        "application/json",
+        "{\"Name\":\"data\"}",
+    );
+    assert_eq!(status, 201, "{again}");
+    assert!(again.contains("\"Labels\":{\"a\":\"b\"}"), "{again}");
+    assert!(again.contains("\"Options\":null"), "{again}");
+    assert!(
+        again.contains("\"Driver\":\"local\"") && again.contains("\"Scope\":\"local\""),
+        "{again}"
+    );
+    run(&host, "-v", "data:/d", "echo kept > /d/x").good();
+    assert_eq!(
+        run(&host, "-v", "data:/other", "cat /other/x").good(),
+        "kept"
+    );
+    run(&host, "-v", "data:/d:ro", "touch /d/y").bad(1, "Read-only file system");
+
+    host.docker(&["create", "--name", "user", "-v", "data:/d", "busybox"])
+        .good();
+    let id = host.field("user", ".Id");
+    host.docker(&["volume", "rm", "data"])
+        .bad(1, &format!("remove data: volume is in use - [{id}]"));
+    assert_eq!(
+        host.docker(&["volume", "ls", "-q", "-f", "dangling=true"])
+            .good(),
+        ""
+    );
+    let mounts = host.field("user", "json .Mounts");
+    let source = host
+        .docker(&["volume", "inspect", "-f", "{{.Mountpoint}}", "data"])
+        .good();
+    assert_eq!(
+        mounts,
+        format!(
+            "[{{\"Type\":\"volume\",\"Name\":\"data\",\"Source\":\"{source}\",\"Destination\":\"/d\",\"Driver\":\"local\",\"Mode\":\"z\",\"RW\":true,\"Propagation\":\"\"}}]"
+        )
+    );
+    let df = host
+        .docker(&["system", "df", "-v", "--format", "{{json .Volumes}}"])
+        .good();
+    assert!(df.contains("\"Links\":\"1\""), "{df}");
+    host.docker(&["rm", "-v", "user"]).good();
+    assert_eq!(host.docker(&["volume", "ls", "-q"]).good(), "data");
+    host.docker(&["volume", "rm", "data"]).good();
+    assert!(!Path::new(&source).exists());
+    host.docker(&["volume", "rm", "data"])
+        .bad(1, "get data: no such volume");
+    host.docker(&["volume", "rm", "-f", "data"]).good();
+    host.docker(&["volume", "inspect", "data"])
+        .bad(1, "no such volume");
+    for (name, why) in [
+        ("a", "volume name is too short"),
+        (
+            ".hidden",
+            "includes invalid characters for a local volume name",
+        ),
+    ] {
+        host.docker(&["volume", "create", name]).bad(1, why);
+    }
+    host.docker(&["volume", "create", "-d", "nope", "data"])
+        .bad(
+            1,
+            "error looking up volume plugin nope: plugin \"nope\" not found",
+        );
+}
+
+#[test]
+fn nobodys_volumes_go_with_their_container_or_by_prune() {
+    let host = host!();
+    let count = || host.docker(&["volume", "ls", "-q"]).good().lines().count();
+    host.docker(&[
+        "run",
+        "--name",
+        "first",
+        "-v",
+        "/data",
+        "busybox",
+        "cat",
+        "/data/seed",
+    ])
+    .good();
+    let of = |name: &str| {
+        host.docker(&["inspect", "-f", "{{(index .Mounts 0).Name}}", name])
+            .good()
+    };
+    let volume = of("first");
+    host.docker(&[
+        "create",
+        "--name",
+        "second",
+        "--volumes-from",
+        "first",
+        "busybox",
+    ])
+    .good();
+    assert_eq!(of("second"), volume);
+    // The other one still uses it.
+    host.docker(&["rm", "-v", "first"]).good();
+    assert_eq!(count(), 1);
+    host.docker(&["rm", "second"]).good();
+    assert_eq!(count(), 1);
+    host.docker(&["volume", "create", "named"]).good();
+    host.docker(&["run", "--rm", "-v", "/data", "busybox", "true"])
+        .good();
+    assert_eq!(count(), 2);
+    let pruned = host.docker(&["volume", "prune", "-f"]).good();
+    assert!(
+        pruned.contains(&volume) && !pruned.contains("named"),
+        "{pruned}"
+    );
+    let pruned = host.docker(&["volume", "prune", "-af"]).good();
+    assert!(pruned.contains("named"), "{pruned}");
+    assert_eq!(count(), 0);
+    let events = host.events(&["--filter", "type=volume", "--format", "{{.Action}}"]);
+    for action in ["create", "mount", "unmount", "destroy", "prune"] {
+        assert!(
+            events.lines().any(|line| line == action),
+            "{action}: {events}"
+        );
+    }
+}
+
+#[test]
+fn new_volumes_have_what_the_image_has() {
+    let host = host!();
+    assert_eq!(
+        run(&host, "-v", "full:/data", "cat /data/seed").good(),
+        "from the image"
+    );
+    assert_eq!(run(&host, "-v", "bare:/data:nocopy", "ls /data").good(), "");
+    let nocopy = "type=volume,src=bare2,dst=/data,volume-nocopy";
+    assert_eq!(run(&host, "--mount", nocopy, "ls /data").good(), "");
+    // One with content stays as it is.
+    run(&host, "-v", "own:/d", "echo mine > /d/x").good();
+    assert_eq!(run(&host, "-v", "own:/data", "ls /data").good(), "x");
+    run(
+        &host,
+        "-v",
+        "own:/d",
+        "mkdir /d/sub && echo deep > /d/sub/f; ln -s /etc /d/out",
+    )
+    .good();
+    let part = |path: &str| format!("type=volume,src=own,dst=/p,volume-subpath={path}");
+    assert_eq!(
+        run(&host, "--mount", &part("sub"), "cat /p/f").good(),
+        "deep"
+    );
+    assert_eq!(run(&host, "--mount", &part("x"), "cat /p").good(), "mine");
+    run(&host, "--mount", &part("nope"), "true").bad(127, "cannot access path");
+    run(&host, "--mount", &part("out"), "true").bad(127, "no such file or directory");
+    run(&host, "--mount", &part("../.."), "true").bad(125, "subpath must be a relative path");
+}
+
+#[test]
+fn a_volume_may_be_a_mount() {
+    let host = host!();
+    let create = |options: &[&str], name: &str| {
+        let mut args = vec!["volume", "create"];
+        for option in options {
+            args.extend(["-o", option]);
+        }
+        args.push(name);
+        host.docker(&args)
+    };
+    let tmpfs = ["type=tmpfs", "device=tmpfs", "o=size=1m,mode=700"];
+    create(&tmpfs, "memory").good();
+    let script = "stat -c %a /m; df -k /m | tail -n 1 | awk '{print $2}'; echo x > /m/x";
+    assert_eq!(run(&host, "-v", "memory:/m", script).good(), "700\n1024");
+    assert_eq!(run(&host, "-v", "memory:/m", "ls /m").good(), "");
+    let dir = host.path("given");
+    std::fs::create_dir(&dir).unwrap();
+    std::fs::write(format!("{dir}/f"), "bound").unwrap();
+    create(&["type=none", &format!("device={dir}"), "o=bind"], "bound").good();
+    assert_eq!(run(&host, "-v", "bound:/b", "cat /b/f").good(), "bound");
+    host.docker(&["volume", "rm", "bound", "memory"]).good();
+    assert!(
+        Path::new(&dir).join("f").exists(),
+        "the device's files stay"
+    );
+    create(&["type=none", "device=/nope/nope", "o=bind"], "lost").good();
+    run(&host, "-v", "lost:/b", "true").bad(127, "failed to mount local volume: mount /nope/nope:");
+    create(&["foo=1"], "bad").bad(1, "invalid option: \"foo\"");
+    create(&["type=tmpfs"], "bad").bad(1, "missing required option: \"device\"");
+    create(&["type=nfs", "device=:/x", "o=addr=192.0.2.1"], "remote").good();
+    run(&host, "-v", "remote:/r", "true").bad(125, "failed to mount local volume: mount :/x:");
+}
+
+#[track_caller]
+fn run(host: &Host, flag: &str, mount: &str, script: &str) -> crate::support::Output {
+    host.docker(&["run", "--rm", flag, mount, "busybox", "sh", "-c", script])
+}

@@ -1,0 +1,59 @@
+//! `docker volume prune`.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use crate::containers::Pruned;
+use crate::events::Subject;
+use crate::filters::Filters;
+use crate::system::directory_size;
+use crate::{Engine, Error, blocking};
+
+impl Engine {
+    /// Removes volumes that no container uses: those without a name, with the filter `all` the
+    /// others, too.
+    pub async fn prune_volumes(self: &Arc<Self>, filters: Filters) -> Result<Pruned, Error> {
+        filters.accept_only(&["label", "label!", "all"])?;
+        let all = filters.flag("all")?.unwrap_or(false);
+        let Ok(_only_one) = self.pruning.try_lock() else {
+            return Err(Error::Conflict(
+                "a prune operation is already running".into(),
+            ));
+        };
+        let engine = Arc::clone(self);
+        let pruned = blocking::run(move || {
+            let wanted: Vec<_> = engine
+                .volumes
+                .lock()
+                .known
+                .values()
+                .filter(|volume| (all || volume.is_anonymous()) && volume.passes(&filters))
+                .cloned()
+                .collect();
+            let mut pruned = Pruned::default();
+            for volume in wanted {
+                if !engine.volume_users(&volume.name).is_empty() {
+                    continue;
+                }
+                let size = match volume.options {
+                    None => directory_size(&volume.mountpoint),
+                    Some(_) => 0,
+                };
+                match engine.remove_volume_blocking(&volume.name) {
+                    Ok(volume) => {
+                        pruned.deleted.push(volume.name);
+                        pruned.reclaimed += size;
+                    }
+                    // Somebody uses it now, or has removed it.
+                    Err(Error::Conflict(_) | Error::NotFound(_)) => {}
+                    Err(error) => tracing::warn!(volume = volume.name, %error, "pruning it failed"),
+                }
+            }
+            Ok(pruned)
+        })
+        .await?;
+        let reclaimed = BTreeMap::from([("reclaimed".into(), pruned.reclaimed.to_string())]);
+        self.events.publish(Subject::Volume, "prune", "", reclaimed);
+        Ok(pruned)
+    }
+}
