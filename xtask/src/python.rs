@@ -1,7 +1,8 @@
-//! Python's clients for tests: docker-py and Testcontainers, in a folder of their own under
-//! `target/tools`; nothing is installed.
+//! Python's clients for tests: docker-py and Testcontainers, and docker-py's own tests, in folders of
+//! their own under `target/tools`; nothing is installed.
 
 use std::fs;
+use std::path::Path;
 use std::process::Command;
 
 use anyhow::{Context, Result};
@@ -10,30 +11,97 @@ use crate::progress::{run, step};
 use crate::project::Project;
 
 /// What tests use, with versions: what they do is known to work with these.
-const PACKAGES: [&str; 2] = ["docker==7.1.0", "testcontainers==4.13.3"];
+const CLIENTS: &[&str] = &["docker==7.1.0", "testcontainers==4.13.3"];
+/// The last source package of docker-py that its own tests came with.
+const SUITE: &str = "docker==6.1.3";
+/// What those tests run with.
+const SUITES_NEEDS: &[&str] = &[
+    "pytest==7.4.4",
+    "pytest-timeout==2.3.1",
+    "paramiko==3.5.1",
+    "requests==2.31.0",
+    "urllib3==1.26.20",
+    "websocket-client==1.8.0",
+    "packaging==24.2",
+];
 
 /// Fetches the packages, if that was not done yet.
 pub(crate) fn clients(project: &Project) -> Result<()> {
-    let folder = project.tools().with_file_name("python");
+    once(
+        project,
+        "python",
+        "Python's clients for tests",
+        CLIENTS,
+        |folder| install(project, folder, CLIENTS),
+    )?;
+    let marks = [&[SUITE], SUITES_NEEDS].concat();
+    once(
+        project,
+        "docker-py",
+        "docker-py's own tests",
+        &marks,
+        |folder| {
+            install(project, &folder.join("needs"), SUITES_NEEDS)?;
+            let sources = folder.join("sources");
+            run(pip(project, "download")
+                .args(["--no-deps", "--no-binary", "docker"])
+                .arg("--dest")
+                .arg(&sources)
+                .arg(SUITE))?;
+            let archive = fs::read_dir(&sources)
+                .with_context(|| format!("reading {}", sources.display()))?
+                .next()
+                .context("pip fetched no source package of docker-py")?
+                .with_context(|| format!("reading {}", sources.display()))?;
+            run(Command::new("tar")
+                .args(["-x", "--strip-components=1", "-C"])
+                .arg(folder)
+                .arg("-f")
+                .arg(archive.path()))
+        },
+    )
+}
+
+/// Fills a folder beside the tools, unless it was filled with the same.
+fn once(
+    project: &Project,
+    name: &str,
+    what: &str,
+    packages: &[&str],
+    fill: impl FnOnce(&Path) -> Result<()>,
+) -> Result<()> {
+    let folder = project.tools().with_file_name(name);
     let stamp = folder.join("packages");
-    let mark = PACKAGES.join("\n");
+    let mark = packages.join("\n");
     if fs::read_to_string(&stamp).is_ok_and(|found| found == mark) {
         return Ok(());
     }
-    step("Python's clients for tests", || {
+    step(what, || {
         if folder.exists() {
             fs::remove_dir_all(&folder)
                 .with_context(|| format!("removing {}", folder.display()))?;
         }
-        // Not an environment of its own: those break when the folder is moved.
-        run(Command::new("python3")
-            .args(["-m", "pip", "install", "--quiet", "--no-input"])
-            .args(["--disable-pip-version-check", "--root-user-action=ignore"])
-            .arg("--cache-dir")
-            .arg(project.cache.join("pip"))
-            .arg("--target")
-            .arg(&folder)
-            .args(PACKAGES))?;
+        fs::create_dir_all(&folder).with_context(|| format!("creating {}", folder.display()))?;
+        fill(&folder)?;
         fs::write(&stamp, &mark).with_context(|| format!("writing {}", stamp.display()))
     })
+}
+
+/// Not an environment of its own: those break when the folder is moved.
+fn install(project: &Project, folder: &Path, packages: &[&str]) -> Result<()> {
+    run(pip(project, "install")
+        .arg("--root-user-action=ignore")
+        .arg("--target")
+        .arg(folder)
+        .args(packages))
+}
+
+fn pip(project: &Project, verb: &str) -> Command {
+    let mut command = Command::new("python3");
+    command
+        .args(["-m", "pip", verb, "--quiet", "--no-input"])
+        .arg("--disable-pip-version-check")
+        .arg("--cache-dir")
+        .arg(project.cache.join("pip"));
+    command
 }

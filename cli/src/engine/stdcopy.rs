@@ -85,28 +85,39 @@ mod tests {
         frame
     }
 
-    #[test]
-    fn any_cut_gives_the_same_text() {
-        let stream = [
-            frame(1, b"hello "),
-            frame(2, b"oops"),
-            frame(1, b""),
-            frame(1, b"world"),
-        ]
-        .concat();
-        for size in 1..=stream.len() {
-            let (mut out, mut err) = (Vec::<u8>::new(), Vec::<u8>::new());
+    proptest::proptest! {
+        #[test]
+        fn any_cut_gives_the_same_text(
+            pieces in proptest::collection::vec(
+                (1_u8..=2, proptest::collection::vec(proptest::num::u8::ANY, 0..300)),
+                0..8,
+            ),
+            cuts in proptest::collection::vec(1_usize..40, 1..8),
+        ) {
+            let stream: Vec<u8> = pieces.iter().flat_map(|(n, text)| frame(*n, text)).collect();
+            let mut sizes = cuts.iter().cycle();
+            let mut rest = &stream[..];
             let mut demux = Demux::default();
-            for chunk in stream.chunks(size) {
+            let mut got = [Vec::new(), Vec::new()];
+            while !rest.is_empty() {
+                let (chunk, more) = rest.split_at(rest.len().min(*sizes.next().unwrap()));
+                rest = more;
                 demux
-                    .feed(chunk, |source, piece| match source {
-                        Source::Stderr => err.extend(piece),
-                        _ => out.extend(piece),
+                    .feed(chunk, |source, piece| {
+                        got[usize::from(source == Source::Stderr)].extend_from_slice(piece);
                     })
                     .unwrap();
             }
-            assert_eq!(out, b"hello world", "cut into {size}");
-            assert_eq!(err, b"oops", "cut into {size}");
+            for (number, got) in [1, 2].into_iter().zip(got) {
+                let of_stream = pieces.iter().filter(|(n, _)| *n == number);
+                let sent: Vec<u8> = of_stream.flat_map(|(_, text)| text.clone()).collect();
+                proptest::prop_assert_eq!(got, sent);
+            }
+        }
+
+        #[test]
+        fn any_bytes_are_taken_or_refused(bytes in proptest::collection::vec(proptest::num::u8::ANY, 0..200)) {
+            let _ = Demux::default().feed(&bytes, |_, _| {});
         }
     }
 

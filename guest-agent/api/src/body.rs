@@ -4,10 +4,9 @@ use std::time::Duration;
 
 use axum::body::Body;
 use axum::extract::Request;
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 use futures::TryStreamExt;
 use http::header;
-use http_body_util::{BodyExt, Limited};
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 use tokio::io::AsyncRead;
@@ -39,11 +38,23 @@ pub(crate) async fn read_out(mut body: impl AsyncRead + Unpin) {
 
 /// Reads the whole body.
 pub(crate) async fn bytes(body: Body) -> Result<Bytes> {
-    Ok(Limited::new(body, LARGEST)
-        .collect()
-        .await
-        .map_err(|e| ApiError::invalid(format!("reading the request body failed: {e}")))?
-        .to_bytes())
+    let mut content = body.into_data_stream();
+    let mut bytes = BytesMut::new();
+    loop {
+        let chunk = content
+            .try_next()
+            .await
+            .map_err(|e| ApiError::invalid(format!("reading the request body failed: {e}")))?;
+        let Some(chunk) = chunk else {
+            return Ok(bytes.freeze());
+        };
+        if bytes.len() + chunk.len() > LARGEST {
+            read_out(reader(Body::from_stream(content))).await;
+            let message = format!("the request body is larger than {} MiB", LARGEST >> 20);
+            return Err(ApiError::invalid(message));
+        }
+        bytes.extend_from_slice(&chunk);
+    }
 }
 
 /// Reads a JSON body; nothing when it is empty.

@@ -10,7 +10,7 @@ use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD as BASE64;
 use bytes::{BufMut, Bytes, BytesMut};
 use engine::Engine;
-use engine::containers::{ExecRequest, one_or_many};
+use engine::containers::{ExecOutput, ExecRequest, one_or_many};
 use http::{StatusCode, header};
 use serde::Deserialize;
 use serde_json::json;
@@ -108,14 +108,21 @@ async fn start(
     engine.check_exec(&id)?;
     let console_size = size(options.console_size).filter(|_| options.tty && version.at_least(42));
     if options.detach {
-        engine.start_exec(&id, false, console_size).await?;
-        return Ok(reply::ok(&json!({})));
+        let nowhere = ExecOutput::Nowhere;
+        engine.start_exec(&id, nowhere, console_size).await?;
+        return Ok(StatusCode::OK.into_response());
     }
     let hijack = Hijack::new(Request::from_parts(parts, axum::body::Body::empty()));
     let tty = options.tty;
+    // The frames go by what is said here, whatever the session was created with.
+    let output = if tty {
+        ExecOutput::Raw
+    } else {
+        ExecOutput::Framed
+    };
     let (shared, session) = (Arc::clone(&engine), id.clone());
     let streams = async move {
-        match engine.start_exec(&id, true, console_size).await {
+        match engine.start_exec(&id, output, console_size).await {
             Ok(started) => Streams {
                 replay: None,
                 process: started.stream,

@@ -54,7 +54,7 @@ pub use commit::CommitRequest;
 pub use config::{Config, one_or_many};
 pub use create::{CreateRequest, Created};
 pub use detach::{DetachScanner, Scanned};
-pub use exec::{ExecRequest, ExecSnapshot, ExecStart};
+pub use exec::{ExecOutput, ExecRequest, ExecSnapshot, ExecStart};
 pub use files::{Change, ChangeKind, Chunks, CopyIn, PathStat};
 pub use health::{CheckResult, Health, HealthStatus};
 pub use healthcheck::HealthConfig;

@@ -143,4 +143,36 @@ mod tests {
         assert!(!matches_pattern("x+", "y"));
         assert!(!matches_pattern("(", "web"));
     }
+
+    proptest::proptest! {
+        #[test]
+        fn any_text_is_read_or_refused(text in ".*") {
+            let _ = Filters::parse(&text);
+            let _ = matches_pattern(&text, "name");
+        }
+
+        #[test]
+        fn both_forms_mean_the_same(
+            wanted in proptest::collection::btree_map(
+                "[a-z!]{1,8}",
+                proptest::collection::btree_set(".{0,12}", 0..4),
+                0..4,
+            ),
+        ) {
+            let lists = serde_json::json!(wanted);
+            let mut sets = serde_json::Map::new();
+            for (name, values) in &wanted {
+                let on = values.iter().map(|value| (value.clone(), true.into())).collect();
+                sets.insert(name.clone(), serde_json::Value::Object(on));
+            }
+            let sets = serde_json::Value::Object(sets);
+            let lists = Filters::parse(&lists.to_string()).unwrap();
+            let sets = Filters::parse(&sets.to_string()).unwrap();
+            for (name, values) in &wanted {
+                let values: Vec<&String> = values.iter().collect();
+                proptest::prop_assert_eq!(lists.get(name).iter().collect::<Vec<_>>(), &values[..]);
+                proptest::prop_assert_eq!(sets.get(name).iter().collect::<Vec<_>>(), &values[..]);
+            }
+        }
+    }
 }

@@ -34,7 +34,6 @@ pub(crate) struct Client {
     watch: Watch,
     source: Source,
     streams: AttachStreams,
-    raw: bool,
     waiting: VecDeque<u8>,
     input_ended: bool,
     /// Shut down the output once everything waiting is sent.
@@ -47,7 +46,6 @@ impl Client {
         socket: OwnedFd,
         source: Source,
         streams: AttachStreams,
-        raw: bool,
     ) -> Result<Self, Errno> {
         rustix::io::ioctl_fionbio(&socket, true)?;
         Ok(Self {
@@ -55,7 +53,6 @@ impl Client {
             watch: Watch::default(),
             source,
             streams,
-            raw,
             waiting: VecDeque::new(),
             input_ended: false,
             finishing: false,
@@ -87,7 +84,7 @@ impl Client {
         if !wanted || self.finishing {
             return Ok(());
         }
-        if !self.raw {
+        if !self.streams.raw {
             let length = u32::try_from(bytes.len()).unwrap_or(u32::MAX).to_be_bytes();
             self.waiting.extend([stream.number(), 0, 0, 0]);
             self.waiting.extend(length);

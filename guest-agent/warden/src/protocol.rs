@@ -110,7 +110,7 @@ pub struct Target {
 
 /// Which of a process's streams an attached client wants. The descriptor that goes with it is one
 /// end of a `SOCK_STREAM` pair. Towards the client: Docker's multiplexed frames (8-byte header), or
-/// raw bytes with a terminal; end of file after the process has exited and all output is through.
+/// bytes as they are; end of file after the process has exited and all output is through.
 /// From the client: bytes for standard input; half-close is end of input.
 #[derive(Debug, Clone, Copy, Serialize, Deserialize)]
 pub struct AttachStreams {
@@ -120,6 +120,8 @@ pub struct AttachStreams {
     pub stdout: bool,
     /// Send standard error.
     pub stderr: bool,
+    /// Send bytes without frames.
+    pub raw: bool,
 }
 
 /// What the warden sends.

@@ -45,7 +45,8 @@ pub(crate) struct Streams {
     stderr: Option<Output>,
     input: Option<Input>,
     terminal: Option<OwnedFd>,
-    raw: bool,
+    /// With a terminal, the end of input is a key.
+    tty: bool,
     /// End of a client's input is end of the process's.
     input_once: bool,
     clients: BTreeMap<ClientKey, Client>,
@@ -54,14 +55,14 @@ pub(crate) struct Streams {
 }
 
 impl Streams {
-    pub(crate) fn new(key: ProcessKey, raw: bool, input_once: bool, log: Option<Log>) -> Self {
+    pub(crate) fn new(key: ProcessKey, tty: bool, input_once: bool, log: Option<Log>) -> Self {
         Self {
             key,
             stdout: None,
             stderr: None,
             input: None,
             terminal: None,
-            raw,
+            tty,
             input_once,
             clients: BTreeMap::new(),
             log,
@@ -115,7 +116,7 @@ impl Streams {
         streams: AttachStreams,
     ) -> Result<(), Errno> {
         let source = Source::Client(self.key, key);
-        let client = Client::new(socket, source, streams, self.raw)?;
+        let client = Client::new(socket, source, streams)?;
         self.clients.insert(key, client);
         Ok(())
     }
@@ -247,7 +248,7 @@ impl Streams {
                     self.write_input(poller);
                 }
                 Received::End => {
-                    if client.feeds_input() && self.input_once && !self.raw {
+                    if client.feeds_input() && self.input_once && !self.tty {
                         if let Some(input) = &mut self.input {
                             input.closing = true;
                         }
@@ -262,7 +263,7 @@ impl Streams {
         if (gone || (readiness.hang_up && ended))
             && let Some(client) = self.clients.remove(&key)
         {
-            let closes = client.feeds_input() && self.input_once && !self.raw;
+            let closes = client.feeds_input() && self.input_once && !self.tty;
             client.close(poller);
             if closes && let Some(input) = &mut self.input {
                 input.closing = true;
@@ -283,7 +284,7 @@ impl Streams {
                 // The process has closed its input: what is left has no reader.
                 Err(_) => {
                     input.waiting.clear();
-                    input.closing = !self.raw;
+                    input.closing = !self.tty;
                 }
             }
         }

@@ -218,6 +218,11 @@ impl Host {
         }
     }
 
+    /// Process id of the warden.
+    pub(crate) fn warden_pid(&self) -> u32 {
+        self.warden.id()
+    }
+
     /// Process id of the agent, found as the warden's child.
     pub(crate) fn agent(&self) -> Option<i32> {
         let warden = self.warden.id().to_string();

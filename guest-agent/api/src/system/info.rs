@@ -81,8 +81,12 @@ pub(crate) async fn info(State(engine): State<Arc<Engine>>) -> Result {
         "Labels": [],
         "ExperimentalBuild": false,
         "ServerVersion": VERSION,
-        "Runtimes": { "slipway": { "path": "slipway-warden" } },
-        "DefaultRuntime": "slipway",
+        // Clients ask for these names, and compare them.
+        "Runtimes": {
+            "io.containerd.runc.v2": { "path": "slipway-warden" },
+            "runc": { "path": "slipway-warden" },
+        },
+        "DefaultRuntime": "runc",
         "Swarm": {
             "NodeID": "",
             "NodeAddr": "",

@@ -79,6 +79,7 @@ impl Engine {
                 stdin: request.stdin && container.lock().record.config.open_stdin,
                 stdout: request.stdout,
                 stderr: request.stderr,
+                raw: tty,
             };
             self.attach_live(&container, name, streams, theirs).await?;
             Some(ours)

@@ -86,11 +86,20 @@ pub struct ExecSnapshot {
     pub detach_keys: Vec<u8>,
 }
 
+/// Where the output of an exec session goes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ExecOutput {
+    /// Nowhere: it was started detached.
+    Nowhere,
+    /// To the client, in Docker's frames.
+    Framed,
+    /// To the client as it is, without standard error unless a terminal mixed it in.
+    Raw,
+}
+
 /// A started exec session.
 #[derive(Debug)]
 pub struct ExecStart {
-    /// Whether it has a terminal.
-    pub tty: bool,
     /// Its streams; nothing when it was started detached.
     pub stream: Option<UnixStream>,
     /// Watches for the detach keys, with a terminal.
@@ -235,11 +244,11 @@ impl Engine {
         check_active(&exec.container, &exec.container.id)
     }
 
-    /// Starts an exec session; with `attach`, returns its streams.
+    /// Starts an exec session; returns its streams unless the output goes nowhere.
     pub async fn start_exec(
         self: &Arc<Self>,
         id: &str,
-        attach: bool,
+        output: ExecOutput,
         console_size: Option<(u16, u16)>,
     ) -> Result<ExecStart, Error> {
         let exec = self.exec(id)?;
@@ -261,7 +270,7 @@ impl Engine {
             }
         }
         self.exec_event(&exec, &format!("exec_start: {}", exec.command()));
-        let started = self.start_exec_claimed(&exec, attach, console_size).await;
+        let started = self.start_exec_claimed(&exec, output, console_size).await;
         if started.is_err() {
             let mut state = exec.state();
             if *state == ExecState::Starting {
@@ -276,7 +285,7 @@ impl Engine {
     async fn start_exec_claimed(
         self: &Arc<Self>,
         exec: &Arc<Exec>,
-        attach: bool,
+        output: ExecOutput,
         console_size: Option<(u16, u16)>,
     ) -> Result<ExecStart, Error> {
         let request = &exec.request;
@@ -288,13 +297,14 @@ impl Engine {
         let streams = AttachStreams {
             stdin: request.attach_stdin,
             stdout: request.attach_stdout,
-            stderr: request.attach_stderr,
+            stderr: request.attach_stderr && output == ExecOutput::Framed,
+            raw: output == ExecOutput::Raw,
         };
-        let (attached, fds, stream) = if attach {
+        let (attached, fds, stream) = if output == ExecOutput::Nowhere {
+            (Vec::new(), Vec::new(), None)
+        } else {
             let (theirs, ours) = socket_pair()?;
             (vec![streams], vec![theirs], Some(ours))
-        } else {
-            (Vec::new(), Vec::new(), None)
         };
         let call = Call::Exec {
             container: exec.container.id.clone(),
@@ -333,7 +343,6 @@ impl Engine {
             None
         };
         Ok(ExecStart {
-            tty: request.tty,
             stream,
             scanner,
             ended: exec.ended.subscribe(),

@@ -9,7 +9,7 @@ use tokio::io::AsyncReadExt;
 use tokio::net::UnixStream;
 use tokio_util::sync::CancellationToken;
 
-use super::exec::{Exec, ExecRequest};
+use super::exec::{Exec, ExecOutput, ExecRequest};
 use super::healthcheck::HealthConfig;
 use super::{Container, State, signals};
 use crate::time::{Time, go_duration};
@@ -260,7 +260,10 @@ impl Monitor {
         let engine = Arc::clone(&self.engine);
         let id = exec.id().to_owned();
         // A start that is given up must still be finished, or nobody would know of its process.
-        let started = blocking::to_the_end(async move { engine.start_exec(&id, true, None).await });
+        let started =
+            blocking::to_the_end(
+                async move { engine.start_exec(&id, ExecOutput::Framed, None).await },
+            );
         let Ok(started) = tokio::time::timeout(START_LIMIT, started).await else {
             return Err(Error::System(format!(
                 "timed out starting health check for container {}",

@@ -100,11 +100,12 @@ pub(crate) fn host_config(host: &mut HostConfig, machine: &Machine) -> Result<Ve
     security::read(host)?;
     security::fill_in(host, machine.cpus);
     super::logs::config::validate(&mut host.log_config)?;
-    if !matches!(host.runtime.as_str(), "" | "runc" | "slipway") {
+    if !matches!(host.runtime.as_str(), "" | "runc" | "io.containerd.runc.v2") {
         return invalid(format!("unknown or invalid runtime name: {}", host.runtime));
     }
     if host.runtime.is_empty() {
-        host.runtime = "slipway".into();
+        // By Docker's name: clients compare it.
+        host.runtime = "runc".into();
     }
     if host.links.iter().flatten().next().is_some() {
         return Err(Error::NotSupported(format!(

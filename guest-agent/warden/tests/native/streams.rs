@@ -46,6 +46,7 @@ fn without_stdin_once_the_input_stays_open() {
             stdin: true,
             stdout: false,
             stderr: false,
+            raw: false,
         },
     };
     assert!(matches!(

@@ -325,6 +325,7 @@ fn all(stdin: bool) -> AttachStreams {
         stdin,
         stdout: true,
         stderr: true,
+        raw: false,
     }
 }
 
