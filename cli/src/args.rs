@@ -130,6 +130,18 @@ pub(crate) enum Verb {
     Load(images::load::Load),
     /// Write images to an archive
     Save(images::save::Save),
+    /// Make an image of an archive of files
+    Import(images::import::Import),
+    /// Show the steps that an image was made in
+    History(images::history::History),
+    /// Look for images in a registry
+    Search(images::search::Search),
+    /// Images: all of the above, their versions, their files, registries
+    #[command(subcommand)]
+    Image(images::group::Image),
+    /// Check what Slipway keeps
+    #[command(subcommand)]
+    Doctor(images::doctor::Doctor),
     /// Start, stop and look at the machine that the containers run in
     #[command(subcommand, visible_alias = "vm")]
     Machine(machine::Machine),
@@ -183,6 +195,11 @@ impl Verb {
             Self::Tag(verb) => verb.act(&app).await,
             Self::Load(verb) => verb.act(&app).await,
             Self::Save(verb) => verb.act(&app).await,
+            Self::Import(verb) => verb.act(&app).await,
+            Self::History(verb) => verb.act(&app).await,
+            Self::Search(verb) => verb.act(&app).await,
+            Self::Image(verb) => verb.act(&app).await,
+            Self::Doctor(verb) => verb.act(&app).await,
             Self::Machine(verb) => verb.act(&app).await,
             Self::Status(verb) => verb.act(&app).await,
             Self::Diagnose(verb) => verb.act(&app).await,

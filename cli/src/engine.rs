@@ -97,7 +97,7 @@ impl Engine {
         body: &B,
     ) -> Result<Response<Incoming>, Error> {
         let body = serde_json::to_vec(body).map_err(Error::Encode)?;
-        self.call(Method::POST, path, query, full(body)).await
+        self.call(Method::POST, path, query, Some(full(body))).await
     }
 
     /// `HEAD`: the answer's headers.
@@ -147,7 +147,7 @@ impl Engine {
         body: Option<&B>,
     ) -> Result<Hijacked, Error> {
         let body = match body {
-            Some(body) => full(serde_json::to_vec(body).map_err(Error::Encode)?),
+            Some(body) => Some(full(serde_json::to_vec(body).map_err(Error::Encode)?)),
             None => empty(),
         };
         let mut request = build(Method::POST, path, query, body)?;
@@ -219,8 +219,9 @@ fn empty() -> Option<(&'static str, Body)> {
     None
 }
 
-fn full(json: Vec<u8>) -> Option<(&'static str, Body)> {
-    Some(("application/json", bytes_body(json.into())))
+/// JSON as a request's body.
+pub(crate) fn full(json: Vec<u8>) -> (&'static str, Body) {
+    ("application/json", bytes_body(json.into()))
 }
 
 fn bytes_body(bytes: Bytes) -> Body {

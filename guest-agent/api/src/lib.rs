@@ -4,6 +4,7 @@
 #![recursion_limit = "256"]
 
 mod body;
+mod client;
 mod containers;
 mod error;
 mod events;

@@ -29,7 +29,7 @@ pub(crate) fn build(engine: Arc<Engine>) -> Router {
     Router::new()
         .route("/_ping", get(system::ping).head(system::ping))
         .route("/version", get(system::version))
-        .route("/auth", post(system::auth))
+        .route("/auth", post(images::auth))
         .merge(unsupported::routes())
         .merge(resources)
         .fallback(not_found)

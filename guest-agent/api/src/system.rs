@@ -1,4 +1,4 @@
-//! `/_ping`, `/version`, `/info`, `/system/df`, `/auth`.
+//! `/_ping`, `/version`, `/info`, `/system/df`.
 
 mod df;
 mod info;
@@ -8,10 +8,10 @@ use std::sync::Arc;
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use engine::{Engine, VERSION};
-use http::{HeaderValue, Method, StatusCode, header};
+use http::{HeaderValue, Method, header};
 use serde_json::json;
 
-use crate::error::{ApiError, Result};
+use crate::error::Result;
 use crate::reply;
 use crate::version::{CURRENT, OLDEST};
 
@@ -77,14 +77,4 @@ pub(crate) async fn version(State(engine): State<Arc<Engine>>) -> Result {
         "KernelVersion": kernel,
         "BuildTime": "",
     })))
-}
-
-/// `POST /auth`: there is no way yet to check credentials without a pull.
-pub(crate) async fn auth() -> ApiError {
-    ApiError {
-        status: StatusCode::NOT_IMPLEMENTED,
-        message: format!(
-            "checking registry credentials is not supported by Slipway {VERSION} yet: credentials that docker has stored are used for pulls"
-        ),
-    }
 }

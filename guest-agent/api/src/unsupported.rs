@@ -36,7 +36,6 @@ pub(crate) fn routes() -> Router<Arc<Engine>> {
             "/networks/{id}/disconnect",
             "disconnecting containers from networks",
         ),
-        ("/distribution/{*rest}", "asking registries about images"),
     ] {
         router = router.route(
             path,

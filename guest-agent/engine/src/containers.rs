@@ -51,6 +51,7 @@ pub use ::runtime::cgroup::Counters;
 pub use attach::{AttachRequest, Attachment};
 pub use bandwidth::{Bandwidth, rate_text};
 pub use commit::CommitRequest;
+pub(crate) use commit::{apply_changes, config_document};
 pub use config::{Config, one_or_many};
 pub use create::{CreateRequest, Created};
 pub use detach::{DetachScanner, Scanned};

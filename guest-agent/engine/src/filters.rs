@@ -45,6 +45,12 @@ impl Filters {
         self.0.insert(name.to_owned(), vec![value.to_owned()]);
     }
 
+    /// One more wanted value.
+    pub fn add(&mut self, name: &str, value: &str) {
+        let values = self.0.entry(name.to_owned()).or_default();
+        values.push(value.to_owned());
+    }
+
     /// Refuses filters whose name isn't in `known`.
     pub fn accept_only(&self, known: &[&str]) -> Result<(), Error> {
         match self.0.keys().find(|name| !known.contains(&name.as_str())) {

@@ -73,8 +73,8 @@ impl ContainerSize {
 pub struct DiskUsage {
     /// Bytes of all layers.
     pub layers_size: u64,
-    /// All images, with how many containers use each.
-    pub images: Vec<(images::Image, usize)>,
+    /// The images, with what they share and how many containers use each.
+    pub images: Vec<crate::image::ListedImage>,
     /// All containers and their sizes.
     pub containers: Vec<(Snapshot, ContainerSize)>,
     /// Volumes on the data disk.
@@ -293,20 +293,12 @@ impl Engine {
                     (snapshot, size)
                 })
                 .collect();
-            let images: Vec<_> = images
-                .into_iter()
-                .map(|image| {
-                    let id = image.id.to_string();
-                    let users = containers
-                        .iter()
-                        .filter(|(c, _)| c.record.image == id)
-                        .count();
-                    (image, users)
-                })
-                .collect();
-            let layers_size = images.iter().map(|(image, _)| image.size).sum();
+            let images = engine.listed(&crate::image::ListRequest {
+                shared_size: true,
+                ..crate::image::ListRequest::default()
+            })?;
             Ok(DiskUsage {
-                layers_size,
+                layers_size: engine.store()?.usage().layers,
                 images,
                 containers,
                 volumes,

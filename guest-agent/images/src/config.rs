@@ -5,15 +5,16 @@
 //! typed accessors read it.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
 use crate::{Digest, Error, Platform, Result};
 
-/// The configuration document, with every field it came with.
+/// The configuration document, with every field it came with. Cheap to clone.
 #[derive(Debug, Clone, PartialEq)]
-pub struct ImageConfig(Value);
+pub struct ImageConfig(Arc<Value>);
 
 /// How to find out whether a container is healthy. Durations are nanoseconds; zero inherits.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Deserialize)]
@@ -59,7 +60,7 @@ impl ImageConfig {
                 "invalid image config: not a JSON object".to_owned(),
             ));
         }
-        let config = Self(value);
+        let config = Self(Arc::new(value));
         config.diff_ids()?;
         Ok(config)
     }

@@ -86,7 +86,7 @@ pub enum Kind {
 impl Error {
     /// Wraps what the system said about `path`; a full disk becomes [`Error::NoSpace`] with what
     /// is free there.
-    pub(crate) fn io(action: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Self {
+    pub(crate) fn io(action: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Self + use<> {
         let path = path.to_owned();
         move |source| match source.kind() {
             io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => Self::NoSpace(format!(

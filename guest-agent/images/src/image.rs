@@ -2,9 +2,8 @@
 
 use std::fmt;
 use std::net::IpAddr;
-use std::path::PathBuf;
 
-use crate::{Auth, Digest, ImageConfig, Platform};
+use crate::{Auth, Digest, ImageConfig, Platform, Registries};
 
 /// An image in the store.
 #[derive(Debug, Clone)]
@@ -19,6 +18,8 @@ pub struct Image {
     pub created: Option<String>,
     /// Sum of its layers' content sizes in bytes.
     pub size: u64,
+    /// The layers' content sizes, lowest first.
+    pub layer_sizes: Vec<u64>,
     /// The configuration document.
     pub config: ImageConfig,
     /// `amd64`, …
@@ -42,6 +43,8 @@ pub struct LoadedImage {
     pub id: Digest,
     /// The familiar name the archive gave it, one entry a name; `None` for a nameless image.
     pub reference: Option<String>,
+    /// The image that had the name until now, when that was another.
+    pub replaced: Option<Digest>,
 }
 
 /// Docker's words: `Loaded image: x:latest` or `Loaded image ID: sha256:…`.
@@ -67,21 +70,45 @@ pub struct Pulled {
     pub downloaded: bool,
 }
 
-/// How to pull.
+/// How to reach a registry, and as whom.
 #[derive(Debug, Clone, Default)]
-pub struct PullOptions {
+pub struct Access {
     /// Credentials for the registry.
     pub auth: Option<Auth>,
-    /// Which of several platforms to take; the host's when absent.
-    pub platform: Option<Platform>,
-    /// Registries (`host[:port]`) that may speak plain HTTP or show any certificate, besides
-    /// localhost and 127.0.0.0/8.
-    pub insecure: Vec<String>,
+    /// What the person set for registries.
+    pub registries: Registries,
     /// Where registries called localhost or in 127.0.0.0/8 are dialled, so that a person's own
     /// registry is reached from inside the machine.
     pub localhost_alias: Option<IpAddr>,
-    /// PEM files of trusted authorities; the platform's usual places when empty.
-    pub ca_bundles: Vec<PathBuf>,
+}
+
+/// How to pull.
+#[derive(Debug, Clone, Default)]
+pub struct PullOptions {
+    /// How to reach the registry.
+    pub access: Access,
+    /// Which of several platforms to take; the host's when absent.
+    pub platform: Option<Platform>,
+    /// The client that asks.
+    pub by: String,
+}
+
+/// How to push.
+#[derive(Debug, Clone, Default)]
+pub struct PushOptions {
+    /// How to reach the registry.
+    pub access: Access,
+    /// The platform that the image must be for.
+    pub platform: Option<Platform>,
+}
+
+/// How to load.
+#[derive(Debug, Clone, Default)]
+pub struct LoadOptions {
+    /// Take only images for this platform.
+    pub platform: Option<Platform>,
+    /// The client that asks.
+    pub by: String,
 }
 
 /// How to remove.
@@ -102,7 +129,16 @@ pub struct ContainerUse {
     pub running: bool,
 }
 
-/// One thing that a removal did, in order.
+/// What a removal did.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Removal {
+    /// In order.
+    pub steps: Vec<Removed>,
+    /// Bytes of files that are gone.
+    pub freed: u64,
+}
+
+/// One thing that a removal did.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Removed {
     /// A familiar name, with tag or digest.

@@ -8,19 +8,25 @@
 //! the tree as a handle.
 
 mod auth;
+mod browse;
 mod config;
+mod describe;
 mod digest;
 mod error;
 mod image;
+mod import;
 mod layer;
 mod load;
 mod manifest;
+mod merged;
 mod pack;
 mod platform;
 mod progress;
 mod pull;
+mod push;
 mod reference;
 mod registry;
+mod remote;
 mod remove_tree;
 mod save;
 mod store;
@@ -28,14 +34,22 @@ mod stream;
 mod unpack;
 
 pub use auth::Auth;
+pub use browse::{Change, Changes, Entry, FileContent, LayerInfo, Touch, Waste, WastedFile};
 pub use config::{Healthcheck, History, ImageConfig};
+pub use describe::{ImageManifest, OtherManifest};
 pub use digest::{Digest, InvalidDigest};
 pub use error::{Error, Kind, Result};
-pub use image::{ContainerUse, Image, LoadedImage, PullOptions, Pulled, RemoveOptions, Removed};
+pub use image::{
+    Access, ContainerUse, Image, LoadOptions, LoadedImage, PullOptions, Pulled, PushOptions,
+    Removal, RemoveOptions, Removed,
+};
 pub use pack::{Form, Packer};
 pub use platform::Platform;
 pub use progress::{ProgressDetail, PullProgress};
 pub use reference::Reference;
+pub use registry::{Proxies, Registries, SearchResult, fetch, log_in, search, tags};
+pub use remote::{RemoteImage, look_up};
 pub use remove_tree::remove_tree;
-pub use store::{Commit, CommittedLayer, Store};
+pub use store::versions::{BuildOrigin, How, Origin, Retention, Version, VersionState};
+pub use store::{Commit, CommittedLayer, Finding, Store, StoreReport, Usage};
 pub use unpack::{Extract, extract};

@@ -33,11 +33,11 @@ pub(crate) struct Descriptor {
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 pub(crate) struct DescriptorPlatform {
     #[serde(default)]
-    os: String,
+    pub(crate) os: String,
     #[serde(default)]
-    architecture: String,
+    pub(crate) architecture: String,
     #[serde(default)]
-    variant: Option<String>,
+    pub(crate) variant: Option<String>,
 }
 
 /// A parsed document.
@@ -61,6 +61,26 @@ struct Document {
     config: Option<Descriptor>,
     layers: Option<Vec<Descriptor>>,
     manifests: Option<Vec<Descriptor>>,
+}
+
+/// The media type that a document says of itself.
+pub(crate) fn media_type(bytes: &[u8]) -> Option<String> {
+    #[derive(Deserialize)]
+    #[serde(rename_all = "camelCase")]
+    struct Typed {
+        media_type: Option<String>,
+        manifests: Option<serde::de::IgnoredAny>,
+    }
+    let typed: Typed = serde_json::from_slice(bytes).ok()?;
+    // OCI documents may leave their type out.
+    Some(typed.media_type.unwrap_or_else(|| {
+        let oci = if typed.manifests.is_some() {
+            ACCEPT[0]
+        } else {
+            ACCEPT[2]
+        };
+        oci.to_owned()
+    }))
 }
 
 impl Manifest {
@@ -112,7 +132,7 @@ fn check_config_type(media_type: &str) -> Result<()> {
 
 impl Descriptor {
     /// Whether this is a statement about an image rather than an image.
-    fn is_attestation(&self) -> bool {
+    pub(crate) fn is_attestation(&self) -> bool {
         self.platform
             .as_ref()
             .is_some_and(|platform| platform.os == "unknown")

@@ -7,6 +7,7 @@ use tokio::sync::mpsc;
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Default)]
 pub struct PullProgress {
     /// What is happening: `Pulling fs layer`, `Downloading`, …
+    #[serde(skip_serializing_if = "String::is_empty")]
     pub status: String,
     /// How far it is, `{}` for a layer's state without a measure.
     #[serde(rename = "progressDetail", skip_serializing_if = "Option::is_none")]
@@ -17,6 +18,9 @@ pub struct PullProgress {
     /// The layer (12 digits), or the tag in the first message.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub id: Option<String>,
+    /// Something for programs, as the digest that was pushed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub aux: Option<serde_json::Value>,
 }
 
 /// Bytes done and to do.
@@ -32,7 +36,7 @@ pub struct ProgressDetail {
 
 impl PullProgress {
     /// A message about the whole operation: `Status: Downloaded newer image for x:latest`.
-    pub(crate) fn whole(status: impl Into<String>) -> Self {
+    pub fn whole(status: impl Into<String>) -> Self {
         Self {
             status: status.into(),
             ..Self::default()
@@ -44,6 +48,15 @@ impl PullProgress {
         Self {
             status: status.into(),
             id: Some(id.to_owned()),
+            ..Self::default()
+        }
+    }
+
+    /// Something for programs only.
+    pub(crate) fn aux(aux: serde_json::Value) -> Self {
+        Self {
+            progress_detail: Some(ProgressDetail::default()),
+            aux: Some(aux),
             ..Self::default()
         }
     }

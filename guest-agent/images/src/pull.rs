@@ -13,8 +13,9 @@ use tokio::sync::{Semaphore, mpsc, oneshot};
 use crate::layer::unpack_layer;
 use crate::manifest::{Descriptor, Manifest, choose};
 use crate::progress::{Reporter, human_size};
-use crate::registry::{Download, Registry, download};
-use crate::store::{Import, Inner, LayerRow, NewImage};
+use crate::registry::{Download, Fetched, Registry, download};
+use crate::store::versions::{How, Origin};
+use crate::store::{Import, Inner, LayerRow, Lower, NewImage};
 use crate::stream::{Fed, Tee, feed};
 use crate::{
     Digest, Error, ImageConfig, Platform, PullOptions, PullProgress, Pulled, Reference, Result,
@@ -29,6 +30,8 @@ const REPORT_EVERY: Duration = Duration::from_millis(100);
 struct Found {
     config: Bytes,
     id: Digest,
+    manifest: Bytes,
+    index: Option<Bytes>,
     /// Diff id and blob of each layer, lowest first.
     layers: Vec<(Digest, Descriptor)>,
 }
@@ -41,25 +44,25 @@ pub(crate) async fn pull(
     progress: mpsc::Sender<PullProgress>,
 ) -> Result<Pulled> {
     let reporter = Reporter::new(progress);
-    let registry = Registry::connect(reference, &options).await?;
     let asked = match (reference.digest(), reference.tag()) {
         (Some(digest), _) => digest.to_string(),
         (None, tag) => tag.unwrap_or("latest").to_owned(),
     };
-    let (bytes, digest) = registry.manifest(&asked).await?;
+    let (registry, fetched) = fetch(reference, &options, &asked).await?;
+    let digest = fetched.digest;
     reporter
         .say(PullProgress::named(
             &asked,
             format!("Pulling from {}", reference.path()),
         ))
         .await;
-    let found = describe(&registry, reference, &options, bytes).await?;
+    let found = describe(&registry, reference, &options, fetched.bytes).await?;
 
     let name = match reference.digest() {
         Some(_) => reference.with_digest(digest),
         None => reference.clone(),
     };
-    let index = store.index.snapshot()?;
+    let index = store.index.snapshot();
     let known = index.images.get(&found.id).is_some_and(|row| !row.hidden);
     let up_to_date = known && index.names.get(&name.to_string()) == Some(&found.id);
     let import = Arc::new(Import::new(store));
@@ -69,18 +72,29 @@ pub(crate) async fn pull(
     if reference.digest().is_none() {
         names.push(name.clone());
     }
+    let blobs = found.layers.iter().map(|(_, blob)| blob.digest);
     let image = NewImage {
-        id: found.id,
         config: found.config.to_vec(),
         names,
-        parent: None,
+        manifest: Some(found.manifest),
+        index: found.index,
+        digest: Some(digest),
+        found: Some((blobs.collect(), reference.name())),
+        ..NewImage::default()
     };
+    let origin = Origin::new(How::Pull, &options.by);
     // Committing waits for the disk, and so does cleaning up after a failure.
-    tokio::task::spawn_blocking(move || brought.and_then(|()| import.commit(vec![image])))
-        .await
-        .map_err(|_| Error::Interrupted)??;
+    let saved = tokio::task::spawn_blocking(move || {
+        brought.and_then(|saved| import.commit(vec![image], &origin).map(|()| saved))
+    })
+    .await
+    .map_err(|_| Error::Interrupted)??;
 
     let familiar = name.familiar();
+    if saved > 0 {
+        let line = format!("Saved {}: those layers are here already", human_size(saved));
+        reporter.say(PullProgress::whole(line)).await;
+    }
     reporter
         .say(PullProgress::whole(format!("Digest: {digest}")))
         .await;
@@ -102,22 +116,39 @@ pub(crate) async fn pull(
     })
 }
 
-/// Sees to it that every layer is here and stays until the import ends.
+/// The manifest, from the first of the registry's mirrors and itself that has it.
+async fn fetch(
+    reference: &Reference,
+    options: &PullOptions,
+    asked: &str,
+) -> Result<(Registry, Fetched)> {
+    let mut last = Error::Interrupted;
+    for registry in Registry::sources(reference, &options.access).await? {
+        match registry.manifest(asked).await {
+            Ok(fetched) => return Ok((registry, fetched)),
+            Err(error) => last = error,
+        }
+    }
+    Err(last)
+}
+
+/// Sees to it that every layer is here and stays until the import ends. Returns the bytes that did
+/// not have to travel for an image that is new.
 async fn bring(
     registry: &Registry,
     import: &Arc<Import>,
     layers: &[(Digest, Descriptor)],
     known: bool,
     reporter: &Reporter,
-) -> Result<()> {
+) -> Result<u64> {
     if known {
         // Nothing to tell then; held all the same, so that a removal meanwhile takes none away.
         let mut complete = true;
         for (diff_id, _) in layers {
-            complete &= import.hold(diff_id)?;
+            complete &= import.hold(diff_id);
         }
         if complete {
-            return Ok(());
+            return Ok(0);
         }
     }
     take_layers(registry, import, layers, reporter).await
@@ -132,6 +163,7 @@ async fn describe(
 ) -> Result<Found> {
     let wanted = options.platform.clone().unwrap_or_else(Platform::host);
     let mut depth = 0;
+    let mut index = None;
     let (config, layers) = loop {
         match Manifest::parse(&bytes)? {
             Manifest::Image { config, layers } => break (config, layers),
@@ -146,7 +178,8 @@ async fn describe(
                         "no matching manifest for {wanted} in the manifest list entries"
                     ))
                 })?;
-                (bytes, _) = registry.manifest(&chosen.digest.to_string()).await?;
+                let next = registry.manifest(&chosen.digest.to_string()).await?;
+                index.get_or_insert(std::mem::replace(&mut bytes, next.bytes));
                 depth += 1;
             }
         }
@@ -172,6 +205,8 @@ async fn describe(
     Ok(Found {
         config: document,
         id: config.digest,
+        manifest: bytes,
+        index,
         layers,
     })
 }
@@ -182,21 +217,24 @@ async fn take_layers(
     import: &Arc<Import>,
     layers: &[(Digest, Descriptor)],
     reporter: &Reporter,
-) -> Result<()> {
+) -> Result<u64> {
     let mut missing = Vec::new();
     let mut seen = HashSet::new();
-    for (diff_id, blob) in layers {
+    let mut saved = 0;
+    for (place, (diff_id, blob)) in layers.iter().enumerate() {
         let id = blob.digest.short();
         if !seen.insert(diff_id) {
             continue;
         }
-        let status = if import.hold(diff_id)? {
+        let status = if import.hold(diff_id) {
+            saved += blob.size;
             "Already exists"
         } else {
             missing.push(Layer {
                 diff_id: *diff_id,
                 blob: blob.clone(),
                 id: id.clone(),
+                below: layers[..place].iter().map(|(id, _)| *id).collect(),
             });
             "Pulling fs layer"
         };
@@ -238,8 +276,11 @@ async fn take_layers(
     let outcome = try_join_all(pulls).await;
     // The first failure dropped the others' feeders; their threads see that and clean up.
     drop(working);
+    if outcome.is_err() {
+        import.give_up();
+    }
     finished.recv().await;
-    outcome.map(|_| ())
+    outcome.map(|_| saved)
 }
 
 /// Better said before a long download than after.
@@ -260,6 +301,8 @@ struct Layer {
     diff_id: Digest,
     blob: Descriptor,
     id: String,
+    /// The layers below, lowest first.
+    below: Vec<Digest>,
 }
 
 impl Layer {
@@ -274,7 +317,7 @@ impl Layer {
     ) -> Result<bool> {
         // Another pull may be bringing the same layer.
         let _turn = import.store().layer_turn(&self.diff_id).await;
-        if import.hold(&self.diff_id)? {
+        if import.hold(&self.diff_id) {
             reporter
                 .say(PullProgress::layer(&self.id, "Already exists"))
                 .await;
@@ -287,6 +330,7 @@ impl Layer {
             import: import.clone(),
             diff_id: self.diff_id,
             blob: self.blob.digest,
+            below: self.below.clone(),
             consumed: consumed.clone(),
         };
         let mut unpacking = tokio::task::spawn_blocking(move || {
@@ -330,6 +374,7 @@ struct Work {
     import: Arc<Import>,
     diff_id: Digest,
     blob: Digest,
+    below: Vec<Digest>,
     consumed: Arc<AtomicU64>,
 }
 
@@ -344,8 +389,12 @@ impl Work {
             },
             &path,
         )?;
+        let below = Lower {
+            import: &self.import,
+            layers: &self.below,
+        };
         let unpacked =
-            unpack_layer(&mut source, &self.diff_id, &stage).map(|(unpacked, _)| unpacked);
+            unpack_layer(&mut source, &self.diff_id, &stage, &below).map(|(unpacked, _)| unpacked);
         if let Err(Error::Invalid(_)) = &unpacked {
             // A damaged blob fails in many ways; its digest says it best.
             std::io::copy(&mut source, &mut std::io::sink()).map_err(crate::stream::read_error)?;
@@ -361,6 +410,10 @@ impl Work {
                     size: unpacked.size,
                     blob: digest,
                     blob_size: size,
+                    tar_size: unpacked.tar_size,
+                    local: false,
+                    found_in: Vec::new(),
+                    borrowed: unpacked.borrowed,
                 };
                 self.import
                     .publish(&self.diff_id, &unpacked.tree, &path, &row)

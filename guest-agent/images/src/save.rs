@@ -3,8 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
-use std::io::{self, Read as _, Write};
-use std::path::Path;
+use std::io::{self, Write};
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -12,8 +11,11 @@ use serde_json::{Value, json};
 use tokio::io::{AsyncWrite, AsyncWriteExt as _};
 use tokio::sync::mpsc;
 
-use crate::store::{Import, Inner, names};
-use crate::{Digest, Error, Reference, Result};
+use crate::describe::{self, Described};
+use crate::manifest::{Manifest, media_type};
+use crate::store::{Import, Inner, LayerRow, names};
+use crate::stream::Decompressed;
+use crate::{Digest, Error, Platform, Reference, Result};
 
 const QUEUE: usize = 16;
 const OCI: &str = "application/vnd.oci.image";
@@ -22,9 +24,11 @@ const OCI: &str = "application/vnd.oci.image";
 pub(crate) async fn save(
     store: Arc<Inner>,
     names: &[String],
+    platform: Option<&Platform>,
     mut archive: impl AsyncWrite + Send + Unpin,
-) -> Result<()> {
-    let wanted = select(&store, names)?;
+) -> Result<Vec<Digest>> {
+    let wanted = select(&store, names, platform)?;
+    let ids = wanted.keys().copied().collect();
     let (sender, mut pieces) = mpsc::channel(QUEUE);
     let work = tokio::task::spawn_blocking(move || write(store, &wanted, Pieces(sender)));
     let gone =
@@ -41,12 +45,17 @@ pub(crate) async fn save(
     };
     let (passed, written) = tokio::join!(passing, work);
     passed?;
-    written.map_err(|_| Error::Interrupted)?
+    written.map_err(|_| Error::Interrupted)??;
+    Ok(ids)
 }
 
 /// Which images to write, each with the names to write.
-fn select(store: &Inner, names: &[String]) -> Result<BTreeMap<Digest, BTreeSet<String>>> {
-    let index = store.index.snapshot()?;
+fn select(
+    store: &Inner,
+    names: &[String],
+    platform: Option<&Platform>,
+) -> Result<BTreeMap<Digest, BTreeSet<String>>> {
+    let index = store.index.snapshot();
     let mut wanted: BTreeMap<Digest, BTreeSet<String>> = BTreeMap::new();
     for name in names {
         // A bare repository means all its tags.
@@ -78,6 +87,16 @@ fn select(store: &Inner, names: &[String]) -> Result<BTreeMap<Digest, BTreeSet<S
             }
         }
     }
+    if let Some(platform) = platform {
+        for id in wanted.keys() {
+            let own = store.index.parsed(id)?.platform();
+            if platform.rank(&own).is_none() {
+                return Err(Error::NotFound(format!(
+                    "no suitable export target found for platform {platform}"
+                )));
+            }
+        }
+    }
     Ok(wanted)
 }
 
@@ -101,24 +120,23 @@ fn write(
             .ok_or_else(|| Error::no_such_image(&id.to_string()))?;
         let mut layers = Vec::new();
         for diff_id in crate::ImageConfig::parse(&config)?.diff_ids()? {
-            hold.hold(&diff_id)?;
-            let row = store
-                .index
-                .layer(&diff_id)?
-                .ok_or_else(|| Error::no_such_image(&id.to_string()))?;
-            layers.push(archive.file_blob(&row.blob, &store.files.blob(&row.blob))?);
+            hold.hold(&diff_id);
+            let row = hold.row(&diff_id)?;
+            let described = describe::layer(store, &diff_id, &row)?;
+            archive.layer(store, &row, &described)?;
+            layers.push(described);
         }
-        let described = archive.blob(&config, &format!("{OCI}.config.v1+json"))?;
+        archive.blob(&config, "")?;
         let paths: Vec<String> = layers
             .iter()
-            .filter_map(|layer| layer["digest"].as_str().map(blob_path))
+            .map(|layer| blob_path(&layer.digest.to_string()))
             .collect();
         items.push(
             json!({ "Config": blob_path(&id.to_string()), "RepoTags": names, "Layers": paths }),
         );
         let media_type = format!("{OCI}.manifest.v1+json");
-        let manifest = json!({ "schemaVersion": 2, "mediaType": media_type, "config": described, "layers": layers });
-        let entry = archive.blob(&to_bytes(&manifest)?, &media_type)?;
+        let manifest = manifest(store, id, &config, &layers)?;
+        let entry = archive.blob(&manifest, &media_type)?;
         if names.is_empty() {
             manifests.push(entry.clone());
         }
@@ -139,6 +157,29 @@ fn write(
     archive.finish()
 }
 
+/// The manifest that the image came with when the archive holds the same blobs, so that its digest
+/// stays; else a new one.
+fn manifest(store: &Inner, id: &Digest, config: &[u8], layers: &[Described]) -> Result<Bytes> {
+    let kept = store.index.snapshot();
+    let kept = kept.images.get(id).and_then(|row| row.manifest);
+    if let Some(digest) = kept
+        && let Some(bytes) = store.index.document(&digest)?
+        && media_type(&bytes).is_some_and(|kind| kind.starts_with(OCI))
+        && let Manifest::Image {
+            config,
+            layers: own,
+        } = Manifest::parse(&bytes)?
+        && config.digest == *id
+        && own
+            .iter()
+            .map(|layer| layer.digest)
+            .eq(layers.iter().map(|layer| layer.digest))
+    {
+        return Ok(bytes.into());
+    }
+    describe::oci(config, layers)
+}
+
 /// The archive being written. Equal contents give equal bytes: no times, no owners.
 struct Archive {
     tar: tar::Builder<io::BufWriter<Pieces>>,
@@ -155,30 +196,26 @@ impl Archive {
         Ok(json!({ "mediaType": media_type, "digest": digest, "size": bytes.len() }))
     }
 
-    /// Writes a stored blob once and describes it.
-    fn file_blob(&mut self, digest: &Digest, path: &Path) -> Result<Value> {
-        let mut file = File::open(path).map_err(Error::io("open", path))?;
-        let size = file.metadata().map_err(Error::io("inspect", path))?.len();
-        let mut head = [0; 4];
-        let read = file.read(&mut head).map_err(Error::io("read", path))?;
-        let compression = match &head[..read] {
-            [0x1f, 0x8b, ..] => "+gzip",
-            [0x28, 0xb5, 0x2f, 0xfd] => "+zstd",
-            _ => "",
-        };
-        if self.done.insert(*digest) {
-            let rest = head[..read].chain(file);
-            let mut header = header(size);
-            self.tar
-                .append_data(&mut header, blob_path(&digest.to_string()), rest)
-                .map_err(|error| match error.kind() {
-                    io::ErrorKind::BrokenPipe => Error::Interrupted,
-                    _ => Error::io("read", path)(error),
-                })?;
+    /// Writes a layer's blob once; one that was compressed here leaves as the plain archive that it
+    /// was, which every loader takes.
+    fn layer(&mut self, store: &Inner, row: &LayerRow, described: &Described) -> Result<()> {
+        if !self.done.insert(described.digest) {
+            return Ok(());
         }
-        Ok(
-            json!({ "mediaType": format!("{OCI}.layer.v1.tar{compression}"), "digest": digest, "size": size }),
-        )
+        let path = store.files.blob(&row.blob);
+        let file = File::open(&path).map_err(Error::io("open", &path))?;
+        let mut header = header(described.size);
+        let name = blob_path(&described.digest.to_string());
+        let appended = if row.local {
+            self.tar
+                .append_data(&mut header, name, Decompressed::new(file)?)
+        } else {
+            self.tar.append_data(&mut header, name, file)
+        };
+        appended.map_err(|error| match error.kind() {
+            io::ErrorKind::BrokenPipe => Error::Interrupted,
+            _ => Error::io("read", &path)(error),
+        })
     }
 
     fn file(&mut self, name: &str, bytes: &[u8]) -> Result<()> {

@@ -1,15 +1,19 @@
 //! The image store: the one door to everything this crate keeps.
 //!
-//! Under the root: `index.redb` (names, images, layers), `layers/<diff id>/` (unpacked, shared by
-//! all images that have the layer), `blobs/sha256/` (layers as they came, for pushing and saving
-//! the very same bytes), `tmp/` (work in progress).
+//! Under the root: `index.redb` (names, images, layers, manifests, the names' history),
+//! `layers/<diff id>/` (unpacked, shared by all images that have the layer), `blobs/sha256/` (layers
+//! as they came, for pushing and saving the very same bytes), `tmp/` (work in progress).
 
+mod check;
 mod commit;
 mod files;
 mod import;
 mod index;
 pub(crate) mod names;
 mod removal;
+mod rows;
+mod usage;
+pub(crate) mod versions;
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
@@ -18,15 +22,18 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::mpsc;
 
+pub use self::check::{Finding, StoreReport};
 pub use self::commit::{Commit, CommittedLayer};
 use self::files::Files;
 pub(crate) use self::files::Stage;
-pub(crate) use self::import::{Import, NewImage};
-pub(crate) use self::index::LayerRow;
-use self::index::{Change, ImageRow, Index, Snapshot};
+pub(crate) use self::import::{Import, Lower, NewImage};
+use self::index::Index;
+pub(crate) use self::rows::{Change, ImageRow, LayerRow, Snapshot};
+pub use self::usage::Usage;
+use self::versions::Origin;
 use crate::{
-    ContainerUse, Digest, Error, Image, ImageConfig, LoadedImage, PullOptions, PullProgress,
-    Pulled, Reference, RemoveOptions, Removed, Result,
+    ContainerUse, Digest, Error, Image, LoadOptions, LoadedImage, Platform, PullOptions,
+    PullProgress, Pulled, PushOptions, Reference, Removal, RemoveOptions, Result,
 };
 
 /// The images under one root directory. Cheap to clone; all clones share one index.
@@ -73,7 +80,7 @@ impl Store {
     pub fn open(root: &Path) -> Result<Self> {
         let files = Files::create(root)?;
         let index = Index::open(&files.index())?;
-        files.sweep(&index.snapshot()?)?;
+        files.sweep(&index.snapshot())?;
         Ok(Self {
             inner: Arc::new(Inner {
                 files,
@@ -86,20 +93,20 @@ impl Store {
 
     /// Every image, newest first.
     pub fn list(&self) -> Result<Vec<Image>> {
-        let index = self.inner.index.snapshot()?;
+        let index = self.inner.index.snapshot();
         let visible = index.images.iter().filter(|(_, row)| !row.hidden);
         let mut images = visible
             .map(|(id, row)| self.image(&index, id, row))
             .collect::<Result<Vec<_>>>()?;
         let created =
             |image: &Image| -> Option<jiff::Timestamp> { image.created.as_deref()?.parse().ok() };
-        images.sort_by_key(|image| std::cmp::Reverse(created(image)));
+        images.sort_by_cached_key(|image| std::cmp::Reverse(created(image)));
         Ok(images)
     }
 
     /// Finds an image by name, `name:tag`, `name@digest`, id or unique id prefix.
     pub fn resolve(&self, name_or_id: &str) -> Result<Image> {
-        let index = self.inner.index.snapshot()?;
+        let index = self.inner.index.snapshot();
         let id = names::resolve(&index, name_or_id)?;
         let row = index
             .images
@@ -110,7 +117,7 @@ impl Store {
 
     /// The image with this id, even when it was removed by force and only containers still use it.
     pub fn get(&self, id: &Digest) -> Result<Image> {
-        let index = self.inner.index.snapshot()?;
+        let index = self.inner.index.snapshot();
         let row = index
             .images
             .get(id)
@@ -119,75 +126,65 @@ impl Store {
     }
 
     /// Gives an image another name, taking that name from whichever image had it.
-    pub fn tag(&self, id: &Digest, reference: &Reference) -> Result<()> {
+    pub fn tag(&self, id: &Digest, reference: &Reference, origin: &Origin) -> Result<()> {
         if reference.digest().is_some() {
             return Err(Error::invalid(
                 "refusing to create a tag with a digest reference",
             ));
         }
-        let _writing = self.inner.writing();
-        let index = self.inner.index.snapshot()?;
-        let row = index
-            .images
-            .get(id)
-            .filter(|row| !row.hidden)
-            .ok_or_else(|| Error::no_such_image(&id.to_string()))?;
-        self.inner.index.apply(&Change {
-            put_images: vec![(
-                *id,
-                ImageRow {
-                    last_tagged: import::now(),
-                    ..row.clone()
-                },
-            )],
-            put_names: vec![(reference.clone(), *id)],
-            ..Change::default()
-        })
+        self.name(id, reference, origin)
     }
 
     /// Removes a name, and the image with its last name, as `docker rmi` does. `users` returns the
-    /// containers that use an image. Blocks.
+    /// containers that use an image, `by` is the client that asks. Blocks.
     pub fn remove(
         &self,
         name_or_id: &str,
         options: RemoveOptions,
+        by: &str,
         users: impl Fn(&Digest) -> Vec<ContainerUse>,
-    ) -> Result<Vec<Removed>> {
+    ) -> Result<Removal> {
         let writing = self.inner.writing();
-        let index = self.inner.index.snapshot()?;
-        let plan = removal::plan(&index, name_or_id, options, &users)?;
-        let rubbish = self.apply_removal(&index, &plan.change)?;
+        let index = self.inner.index.snapshot();
+        let mut plan = removal::plan(&index, name_or_id, options, &users)?;
+        plan.note(&index, by);
+        let freed = plan.freed(&index);
+        let rubbish = self.apply_removal(&index, plan.change)?;
         // Removing files takes a while; nobody has to wait for it.
         drop(writing);
         drop(rubbish);
-        Ok(plan.removed)
+        Ok(Removal {
+            steps: plan.removed,
+            freed,
+        })
     }
 
     /// Frees the layers of images that were removed by force while a container used them and that
     /// no container uses any more. To be called after a container is removed. Blocks.
     pub fn collect(&self, users: impl Fn(&Digest) -> Vec<ContainerUse>) -> Result<()> {
         let writing = self.inner.writing();
-        let index = self.inner.index.snapshot()?;
+        let index = self.inner.index.snapshot();
         let change = removal::collect(&index, &users);
         if change.drop_images.is_empty() {
             return Ok(());
         }
-        let rubbish = self.apply_removal(&index, &change)?;
+        let rubbish = self.apply_removal(&index, change)?;
         drop(writing);
         drop(rubbish);
         Ok(())
     }
 
     /// The index first: a crash between leaves files that the next start sweeps.
-    fn apply_removal(&self, index: &Snapshot, change: &Change) -> Result<Vec<Stage>> {
+    fn apply_removal(&self, index: &Snapshot, change: Change) -> Result<Vec<Stage>> {
+        let gone = change.drop_layers.clone();
         self.inner.index.apply(change)?;
         let mut rubbish = Vec::new();
-        for layer in &change.drop_layers {
+        for layer in &gone {
             let blob = index.layers.get(layer).map(|row| row.blob);
             let shared = index
                 .layers
                 .iter()
-                .any(|(other, row)| !change.drop_layers.contains(other) && Some(row.blob) == blob);
+                .any(|(other, row)| !gone.contains(other) && Some(row.blob) == blob);
             rubbish.extend(
                 self.inner
                     .files
@@ -221,19 +218,33 @@ impl Store {
     pub async fn load(
         &self,
         archive: impl AsyncRead + Send + Unpin,
+        options: LoadOptions,
         progress: mpsc::Sender<PullProgress>,
     ) -> Result<Vec<LoadedImage>> {
-        crate::load::load(self.inner.clone(), archive, progress).await
+        crate::load::load(self.inner.clone(), archive, options, progress).await
+    }
+
+    /// Makes an image of an archive of files, plain or compressed. `describe` writes the
+    /// configuration for the layer's digest; returns the image's id.
+    pub async fn import(
+        &self,
+        archive: impl AsyncRead + Send + Unpin,
+        name: Option<Reference>,
+        origin: Origin,
+        describe: impl FnOnce(Digest) -> Result<Vec<u8>> + Send + 'static,
+    ) -> Result<Digest> {
+        crate::import::import(self.inner.clone(), archive, name, origin, describe).await
     }
 
     /// Writes images into one archive that `docker load`, [`Self::load`] and OCI tools take. A name
-    /// without a tag means all tags of that repository.
+    /// without a tag means all tags of that repository. Returns the images.
     pub async fn save(
         &self,
         names: &[String],
+        platform: Option<&Platform>,
         archive: impl AsyncWrite + Send + Unpin,
-    ) -> Result<()> {
-        crate::save::save(self.inner.clone(), names, archive).await
+    ) -> Result<Vec<Digest>> {
+        crate::save::save(self.inner.clone(), names, platform, archive).await
     }
 
     /// Pulls an image from its registry.
@@ -246,13 +257,27 @@ impl Store {
         crate::pull::pull(self.inner.clone(), reference, options, progress).await
     }
 
+    /// Pushes a tag to its registry, or all tags of the repository when there is none.
+    pub async fn push(
+        &self,
+        reference: &Reference,
+        options: PushOptions,
+        progress: mpsc::Sender<PullProgress>,
+    ) -> Result<()> {
+        crate::push::push(self.inner.clone(), reference, options, progress).await
+    }
+
+    /// The image's manifest: the one it came with, or else the one it would be saved with.
+    pub fn manifest(&self, image: &Image) -> Result<crate::ImageManifest> {
+        crate::describe::of_image(&self.inner, image)
+    }
+
+    pub(crate) fn inner(&self) -> &Inner {
+        &self.inner
+    }
+
     fn image(&self, index: &Snapshot, id: &Digest, row: &ImageRow) -> Result<Image> {
-        let bytes = self.inner.index.config(id)?.ok_or_else(|| {
-            Error::Index(format!(
-                "image {id} has no configuration; remove the image and pull it again"
-            ))
-        })?;
-        let config = ImageConfig::parse(&bytes)?;
+        let config = self.inner.index.parsed(id)?;
         let names = names::references(index, id);
         let platform = config.platform();
         let familiar = |digests: bool| {
@@ -261,17 +286,15 @@ impl Store {
                 .filter(|name| name.digest().is_some() == digests);
             wanted.map(Reference::familiar).collect()
         };
+        let size = |layer| index.layers.get(layer).map_or(0, |row| row.size);
+        let layer_sizes: Vec<u64> = row.layers.iter().map(size).collect();
         Ok(Image {
             id: *id,
             repo_tags: familiar(false),
             repo_digests: familiar(true),
             created: config.created().map(str::to_owned),
-            size: row
-                .layers
-                .iter()
-                .filter_map(|layer| index.layers.get(layer))
-                .map(|layer| layer.size)
-                .sum(),
+            size: layer_sizes.iter().sum(),
+            layer_sizes,
             architecture: platform.architecture,
             variant: config.variant().to_owned(),
             os: platform.os,

@@ -5,9 +5,10 @@ use std::fs::File;
 use std::io::{self, BufRead, BufReader, Read, Write as _};
 use std::path::{Path, PathBuf};
 
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 use flate2::bufread::MultiGzDecoder;
 use sha2::{Digest as _, Sha256};
+use tokio::io::{AsyncRead, AsyncReadExt as _};
 use tokio::sync::mpsc;
 
 use crate::{Digest, Error, Result};
@@ -15,6 +16,8 @@ use crate::{Digest, Error, Result};
 const BUFFER: usize = 128 * 1024;
 /// Pieces in flight between network and disk: enough to keep both busy.
 const QUEUE: usize = 32;
+const GZIP: [u8; 2] = [0x1f, 0x8b];
+const ZSTD: [u8; 4] = [0x28, 0xb5, 0x2f, 0xfd];
 
 /// The asynchronous end of a byte stream into a blocking thread.
 pub(crate) struct Feeder(mpsc::Sender<Option<Bytes>>);
@@ -48,6 +51,32 @@ impl Feeder {
     /// Says that the stream is complete.
     pub(crate) async fn finish(self) {
         let _ = self.0.send(None).await;
+    }
+}
+
+/// Reads an archive to its end and feeds it; ends early when nobody reads it any more.
+pub(crate) async fn feed_from(
+    mut archive: impl AsyncRead + Send + Unpin,
+    feeder: Feeder,
+) -> Result<()> {
+    loop {
+        let mut piece = BytesMut::with_capacity(BUFFER);
+        match archive.read_buf(&mut piece).await {
+            Ok(0) => {
+                feeder.finish().await;
+                return Ok(());
+            }
+            Ok(_) => {
+                if !feeder.send(piece.freeze()).await {
+                    return Ok(());
+                }
+            }
+            Err(error) => {
+                return Err(Error::Network(format!(
+                    "the archive did not arrive in full: {error}"
+                )));
+            }
+        }
     }
 }
 
@@ -129,9 +158,9 @@ impl<R: Read> Decompressed<R> {
     pub(crate) fn new(source: R) -> Result<Self> {
         let mut source = BufReader::with_capacity(BUFFER, source);
         let head = source.fill_buf().map_err(read_error)?;
-        Ok(if head.starts_with(&[0x1f, 0x8b]) {
+        Ok(if head.starts_with(&GZIP) {
             Self::Gzip(Box::new(MultiGzDecoder::new(source)))
-        } else if head.starts_with(&[0x28, 0xb5, 0x2f, 0xfd]) {
+        } else if head.starts_with(&ZSTD) {
             Self::Zstd(Box::new(
                 zstd::Decoder::with_buffer(source).map_err(read_error)?,
             ))
@@ -142,6 +171,11 @@ impl<R: Read> Decompressed<R> {
         } else {
             Self::Plain(source)
         })
+    }
+
+    /// Whether the first bytes are those of a compression that is known here.
+    pub(crate) fn recognises(head: &[u8]) -> bool {
+        head.starts_with(&GZIP) || head.starts_with(&ZSTD)
     }
 
     /// The source, read to its end.

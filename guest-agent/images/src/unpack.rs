@@ -5,6 +5,7 @@
 //! read or written. Whiteouts become what overlayfs understands: character device 0/0 and the
 //! `trusted.overlay.opaque` attribute.
 
+mod borrow;
 mod entries;
 mod extract;
 mod metadata;
@@ -14,28 +15,59 @@ mod tree;
 use std::io::Read;
 use std::path::Path;
 
+use borrow::Borrowed;
 pub(crate) use entries::{Content, Entries, Entry, Node};
 pub use extract::{Extract, extract};
 use names::EntryName;
 use tree::Tree;
 
-use crate::{Error, Result};
+use crate::merged::Merged;
+use crate::{Digest, Error, Result};
 
-/// Unpacks the plain tar stream `source` into the existing empty directory `destination`, reads
-/// the stream to its end, and returns the sum of the files' sizes in bytes.
-pub(crate) fn unpack(source: impl Read, destination: &Path) -> Result<u64> {
+/// The layers below the one that is unpacked.
+pub(crate) trait Below: Sync {
+    /// Their files, once all of them are in place.
+    fn files(&self) -> Result<Merged>;
+}
+
+/// No layers below.
+pub(crate) struct Nothing;
+
+impl Below for Nothing {
+    fn files(&self) -> Result<Merged> {
+        Ok(Merged::default())
+    }
+}
+
+/// What was unpacked.
+#[derive(Debug, Default)]
+pub(crate) struct Written {
+    /// Sum of the files' sizes in bytes.
+    pub(crate) size: u64,
+    /// The layers below that files were copied from.
+    pub(crate) borrowed: Vec<Digest>,
+}
+
+/// Unpacks the plain tar stream `source` into the existing empty directory `destination` and reads
+/// the stream to its end.
+pub(crate) fn unpack(source: impl Read, destination: &Path, below: &dyn Below) -> Result<Written> {
     let mut entries = Entries::new(source);
     let mut tree = Tree::open(destination)?;
+    let mut borrowed = Borrowed::default();
     let mut size = 0_u64;
     while let Some(entry) = entries.next()? {
-        let written =
-            apply(&mut tree, &mut entries, &entry).map_err(|error| name_entry(error, &entry))?;
+        let written = apply(&mut tree, &mut entries, &entry, &mut borrowed)
+            .map_err(|error| name_entry(error, &entry))?;
         size = size.saturating_add(written);
         entries.finish_entry()?;
     }
     entries.drain()?;
+    let borrowed = borrowed.copy_up(&mut tree, below)?;
     tree.finish()?;
-    Ok(size)
+    Ok(Written {
+        size: size.saturating_add(borrowed.size),
+        borrowed: borrowed.borrowed,
+    })
 }
 
 /// Says which entry of the layer was at fault.
@@ -49,7 +81,20 @@ fn name_entry(error: Error, entry: &Entry) -> Error {
     }
 }
 
-fn apply(tree: &mut Tree, entries: &mut Entries<impl Read>, entry: &Entry) -> Result<u64> {
+/// Where an entry's name is in the layer, when it is a member.
+pub(crate) fn member_path(path: &[u8]) -> Result<Option<Vec<u8>>> {
+    Ok(match names::classify(path)? {
+        EntryName::Member { parent, name } => Some(tree::join(&parent, &name)),
+        _ => None,
+    })
+}
+
+fn apply(
+    tree: &mut Tree,
+    entries: &mut Entries<impl Read>,
+    entry: &Entry,
+    borrowed: &mut Borrowed,
+) -> Result<u64> {
     match names::classify(&entry.path)? {
         EntryName::Root => {
             if matches!(entry.node, Node::Directory) {
@@ -60,7 +105,9 @@ fn apply(tree: &mut Tree, entries: &mut Entries<impl Read>, entry: &Entry) -> Re
         EntryName::Ignored => Ok(0),
         EntryName::Opaque { parent } => tree.make_opaque(&parent).map(|()| 0),
         EntryName::Whiteout { parent, name } => tree.whiteout(&parent, &name).map(|()| 0),
-        EntryName::Member { parent, name } => create(tree, entries, entry, &parent, &name),
+        EntryName::Member { parent, name } => {
+            create(tree, entries, entry, (&parent, &name), borrowed)
+        }
     }
 }
 
@@ -68,8 +115,8 @@ fn create(
     tree: &mut Tree,
     entries: &mut Entries<impl Read>,
     entry: &Entry,
-    parent: &[u8],
-    name: &std::ffi::CStr,
+    (parent, name): (&[u8], &std::ffi::CStr),
+    borrowed: &mut Borrowed,
 ) -> Result<u64> {
     let attributes = &entry.attributes;
     match &entry.node {
@@ -83,7 +130,11 @@ fn create(
                 parent: from,
                 name: from_name,
             } => {
-                tree.hard_link(&from, &from_name, parent, name)?;
+                if tree.holds(&from, &from_name) {
+                    tree.hard_link(&from, &from_name, parent, name)?;
+                } else {
+                    borrowed.later(tree::join(&from, &from_name), parent, name);
+                }
             }
             _ => {
                 return Err(Error::invalid(

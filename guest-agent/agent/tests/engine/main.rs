@@ -24,6 +24,7 @@ mod limits;
 mod logs;
 mod noise;
 mod python;
+mod registries;
 mod sharing;
 mod soak;
 mod support;

@@ -1,6 +1,7 @@
 //! An engine under test, and the docker command pointed at it.
 
 pub(crate) mod archive;
+pub(crate) mod registry;
 pub(crate) mod request;
 pub(crate) mod tarball;
 

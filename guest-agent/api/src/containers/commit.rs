@@ -8,6 +8,7 @@ use engine::containers::{CommitRequest, Config};
 use http::StatusCode;
 use serde_json::json;
 
+use crate::client::Client;
 use crate::error::Result;
 use crate::query::Query;
 use crate::{body, reply};
@@ -16,6 +17,7 @@ use crate::{body, reply};
 pub(crate) async fn commit(
     State(engine): State<Arc<Engine>>,
     query: Query,
+    client: Client,
     request: Request,
 ) -> Result {
     let config: Config = body::json(request).await?;
@@ -32,6 +34,7 @@ pub(crate) async fn commit(
             // Clients send an empty object when they mean nothing.
             config: (config != Config::default()).then_some(config),
             changes: query.all("changes").to_vec(),
+            by: client.0,
         })
         .await?;
     Ok(reply::json(StatusCode::CREATED, &json!({ "Id": id })))

@@ -1,31 +1,110 @@
 //! Images as JSON.
 
-use engine::image::{Image, Removed};
+use std::sync::Arc;
+
+use engine::Engine;
+use engine::image::{Image, ImageManifest, ListedImage, Platform, Removed};
 use engine::time::Time;
 use serde_json::{Value, json};
+
+use crate::error::Result;
+use crate::version::ApiVersion;
 
 fn created(image: &Image) -> Option<Time> {
     image.created.as_deref().and_then(|text| text.parse().ok())
 }
 
 /// One element of `GET /images/json`; -1 means "not counted".
-pub(crate) fn summary(image: &Image, containers: i64, shared_size: i64) -> Value {
+pub(crate) fn summary(listed: &ListedImage, version: ApiVersion) -> Value {
+    let image = &listed.image;
     let labels = image.config.labels();
-    json!({
-        "Containers": containers,
+    let (mut tags, mut digests) = (image.repo_tags.clone(), image.repo_digests.clone());
+    if !version.at_least(43) && tags.is_empty() && digests.is_empty() {
+        tags.push("<none>:<none>".into());
+        digests.push("<none>@<none>".into());
+    }
+    let count = i64::try_from(listed.containers.len()).unwrap_or(0);
+    let shared = listed.shared_size.and_then(|size| i64::try_from(size).ok());
+    let mut value = json!({
+        "Containers": if version.at_least(51) { count } else { -1 },
         "Created": created(image).map_or(0, Time::unix),
         "Id": image.id.to_string(),
         "Labels": if labels.is_empty() { json!(null) } else { json!(labels) },
         "ParentId": image.parent.map_or(String::new(), |id| id.to_string()),
-        "RepoDigests": image.repo_digests,
-        "RepoTags": image.repo_tags,
-        "SharedSize": shared_size,
+        "RepoDigests": digests,
+        "RepoTags": tags,
+        "SharedSize": shared.unwrap_or(-1),
         "Size": image.size,
-    })
+    });
+    if let Some(object) = value.as_object_mut() {
+        if !version.at_least(44) {
+            object.insert("VirtualSize".into(), json!(image.size));
+        }
+        if let Some(manifest) = &listed.manifest {
+            let list = manifests(image, manifest, &listed.containers);
+            object.insert("Manifests".into(), json!(list));
+        }
+    }
+    value
+}
+
+/// The manifests of an image: its own, and those of the index that it came by, which are not here.
+pub(crate) fn manifests(
+    image: &Image,
+    manifest: &ImageManifest,
+    containers: &[String],
+) -> Vec<Value> {
+    let platform = |platform: &Platform| {
+        let mut value = json!({ "architecture": platform.architecture, "os": platform.os });
+        if let (Some(object), Some(variant)) = (value.as_object_mut(), &platform.variant) {
+            object.insert("variant".into(), json!(variant));
+        }
+        value
+    };
+    let own = platform(&image.config.platform());
+    let mut list = vec![json!({
+        "ID": manifest.digest,
+        "Descriptor": {
+            "mediaType": manifest.media_type,
+            "digest": manifest.digest,
+            "size": manifest.bytes.len(),
+            "platform": own,
+        },
+        "Available": true,
+        "Size": { "Content": manifest.content, "Total": manifest.content + image.size },
+        "Kind": "image",
+        "ImageData": {
+            "Platform": own,
+            "Size": { "Unpacked": image.size },
+            "Containers": containers,
+        },
+    })];
+    list.extend(manifest.others.iter().map(|other| {
+        let mut value = json!({
+            "ID": other.digest,
+            "Descriptor": {
+                "mediaType": other.media_type,
+                "digest": other.digest,
+                "size": other.size,
+            },
+            "Available": false,
+            "Size": { "Content": 0, "Total": 0 },
+            "Kind": if other.platform.is_some() { "image" } else { "attestation" },
+        });
+        if let Some(theirs) = other.platform.as_ref().map(platform) {
+            value["Descriptor"]["platform"] = theirs.clone();
+            value["ImageData"] =
+                json!({ "Platform": theirs, "Size": { "Unpacked": 0 }, "Containers": [] });
+        } else {
+            value["AttestationData"] = json!({ "For": manifest.digest });
+        }
+        value
+    }));
+    list
 }
 
 /// `GET /images/{name}/json`.
-pub(crate) fn inspect(image: &Image) -> Value {
+pub(crate) fn inspect(image: &Image, version: ApiVersion) -> Value {
     let config = &image.config;
     let word = |key: &str| {
         config
@@ -35,6 +114,10 @@ pub(crate) fn inspect(image: &Image) -> Value {
             .unwrap_or_default()
     };
     let layers: Vec<String> = image.layers.iter().map(ToString::to_string).collect();
+    let remark = match (word("comment"), config.history().last()) {
+        ("", Some(step)) => step.comment.clone(),
+        (text, _) => text.to_owned(),
+    };
     let last_tagged = if image.last_tagged == 0 {
         Time::zero()
     } else {
@@ -48,11 +131,11 @@ pub(crate) fn inspect(image: &Image) -> Value {
         "RepoTags": image.repo_tags,
         "RepoDigests": image.repo_digests,
         "Parent": image.parent.map_or(String::new(), |id| id.to_string()),
-        "Comment": word("comment"),
+        "Comment": remark,
         "Created": created(image).unwrap_or_else(Time::zero),
         "DockerVersion": word("docker_version"),
         "Author": config.author(),
-        "Config": runtime_config(image),
+        "Config": runtime_config(image, version),
         "Architecture": image.architecture,
         "Os": image.os,
         "Size": image.size,
@@ -60,63 +143,102 @@ pub(crate) fn inspect(image: &Image) -> Value {
         "RootFS": { "Type": "layers", "Layers": layers },
         "Metadata": { "LastTagTime": last_tagged },
     });
-    if !image.variant.is_empty()
-        && let Some(object) = value.as_object_mut()
-    {
-        object.insert("Variant".into(), json!(image.variant));
+    if let Some(object) = value.as_object_mut() {
+        if !image.variant.is_empty() {
+            object.insert("Variant".into(), json!(image.variant));
+        }
+        if !version.at_least(44) {
+            object.insert("VirtualSize".into(), json!(image.size));
+        }
+        if version.at_least(44) && created(image).is_none() {
+            object.remove("Created");
+        }
+        if layers.is_empty() {
+            object.insert("RootFS".into(), json!({ "Type": "layers" }));
+        }
     }
     value
 }
 
 /// Docker's `Config` with the keys that clients expect, then whatever else the image says.
-fn runtime_config(image: &Image) -> Value {
-    let mut value = json!({
-        "Hostname": "", "Domainname": "", "User": "",
-        "AttachStdin": false, "AttachStdout": false, "AttachStderr": false,
-        "Tty": false, "OpenStdin": false, "StdinOnce": false,
-        "Env": null, "Cmd": null, "Image": "", "Volumes": null, "WorkingDir": "",
-        "Entrypoint": null, "OnBuild": null, "Labels": null,
-    });
+fn runtime_config(image: &Image, version: ApiVersion) -> Value {
+    let mut value = if version.at_least(50) {
+        json!({
+            "User": "", "Env": null, "Cmd": null, "Volumes": null, "WorkingDir": "",
+            "Entrypoint": null, "OnBuild": null, "Labels": null,
+        })
+    } else {
+        json!({
+            "Hostname": "", "Domainname": "", "User": "",
+            "AttachStdin": false, "AttachStdout": false, "AttachStderr": false,
+            "Tty": false, "OpenStdin": false, "StdinOnce": false,
+            "Env": null, "Cmd": null, "Image": "", "Volumes": null, "WorkingDir": "",
+            "Entrypoint": null, "OnBuild": null, "Labels": null,
+        })
+    };
     if let (Some(target), Some(own)) = (value.as_object_mut(), image.config.runtime()) {
+        // What containers have and images only inherit by accident.
+        const GONE: [&str; 9] = [
+            "Hostname",
+            "Domainname",
+            "AttachStdin",
+            "AttachStdout",
+            "AttachStderr",
+            "Tty",
+            "OpenStdin",
+            "StdinOnce",
+            "Image",
+        ];
         for (key, field) in own {
-            target.insert(key.clone(), field.clone());
+            if !version.at_least(50) || !GONE.contains(&key.as_str()) {
+                target.insert(key.clone(), field.clone());
+            }
         }
     }
     value
 }
 
-/// `GET /images/{name}/history`, the newest step first.
-pub(crate) fn history(image: &Image) -> Vec<Value> {
-    let mut steps: Vec<Value> = image
-        .config
-        .history()
-        .iter()
-        .rev()
-        .map(|step| {
-            let created = step
-                .created
-                .as_deref()
-                .and_then(|text| text.parse().ok())
-                .map_or(0, Time::unix);
-            json!({
-                "Comment": step.comment,
-                "Created": created,
-                "CreatedBy": step.created_by,
-                "Id": "<missing>",
-                // The store knows the size of the whole image only.
-                "Size": 0,
-                "Tags": null,
-            })
-        })
-        .collect();
-    if let Some(newest) = steps.first_mut() {
-        newest["Id"] = json!(image.id.to_string());
-        newest["Size"] = json!(image.size);
-        if !image.repo_tags.is_empty() {
-            newest["Tags"] = json!(image.repo_tags);
-        }
+/// `GET /images/{name}/history`, the newest step first. The steps have the ids of the images that
+/// were made here on the way, the newest of them this one.
+pub(crate) async fn history(engine: &Arc<Engine>, image: &Image) -> Result<Vec<Value>> {
+    let mut sizes = image.layer_sizes.iter();
+    let mut steps = Vec::new();
+    for step in image.config.history() {
+        let size = if step.empty_layer {
+            0
+        } else {
+            *sizes.next().ok_or_else(|| {
+                engine::Error::System("too many non-empty layers in History section".into())
+            })?
+        };
+        let created = step
+            .created
+            .as_deref()
+            .and_then(|text| text.parse().ok())
+            .map_or(0, Time::unix);
+        steps.push(json!({
+            "Comment": step.comment,
+            "Created": created,
+            "CreatedBy": step.created_by,
+            "Id": "<missing>",
+            "Size": size,
+            "Tags": null,
+        }));
     }
-    steps
+    steps.reverse();
+    let mut next = Some(image.clone());
+    for step in &mut steps {
+        let Some(image) = next else { break };
+        step["Id"] = json!(image.id);
+        if !image.repo_tags.is_empty() {
+            step["Tags"] = json!(image.repo_tags);
+        }
+        next = match image.parent {
+            Some(parent) => engine.find_image(&parent.to_string()).await.ok(),
+            None => None,
+        };
+    }
+    Ok(steps)
 }
 
 /// One step of a removal.

@@ -23,7 +23,7 @@ pub(crate) async fn disk_usage(
     let images: Vec<_> = usage
         .images
         .iter()
-        .map(|(image, users)| images::summary(image, i64::try_from(*users).unwrap_or(0), 0))
+        .map(|listed| images::summary(listed, version))
         .collect();
     let containers: Vec<_> = usage
         .containers

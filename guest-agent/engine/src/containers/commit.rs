@@ -11,6 +11,7 @@ use std::sync::Arc;
 use images::{Commit, Digest, Reference};
 use tokio::sync::oneshot;
 
+pub(crate) use self::instructions::apply as apply_changes;
 use super::files::still_there;
 use super::{Config, Container, Record, State};
 use crate::{Engine, Error, blocking};
@@ -34,6 +35,8 @@ pub struct CommitRequest {
     pub config: Option<Config>,
     /// Dockerfile instructions that change the configuration.
     pub changes: Vec<String>,
+    /// The client that asks.
+    pub by: String,
 }
 
 impl Engine {
@@ -67,7 +70,7 @@ impl Engine {
             let engine = Arc::clone(self);
             let upper = container.dir.join("upper");
             let (author, comment) = (request.author.clone(), request.comment.clone());
-            let name = name.clone();
+            let (name, by) = (name.clone(), request.by.clone());
             blocking::run(move || {
                 let store = engine.store()?;
                 let image = store.get(&image_id(&record)?)?;
@@ -76,6 +79,7 @@ impl Engine {
                     layers: &image.layers,
                     upper: &upper,
                     name: name.as_ref(),
+                    by: &by,
                 };
                 let packed = || {
                     // Nobody may be waiting any more.
@@ -132,6 +136,11 @@ fn configuration(container: &Config, request: &CommitRequest) -> Result<Config, 
 fn image_id(record: &Record) -> Result<Digest, Error> {
     Digest::parse(&record.image)
         .map_err(|error| Error::System(format!("the container's image id is damaged: {error}")))
+}
+
+/// A configuration as images have it.
+pub(crate) fn config_document(config: &Config) -> Result<serde_json::Value, Error> {
+    Ok(document::to_value(config)?)
 }
 
 /// The name to give the image.

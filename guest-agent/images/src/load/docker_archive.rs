@@ -3,7 +3,7 @@
 use serde::Deserialize;
 
 use super::Planned;
-use super::spool::Spool;
+use super::files::Files;
 use crate::{Digest, Error, Reference, Result};
 
 #[derive(Deserialize)]
@@ -15,18 +15,18 @@ struct Item {
 }
 
 /// Reads `manifest.json` and finds what it names.
-pub(super) fn plan(spool: &Spool) -> Result<Vec<Planned>> {
-    let document = spool.get("manifest.json")?.document()?;
-    let items: Vec<Item> = serde_json::from_slice(&document)
+pub(super) fn plan(files: &Files) -> Result<Vec<Planned>> {
+    let document = files.get("manifest.json")?.document()?;
+    let items: Vec<Item> = serde_json::from_slice(document)
         .map_err(|error| Error::invalid(format!("invalid archive: manifest.json: {error}")))?;
     items
         .into_iter()
-        .map(|item| plan_one(spool, item))
+        .map(|item| plan_one(files, item))
         .collect()
 }
 
-fn plan_one(spool: &Spool, item: Item) -> Result<Planned> {
-    let config = spool.get(&item.config)?;
+fn plan_one(files: &Files, item: Item) -> Result<Planned> {
+    let config = files.get(&item.config)?;
     if let Some(promised) = promised_digest(&item.config)
         && promised != config.digest
     {
@@ -36,18 +36,20 @@ fn plan_one(spool: &Spool, item: Item) -> Result<Planned> {
         )));
     }
     let layers = item.layers.unwrap_or_default();
+    for layer in &layers {
+        files.get(layer)?;
+    }
     Ok(Planned {
-        config: config.document()?,
-        layers: layers
-            .iter()
-            .map(|name| spool.get(name).cloned())
-            .collect::<Result<_>>()?,
+        config: config.document()?.to_vec(),
+        layers,
         names: item
             .repo_tags
             .unwrap_or_default()
             .iter()
             .map(|tag| Reference::parse(tag))
             .collect::<Result<_>>()?,
+        manifest: None,
+        index: None,
     })
 }
 

@@ -9,7 +9,7 @@ use proptest::prelude::*;
 use rustix::fs::XattrFlags;
 
 use super::*;
-use crate::unpack::{Extract, extract, unpack};
+use crate::unpack::{Extract, Nothing, extract, unpack};
 
 fn archive(form: Form, tree: &Path) -> Result<Vec<u8>> {
     let mut bytes = Vec::new();
@@ -140,7 +140,7 @@ fn a_changed_layer_is_what_it_was() {
 
     let layer = archive(Form::Layer, upper.path()).unwrap();
     let out = tempfile::tempdir().unwrap();
-    unpack(layer.as_slice(), out.path()).unwrap();
+    unpack(layer.as_slice(), out.path(), &Nothing).unwrap();
     let paths = |tree: &Path| {
         let lines = look(tree).into_iter();
         lines

@@ -4,7 +4,8 @@ use std::time::{Duration, Instant};
 
 use http::StatusCode;
 
-use super::connect::{Failure, Registry};
+use super::connect::Registry;
+use super::request::{Ask, Failure};
 use super::retry::Backoff;
 use crate::manifest::Descriptor;
 use crate::progress::Reporter;
@@ -79,7 +80,7 @@ impl Download<'_> {
                 Ok(None) => return Err(Failure::passing(self.cut_off(*done))),
                 Err(error) => {
                     return Err(Failure::passing(
-                        self.registry.unreachable(&self.path(), &error),
+                        self.registry.unreachable(&self.ask(), &error),
                     ));
                 }
             };
@@ -108,8 +109,8 @@ impl Download<'_> {
         Ok(true)
     }
 
-    fn path(&self) -> String {
-        format!("…/blobs/{}", self.blob.digest)
+    fn ask(&self) -> Ask {
+        Ask::get(self.registry.blob_path(&self.blob.digest))
     }
 
     fn cut_off(&self, done: u64) -> Error {

@@ -27,8 +27,22 @@ struct Item {
     message: String,
 }
 
-/// What a status other than success means for the pull of `reference`.
-pub(super) fn refused(status: StatusCode, body: &[u8], reference: &Reference) -> Error {
+/// What was being done, for the words.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Action {
+    /// Reading.
+    Pull,
+    /// Writing, or looking around.
+    Push,
+}
+
+/// What a status other than success means.
+pub(super) fn refused(
+    action: Action,
+    status: StatusCode,
+    body: &[u8],
+    reference: &Reference,
+) -> Error {
     let parsed: Option<Body> = serde_json::from_slice(body).ok();
     let first = parsed.as_ref().and_then(|body| body.errors.first());
     let code = first.map_or("", |item| item.code.as_str());
@@ -41,52 +55,56 @@ pub(super) fn refused(status: StatusCode, body: &[u8], reference: &Reference) ->
             format!("{words}: {message}")
         }
     };
-    match (code, status) {
-        ("MANIFEST_UNKNOWN", _) => Error::NotFound(format!(
+    match (code, status, action) {
+        ("MANIFEST_UNKNOWN", _, Action::Pull) => Error::NotFound(format!(
             "manifest for {} not found: {}",
             reference.familiar(),
             cause()
         )),
-        ("NAME_UNKNOWN", _) => Error::NotFound(format!(
+        ("NAME_UNKNOWN", _, Action::Pull) => Error::NotFound(format!(
             "repository {} not found: {}",
             reference.familiar_name(),
             cause()
         )),
-        ("DENIED" | "UNAUTHORIZED", _) => denied(reference, &cause()),
-        ("", StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN) => {
+        ("DENIED", _, Action::Pull) => denied(reference, &cause()),
+        ("DENIED" | "UNAUTHORIZED", _, _) => Error::Unauthorized(cause()),
+        ("", StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN, _) => {
             let words = parsed.and_then(|body| body.details.or(body.message));
-            denied(
-                reference,
-                &format!(
-                    "denied: {}",
-                    words
-                        .as_deref()
-                        .unwrap_or("requested access to the resource is denied")
-                ),
-            )
+            let words = words
+                .as_deref()
+                .unwrap_or("requested access to the resource is denied");
+            match action {
+                Action::Pull => denied(reference, &format!("denied: {words}")),
+                Action::Push => Error::Unauthorized(format!("denied: {words}")),
+            }
         }
-        ("", StatusCode::NOT_FOUND) => Error::NotFound(format!(
+        ("", StatusCode::NOT_FOUND, Action::Pull) => Error::NotFound(format!(
             "manifest for {} not found: manifest unknown: manifest unknown",
             reference.familiar()
         )),
-        ("", status) => Error::Network(format!("received unexpected HTTP status: {status}")),
-        ("TOOMANYREQUESTS", _) => Error::Network(cause()),
+        ("", status, _) => Error::Network(format!("received unexpected HTTP status: {status}")),
+        ("TOOMANYREQUESTS", ..) => Error::Network(cause()),
         _ if status == StatusCode::NOT_FOUND => Error::NotFound(cause()),
         _ => Error::Network(cause()),
     }
 }
 
 /// Registries do not tell "absent" from "not yours", and neither does Docker.
-pub(super) fn denied(reference: &Reference, cause: &str) -> Error {
-    Error::Unauthorized(format!(
+fn denied(reference: &Reference, cause: &str) -> Error {
+    Error::NotFound(format!(
         "pull access denied for {}, repository does not exist or may require 'docker login': {cause}",
         reference.familiar_name()
     ))
 }
 
 /// Why a request brought no answer: `Get "http://…": dial tcp …: connect: connection refused`.
-pub(super) fn unreachable(url: &str, authority: &str, error: &reqwest::Error) -> Error {
-    Error::Network(format!("Get {url:?}: {}", cause(authority, error)))
+pub(super) fn unreachable(
+    method: &str,
+    url: &str,
+    authority: &str,
+    error: &reqwest::Error,
+) -> Error {
+    Error::Network(format!("{method} {url:?}: {}", cause(authority, error)))
 }
 
 fn cause(authority: &str, error: &reqwest::Error) -> String {
@@ -167,6 +185,7 @@ mod tests {
     fn said(status: u16, body: &str) -> (Kind, String) {
         let reference = Reference::parse("localhost:5000/x:1").unwrap();
         let error = refused(
+            Action::Pull,
             StatusCode::from_u16(status).unwrap(),
             body.as_bytes(),
             &reference,
@@ -190,7 +209,7 @@ mod tests {
         assert_eq!(
             said(401, r#"{"errors":[{"code":"DENIED","message":"requested access to the resource is denied"}]}"#),
             (
-                Kind::Unauthorized,
+                Kind::NotFound,
                 "pull access denied for localhost:5000/x, repository does not exist or may require 'docker login': denied: requested access to the resource is denied".into()
             )
         );
@@ -212,6 +231,6 @@ mod tests {
             )
         );
         assert_eq!(said(404, "").0, Kind::NotFound);
-        assert_eq!(said(403, "").0, Kind::Unauthorized);
+        assert_eq!(said(403, "").0, Kind::NotFound);
     }
 }

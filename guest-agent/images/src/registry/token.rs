@@ -6,7 +6,7 @@ use reqwest::Url;
 use serde::Deserialize;
 
 use super::challenge::Challenge;
-use super::errors;
+use super::errors::{self, Action};
 use crate::{Auth, Error, Reference, Result};
 
 const MAX_ANSWER: usize = 1 << 20;
@@ -19,25 +19,34 @@ struct Answer {
     access_token: String,
 }
 
-/// The value of the `Authorization` header that answers `challenge`; `None` when we have nothing
+/// What an authorization is wanted for.
+pub(super) struct Wanted<'a> {
+    pub(super) challenge: &'a Challenge,
+    pub(super) auth: Option<&'a Auth>,
+    pub(super) scopes: &'a [String],
+    pub(super) reference: &'a Reference,
+    pub(super) action: Action,
+    pub(super) registry_is_encrypted: bool,
+}
+
+/// User name and password as a header's value.
+pub(super) fn basic(auth: &Auth) -> Option<String> {
+    let pair = format!("{}:{}", auth.username, auth.password);
+    (!auth.username.is_empty()).then(|| format!("Basic {}", STANDARD.encode(pair)))
+}
+
+/// The value of the `Authorization` header that answers the challenge; `None` when we have nothing
 /// to answer with.
 pub(super) async fn authorize(
     http: &reqwest::Client,
-    challenge: &Challenge,
-    auth: Option<&Auth>,
-    reference: &Reference,
-    registry_is_encrypted: bool,
+    wanted: &Wanted<'_>,
 ) -> Result<Option<String>> {
+    let auth = wanted.auth;
     if let Some(auth) = auth.filter(|auth| !auth.registrytoken.is_empty()) {
         return Ok(Some(format!("Bearer {}", auth.registrytoken)));
     }
-    let basic = auth.filter(|auth| !auth.username.is_empty()).map(|auth| {
-        format!(
-            "Basic {}",
-            STANDARD.encode(format!("{}:{}", auth.username, auth.password))
-        )
-    });
-    match challenge {
+    let basic = auth.and_then(basic);
+    match wanted.challenge {
         Challenge::Basic => Ok(basic),
         Challenge::Bearer { realm, service } => {
             let url = Url::parse(realm)
@@ -48,7 +57,7 @@ pub(super) async fn authorize(
                         "the registry names an unusable token server: {realm:?}"
                     ))
                 })?;
-            if registry_is_encrypted && url.scheme() != "https" && auth.is_some() {
+            if wanted.registry_is_encrypted && url.scheme() != "https" && auth.is_some() {
                 return Err(Error::Unauthorized(format!(
                     "refusing to send credentials to the unencrypted token server {realm}"
                 )));
@@ -63,7 +72,7 @@ pub(super) async fn authorize(
                 identity,
             };
             request
-                .send(http, auth, reference)
+                .send(http, wanted)
                 .await
                 .map(|token| Some(format!("Bearer {token}")))
         }
@@ -78,16 +87,15 @@ struct Request<'a> {
 }
 
 impl Request<'_> {
-    async fn send(
-        mut self,
-        http: &reqwest::Client,
-        auth: Option<&Auth>,
-        reference: &Reference,
-    ) -> Result<String> {
-        let scope = format!("repository:{}:pull", reference.path());
-        let mut fields = vec![("scope", scope.as_str())];
+    async fn send(mut self, http: &reqwest::Client, wanted: &Wanted<'_>) -> Result<String> {
+        let auth = wanted.auth;
+        let joined = wanted.scopes.join(" ");
+        let mut fields: Vec<(&str, &str)> = Vec::new();
         fields.extend(self.service.map(|service| ("service", service)));
         let request = if let Some(identity) = self.identity {
+            if !joined.is_empty() {
+                fields.push(("scope", &joined));
+            }
             fields.extend([
                 ("grant_type", "refresh_token"),
                 ("client_id", "slipway"),
@@ -101,6 +109,7 @@ impl Request<'_> {
                 )
                 .body(body)
         } else {
+            fields.extend(wanted.scopes.iter().map(|scope| ("scope", scope.as_str())));
             if let Some(auth) = auth.filter(|auth| !auth.username.is_empty()) {
                 fields.push(("account", &auth.username));
             }
@@ -112,24 +121,26 @@ impl Request<'_> {
             }
         };
         let authority = self.url.authority().to_owned();
-        let failed =
-            |error: &reqwest::Error| errors::unreachable(self.url.as_str(), &authority, error);
+        let failed = |error: &reqwest::Error| {
+            errors::unreachable("Get", self.url.as_str(), &authority, error)
+        };
         let response = request.send().await.map_err(|error| failed(&error))?;
         let status = response.status();
         let body =
-            super::connect::body(response, MAX_ANSWER)
+            super::request::body(response, MAX_ANSWER)
                 .await
                 .map_err(|error| match error {
                     Ok(error) => failed(&error),
                     Err(error) => error,
                 })?;
         if !status.is_success() {
-            return Err(match errors::refused(status, &body, reference) {
-                Error::Unauthorized(_) if auth.is_some() => {
-                    Error::Unauthorized("unauthorized: incorrect username or password".to_owned())
-                }
-                other => other,
-            });
+            if status == http::StatusCode::UNAUTHORIZED && auth.is_some() {
+                return Err(Error::Unauthorized(
+                    "unauthorized: incorrect username or password".to_owned(),
+                ));
+            }
+            let refused = errors::refused(wanted.action, status, &body, wanted.reference);
+            return Err(refused);
         }
         let answer: Answer = serde_json::from_slice(&body).map_err(|error| {
             Error::Network(format!(
@@ -148,6 +159,11 @@ impl Request<'_> {
         }
         Ok(token)
     }
+}
+
+/// Text as a part of a query.
+pub(super) fn encoded(text: &str) -> String {
+    form(&[("x", text)])[2..].to_owned()
 }
 
 /// `application/x-www-form-urlencoded`.

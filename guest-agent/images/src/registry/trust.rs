@@ -1,6 +1,6 @@
 //! Which certificates are believed.
 
-use std::path::PathBuf;
+use std::path::Path;
 use std::sync::Arc;
 
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
@@ -9,6 +9,7 @@ use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use rustls::{ClientConfig, DigitallySignedStruct, RootCertStore, SignatureScheme};
 
+use super::settings::Registries;
 use crate::{Error, Result};
 
 /// Where systems keep their bundle of authorities.
@@ -19,9 +20,16 @@ const USUAL: [&str; 4] = [
     "/etc/ssl/ca-bundle.pem",
 ];
 
+/// Where Docker looks for the authorities of single registries: `HOST[:PORT]/*.crt`.
+const FOR_ONE: &str = "/etc/docker/certs.d";
+
 /// The TLS settings for one registry. Without any bundle no certificate is believed, and the
 /// handshake says so.
-pub(super) fn config(insecure: bool, bundles: &[PathBuf]) -> Result<ClientConfig> {
+pub(super) fn config(
+    insecure: bool,
+    authority: Option<&str>,
+    settings: &Registries,
+) -> Result<ClientConfig> {
     let provider = Arc::new(rustls::crypto::ring::default_provider());
     let builder = ClientConfig::builder_with_provider(provider.clone())
         .with_safe_default_protocol_versions()
@@ -31,17 +39,22 @@ pub(super) fn config(insecure: bool, bundles: &[PathBuf]) -> Result<ClientConfig
             .dangerous()
             .with_custom_certificate_verifier(Arc::new(Anything(provider)))
     } else {
-        builder.with_root_certificates(roots(bundles)?)
+        builder.with_root_certificates(roots(authority, settings)?)
     }
     .with_no_client_auth();
     config.alpn_protocols = vec![b"http/1.1".to_vec()];
     Ok(config)
 }
 
-fn roots(bundles: &[PathBuf]) -> Result<RootCertStore> {
+fn roots(authority: Option<&str>, settings: &Registries) -> Result<RootCertStore> {
     let mut store = RootCertStore::empty();
+    let bundles = &settings.ca_bundles;
+    let named = std::env::var_os("SSL_CERT_FILE").map(std::path::PathBuf::from);
+    let usual = named.iter().map(|path| &**path);
     if bundles.is_empty()
-        && let Some(bytes) = USUAL.iter().find_map(|path| std::fs::read(path).ok())
+        && let Some(bytes) = usual
+            .chain(USUAL.map(Path::new))
+            .find_map(|path| std::fs::read(path).ok())
     {
         add(&mut store, &bytes);
     }
@@ -50,6 +63,19 @@ fn roots(bundles: &[PathBuf]) -> Result<RootCertStore> {
             &mut store,
             &std::fs::read(path).map_err(Error::io("read", path))?,
         );
+    }
+    add(&mut store, settings.certificates.as_bytes());
+    let own = authority.map(|authority| Path::new(FOR_ONE).join(authority));
+    for file in own
+        .and_then(|path| path.read_dir().ok())
+        .into_iter()
+        .flatten()
+    {
+        let path = file.map_err(Error::io("list", Path::new(FOR_ONE)))?.path();
+        if path.extension().is_some_and(|extension| extension == "crt") {
+            let bytes = std::fs::read(&path).map_err(Error::io("read", &path))?;
+            add(&mut store, &bytes);
+        }
     }
     Ok(store)
 }

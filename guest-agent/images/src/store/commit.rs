@@ -2,25 +2,21 @@
 //! compressed and unpacked into the store in one pass.
 
 use std::fs::File;
-use std::io::{self, BufWriter, Read, Write};
+use std::io::{self, Read};
 use std::os::fd::AsFd as _;
 use std::path::Path;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 
 use bytes::Bytes;
-use sha2::{Digest as _, Sha256};
 
-use super::{Import, LayerRow, NewImage, Store};
+use super::versions::{How, Origin};
+use super::{Import, NewImage, Store};
+use crate::layer::{Taken, take_plain};
 use crate::pack::{Form, Packer};
-use crate::stream::Tee;
-use crate::unpack::unpack;
 use crate::{Digest, Error, Reference, Result};
 
 /// Pieces between packing and unpacking.
 const QUEUE: usize = 8;
-/// Fast rather than small: most of what containers write is never sent anywhere. zstd keeps up
-/// with disks, which gzip does not by far.
-const LEVEL: i32 = 1;
 
 /// What a new image is made from.
 #[derive(Debug)]
@@ -33,6 +29,8 @@ pub struct Commit<'a> {
     pub upper: &'a Path,
     /// Name to give the image.
     pub name: Option<&'a Reference>,
+    /// The client that asks.
+    pub by: &'a str,
 }
 
 /// What became of the writable directory.
@@ -57,17 +55,18 @@ impl Store {
     ) -> Result<Digest> {
         let import = Import::new(self.inner.clone());
         for diff_id in commit.layers {
-            import.hold(diff_id)?;
+            import.hold(diff_id);
         }
         let layer = take_layer(&import, commit.upper, packed)?;
         let config = describe(layer)?;
         let id = Digest::of(&config);
-        import.commit(vec![NewImage {
-            id,
+        let image = NewImage {
             config,
             names: commit.name.into_iter().cloned().collect(),
             parent: commit.parent,
-        }])?;
+            ..NewImage::default()
+        };
+        import.commit(vec![image], &Origin::new(How::Commit, commit.by))?;
         Ok(id)
     }
 }
@@ -79,17 +78,19 @@ fn take_layer(
 ) -> Result<CommittedLayer> {
     let directory = File::open(upper).map_err(Error::io("open", upper))?;
     let stage = import.store().files.stage()?;
-    let (tree, blob) = (stage.path().join("tree"), stage.path().join("blob"));
-    std::fs::create_dir(&tree).map_err(Error::io("create", &tree))?;
     let (sender, pieces) = sync_channel(QUEUE);
-    let (packing, unpacking) = std::thread::scope(|scope| {
+    let (packing, taking) = std::thread::scope(|scope| {
         let packing = scope.spawn(move || {
             let done = pack(&directory, sender);
             packed();
             done
         });
-        let unpacking = unpack_and_compress(pieces, &tree, &blob);
-        (packing.join().unwrap_or(Err(Error::Interrupted)), unpacking)
+        let content = Pieces {
+            pieces,
+            current: Bytes::new(),
+        };
+        let taking = take_plain(content, &stage).and_then(Taken::whole);
+        (packing.join().unwrap_or(Err(Error::Interrupted)), taking)
     });
     // A reader that gave up is why a writer is interrupted; a writer that failed is why a reader
     // finds an end too early.
@@ -97,16 +98,17 @@ fn take_layer(
         Err(error) if !matches!(error, Error::Interrupted) => return Err(error),
         _ => {}
     }
-    let (diff_id, row) = unpacking?;
+    let taken = taking?;
     packing?;
-    if row.is_empty {
+    // The archive is only its end mark.
+    if taken.row.tar_size <= 1024 {
         return Ok(CommittedLayer { diff_id: None });
     }
-    if !import.hold(&diff_id)? {
-        import.publish(&diff_id, &tree, &blob, &row.row)?;
+    if !import.hold(&taken.diff_id) {
+        import.publish(&taken.diff_id, &taken.tree, &taken.blob, &taken.row)?;
     }
     Ok(CommittedLayer {
-        diff_id: Some(diff_id),
+        diff_id: Some(taken.diff_id),
     })
 }
 
@@ -116,85 +118,22 @@ fn pack(directory: &File, sender: SyncSender<Bytes>) -> Result<()> {
     packer.finish()
 }
 
-struct Row {
-    row: LayerRow,
-    /// The archive is only its end mark.
-    is_empty: bool,
-}
-
-fn unpack_and_compress(pieces: Receiver<Bytes>, tree: &Path, blob: &Path) -> Result<(Digest, Row)> {
-    let file = File::create_new(blob).map_err(Error::io("create", blob))?;
-    let hashed = Hashed {
-        file: BufWriter::new(file),
-        hasher: Sha256::new(),
-        count: 0,
-    };
-    let compressed = zstd::Encoder::new(hashed, LEVEL).map_err(Error::io("compress", blob))?;
-    let mut content = Tee::new(Copying {
-        pieces,
-        current: Bytes::new(),
-        copy: compressed,
-    });
-    let size = unpack(&mut content, tree)?;
-    let (copying, diff_id, length) = content.finish();
-    let written = Error::io("write", blob);
-    let (hasher, count) = copying
-        .copy
-        .finish()
-        .and_then(|mut hashed| {
-            hashed.file.flush()?;
-            Ok((hashed.hasher, hashed.count))
-        })
-        .map_err(written)?;
-    let row = LayerRow {
-        size,
-        blob: Digest::finish(hasher),
-        blob_size: count,
-    };
-    let is_empty = length <= 1024;
-    Ok((diff_id, Row { row, is_empty }))
-}
-
-/// Reads pieces and writes a copy of them.
-struct Copying<W> {
+/// Reads pieces as they come.
+struct Pieces {
     pieces: Receiver<Bytes>,
     current: Bytes,
-    copy: W,
 }
 
-impl<W: Write> Read for Copying<W> {
+impl Read for Pieces {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         while self.current.is_empty() {
             match self.pieces.recv() {
-                Ok(piece) => {
-                    self.copy.write_all(&piece)?;
-                    self.current = piece;
-                }
+                Ok(piece) => self.current = piece,
                 Err(_) => return Ok(0),
             }
         }
         let count = self.current.len().min(buffer.len());
         buffer[..count].copy_from_slice(&self.current.split_to(count));
         Ok(count)
-    }
-}
-
-/// Counts and hashes what goes into a file.
-struct Hashed {
-    file: BufWriter<File>,
-    hasher: Sha256,
-    count: u64,
-}
-
-impl Write for Hashed {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        let count = self.file.write(bytes)?;
-        self.hasher.update(&bytes[..count]);
-        self.count += count as u64;
-        Ok(count)
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        self.file.flush()
     }
 }

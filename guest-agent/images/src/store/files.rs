@@ -11,7 +11,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use tempfile::TempDir;
 
-use super::index::{LayerRow, Snapshot};
+use super::rows::{LayerRow, Snapshot};
 use crate::remove_tree::remove_tree;
 use crate::{Digest, Error, Result};
 
@@ -94,15 +94,15 @@ impl Files {
     pub(crate) fn hold(
         &self,
         diff_id: &Digest,
-        lookup: impl FnOnce() -> Result<Option<LayerRow>>,
-    ) -> Result<Option<LayerRow>> {
+        lookup: impl FnOnce() -> Option<LayerRow>,
+    ) -> Option<LayerRow> {
         let mut held = self.lock();
         let hold = held.entry(*diff_id).or_default();
         hold.count += 1;
         if hold.row.is_none() {
-            hold.row = lookup()?.filter(|_| self.layer(diff_id).is_dir());
+            hold.row = lookup().filter(|_| self.layer(diff_id).is_dir());
         }
-        Ok(hold.row.clone())
+        hold.row.clone()
     }
 
     /// Puts an unpacked layer and its blob in place for everyone; the caller holds the layer.
@@ -128,12 +128,23 @@ impl Files {
         Ok(())
     }
 
-    /// Lets go of a layer; `known` tells whether the index names it, and its blob.
-    pub(crate) fn release(
+    /// Puts another form of a layer's blob in place; the caller holds the layer and changes the
+    /// index next.
+    pub(crate) fn exchange_blob(
         &self,
         diff_id: &Digest,
-        known: impl FnOnce() -> Result<Option<LayerRow>>,
-    ) {
+        blob: &Path,
+        row: &LayerRow,
+    ) -> Result<()> {
+        let mut held = self.lock();
+        let place = self.blob(&row.blob);
+        fs::rename(blob, &place).map_err(Error::io("rename to", &place))?;
+        held.entry(*diff_id).or_default().row = Some(row.clone());
+        Ok(())
+    }
+
+    /// Lets go of a layer; `known` tells whether the index names it, and its blob.
+    pub(crate) fn release(&self, diff_id: &Digest, known: impl FnOnce() -> Option<LayerRow>) {
         let mut held = self.lock();
         let Some(hold) = held.get_mut(diff_id) else {
             return;
@@ -144,7 +155,7 @@ impl Files {
         }
         let row = held.remove(diff_id).and_then(|hold| hold.row);
         let rubbish = match (row, known()) {
-            (Some(row), Ok(None)) => self.discard(&held, diff_id, Some(&row.blob)),
+            (Some(row), None) => self.discard(&held, diff_id, Some(&row.blob)),
             _ => None,
         };
         drop(held);
@@ -187,6 +198,35 @@ impl Files {
             .ok()
     }
 
+    /// Layers and blobs that are neither known nor held.
+    pub(crate) fn strangers(
+        &self,
+        layer: impl Fn(&Digest) -> bool,
+        blob: impl Fn(&Digest) -> bool,
+    ) -> Result<Vec<String>> {
+        let held = self.lock();
+        let held_blob = |digest: &Digest| {
+            let mut rows = held.values().filter_map(|hold| hold.row.as_ref());
+            rows.any(|row| row.blob == *digest)
+        };
+        let mut strangers = Vec::new();
+        for name in names_in(&self.layers())? {
+            let known = Digest::from_hex(&name)
+                .is_some_and(|digest| layer(&digest) || held.contains_key(&digest));
+            if !known {
+                strangers.push(format!("the directory layers/{name}"));
+            }
+        }
+        for name in names_in(&self.blobs())? {
+            let known =
+                Digest::from_hex(&name).is_some_and(|digest| blob(&digest) || held_blob(&digest));
+            if !known {
+                strangers.push(format!("the file blobs/sha256/{name}"));
+            }
+        }
+        Ok(strangers)
+    }
+
     /// Brings everything written so far to the disk.
     pub(crate) fn sync(&self) -> Result<()> {
         let root = File::open(&self.root).map_err(Error::io("open", &self.root))?;
@@ -225,6 +265,16 @@ impl Drop for Stage {
             }
         }
     }
+}
+
+fn names_in(directory: &Path) -> Result<Vec<String>> {
+    fs::read_dir(directory)
+        .map_err(Error::io("list", directory))?
+        .map(|entry| {
+            let entry = entry.map_err(Error::io("list", directory))?;
+            Ok(entry.file_name().to_string_lossy().into_owned())
+        })
+        .collect()
 }
 
 fn sweep_directory(directory: &Path, keep: impl Fn(&str) -> bool) -> Result<()> {

@@ -59,11 +59,9 @@ pub(crate) fn lookup_key(reference: &Reference) -> String {
 
 /// Every reference to an image, sorted.
 pub(crate) fn references(index: &Snapshot, id: &Digest) -> Vec<Reference> {
-    index
-        .names
-        .iter()
-        .filter(|(_, named)| *named == id)
-        .filter_map(|(name, _)| Reference::parse(name).ok())
+    let names = index.named.get(id).into_iter().flatten();
+    names
+        .filter_map(|name| Reference::parse(name).ok())
         .collect()
 }
 

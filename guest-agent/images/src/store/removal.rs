@@ -8,6 +8,7 @@ use sha2::{Digest as _, Sha256};
 
 use super::index::{Change, ImageRow, Snapshot};
 use super::names::{is_id_of, lookup_key, references, resolve};
+use super::versions::{How, Origin, Version};
 use crate::{ContainerUse, Digest, Error, Reference, RemoveOptions, Removed, Result};
 
 /// A decided removal: what to change, what became unused, and what to tell.
@@ -85,6 +86,29 @@ pub(crate) fn plan(
 }
 
 impl Plan {
+    /// Bytes of files that go.
+    pub(crate) fn freed(&self, index: &Snapshot) -> u64 {
+        let layers = self.change.drop_layers.iter();
+        layers
+            .filter_map(|layer| index.layers.get(layer))
+            .map(|layer| layer.size)
+            .sum()
+    }
+
+    /// Notes that the names were taken away.
+    pub(crate) fn note(&mut self, index: &Snapshot, by: &str) {
+        let origin = Origin::new(How::Untag, by);
+        for name in &self.change.drop_names {
+            if let Some(image) = index.names.get(name)
+                && let Some(row) = index.images.get(image)
+                && !name.contains('@')
+            {
+                let version = Version::new(*image, None, &origin, index.size(row), None);
+                self.change.put_versions.push((name.clone(), version));
+            }
+        }
+    }
+
     fn untag(&mut self, name: &Reference) {
         self.change.drop_names.push(lookup_key(name));
         self.removed.push(Removed::Untagged(name.familiar()));

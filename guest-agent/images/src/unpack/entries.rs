@@ -194,6 +194,11 @@ impl<R: Read> Entries<R> {
         Ok(())
     }
 
+    /// The content of the current entry, to read.
+    pub(crate) fn content(&mut self) -> EntryContent<'_, R> {
+        EntryContent(self)
+    }
+
     /// Skips what is left of the current entry.
     pub(crate) fn finish_entry(&mut self) -> Result<()> {
         self.content += std::mem::take(&mut self.padding);
@@ -227,6 +232,28 @@ impl<R: Read> Entries<R> {
             }
         }
         Ok(true)
+    }
+}
+
+/// The content of one entry.
+pub(crate) struct EntryContent<'a, R>(&'a mut Entries<R>);
+
+impl<R: Read> Read for EntryContent<'_, R> {
+    fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
+        let entries = &mut *self.0;
+        if entries.content == 0 || buffer.is_empty() {
+            return Ok(0);
+        }
+        let failed = std::io::Error::other::<Error>;
+        if entries.start == entries.end && !entries.fill(1).map_err(failed)? {
+            return Err(failed(truncated()));
+        }
+        let left = usize::try_from(entries.content).unwrap_or(usize::MAX);
+        let count = buffer.len().min(entries.end - entries.start).min(left);
+        buffer[..count].copy_from_slice(&entries.window[entries.start..entries.start + count]);
+        entries.start += count;
+        entries.content -= count as u64;
+        Ok(count)
     }
 }
 

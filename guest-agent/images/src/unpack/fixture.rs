@@ -5,7 +5,7 @@ use std::fs;
 use std::os::unix::fs::{FileTypeExt as _, MetadataExt as _};
 use std::path::PathBuf;
 
-use crate::unpack::unpack;
+use crate::unpack::{Nothing, unpack};
 use crate::{Error, Result};
 
 /// A layer in the making.
@@ -164,7 +164,8 @@ impl Place {
     }
 
     pub(super) fn unpack(&self, layer: Layer) -> Result<u64> {
-        let unpacked = unpack(layer.end().as_slice(), &self.root());
+        let unpacked =
+            unpack(layer.end().as_slice(), &self.root(), &Nothing).map(|written| written.size);
         let outside: Vec<_> = fs::read_dir(self.outside())
             .unwrap()
             .map(|entry| entry.unwrap().file_name())

@@ -169,6 +169,13 @@ impl Tree {
             .map_err(|errno| self.failed("change", &join(parent, name), errno))
     }
 
+    /// Whether an earlier entry made this.
+    pub(super) fn holds(&self, parent: &[u8], name: &CStr) -> bool {
+        self.open_directory(parent, OFlags::PATH)
+            .and_then(|at| rustix::fs::statat(at, name, AtFlags::SYMLINK_NOFOLLOW))
+            .is_ok_and(|stat| !is_whiteout(&stat))
+    }
+
     /// Gives an earlier entry another name.
     pub(super) fn hard_link(
         &mut self,
@@ -372,7 +379,7 @@ impl Tree {
     }
 }
 
-fn join(parent: &[u8], name: &CStr) -> Vec<u8> {
+pub(super) fn join(parent: &[u8], name: &CStr) -> Vec<u8> {
     let mut path = parent.to_vec();
     if !path.is_empty() {
         path.push(b'/');

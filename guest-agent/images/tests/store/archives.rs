@@ -1,6 +1,6 @@
 //! `docker load`: formats, names, bad archives, and what stays after a failure.
 
-use images::{Digest, Error, Kind};
+use images::{Digest, Error, Kind, LoadOptions};
 
 use crate::fixture::{Place, Tar, TestImage, docker_archive, gzip, listen, oci_archive, zstd};
 
@@ -144,7 +144,11 @@ async fn loading_tells_how_far_it_is() {
     let (sender, messages) = listen();
     place
         .store
-        .load(docker_archive(&[(&image, &["x:1"])]).as_slice(), sender)
+        .load(
+            docker_archive(&[(&image, &["x:1"])]).as_slice(),
+            LoadOptions::default(),
+            sender,
+        )
         .await
         .unwrap();
     let messages = messages.await.unwrap();
@@ -258,7 +262,11 @@ async fn an_archive_that_stops_arriving_leaves_nothing() {
     let whole = docker_archive(&[(&TestImage::busybox(), &["x:1"])]);
     let broken = tokio_test_reader(whole[..whole.len() / 2].to_vec());
     let (sender, _messages) = listen();
-    let error = place.store.load(broken, sender).await.unwrap_err();
+    let error = place
+        .store
+        .load(broken, LoadOptions::default(), sender)
+        .await
+        .unwrap_err();
     assert!(
         error.to_string().contains("did not arrive in full"),
         "{error}"
@@ -324,9 +332,9 @@ async fn what_is_saved_loads_again() {
         let mut archive = Vec::new();
         place
             .store
-            .save(&names, &mut archive)
+            .save(&names, None, &mut archive)
             .await
-            .map(|()| archive)
+            .map(|_| archive)
     };
     for (names, tags) in [
         (vec!["busybox"], vec!["busybox:1", "busybox:2"]),
@@ -363,7 +371,7 @@ async fn what_is_saved_loads_again() {
     drop(reader);
     let error = place
         .store
-        .save(&["busybox".to_owned()], writer)
+        .save(&["busybox".to_owned()], None, writer)
         .await
         .unwrap_err();
     assert!(
@@ -401,11 +409,15 @@ async fn a_full_disk_is_told_and_cleaned() {
     let Some(small) = Small::mount(8) else { return };
     let store = images::Store::open(&small.0.path().join("images")).unwrap();
     let big = TestImage::new(vec![
-        Tar::new().bytes("big", 0o644, &vec![7; 6 << 20]).end(),
+        Tar::new().bytes("big", 0o644, &vec![7; 10 << 20]).end(),
     ]);
     let (sender, _messages) = listen();
     let error = store
-        .load(docker_archive(&[(&big, &["big:1"])]).as_slice(), sender)
+        .load(
+            docker_archive(&[(&big, &["big:1"])]).as_slice(),
+            LoadOptions::default(),
+            sender,
+        )
         .await
         .unwrap_err();
     assert_eq!(error.kind(), Kind::NoSpace, "{error}");
@@ -428,6 +440,7 @@ async fn a_full_disk_is_told_and_cleaned() {
     store
         .load(
             docker_archive(&[(&little, &["little:1"])]).as_slice(),
+            LoadOptions::default(),
             sender,
         )
         .await

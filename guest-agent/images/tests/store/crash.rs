@@ -4,7 +4,7 @@ use std::io::{BufRead as _, BufReader};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-use images::{RemoveOptions, Store};
+use images::{LoadOptions, RemoveOptions, Store};
 
 use crate::fixture::{Place, TestImage, docker_archive, listen};
 
@@ -25,10 +25,13 @@ async fn victim() {
     let archive = docker_archive(&[(&image(), &["x:1"])]);
     loop {
         let (sender, _messages) = listen();
-        store.load(archive.as_slice(), sender).await.unwrap();
+        store
+            .load(archive.as_slice(), LoadOptions::default(), sender)
+            .await
+            .unwrap();
         eprintln!("loaded");
         store
-            .remove("x:1", RemoveOptions::default(), |_| Vec::new())
+            .remove("x:1", RemoveOptions::default(), "", |_| Vec::new())
             .unwrap();
         eprintln!("removed");
     }

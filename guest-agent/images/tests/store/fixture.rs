@@ -3,7 +3,7 @@
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
-use images::{Digest, PullProgress, Store};
+use images::{Digest, LoadOptions, PullProgress, Store};
 use serde_json::json;
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
@@ -211,7 +211,9 @@ impl Place {
 
     pub(crate) async fn load(&self, archive: &[u8]) -> images::Result<Vec<images::LoadedImage>> {
         let (sender, _messages) = listen();
-        self.store.load(archive, sender).await
+        self.store
+            .load(archive, LoadOptions::default(), sender)
+            .await
     }
 
     /// What a person sees of a file in the container: the topmost layer that has it.

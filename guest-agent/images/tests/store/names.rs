@@ -1,6 +1,6 @@
 //! Resolving, tagging and removing, with Docker's words.
 
-use images::{ContainerUse, Digest, Image, Kind, Reference, RemoveOptions, Removed};
+use images::{ContainerUse, Digest, How, Image, Kind, Origin, Reference, RemoveOptions, Removed};
 
 use crate::fixture::{Place, Tar, TestImage, docker_archive};
 
@@ -41,15 +41,19 @@ fn lines(removed: &[Removed]) -> Vec<String> {
     removed.iter().map(line).collect()
 }
 
+fn tagged() -> Origin {
+    Origin::new(How::Tag, "a test")
+}
+
 impl Place {
     fn remove(&self, name: &str, options: RemoveOptions) -> images::Result<Vec<Removed>> {
-        self.store.remove(name, options, nobody)
+        Ok(self.store.remove(name, options, "", nobody)?.steps)
     }
 
     fn refusal(&self, name: &str, options: RemoveOptions, running: bool) -> String {
         let error = self
             .store
-            .remove(name, options, container(running))
+            .remove(name, options, "", container(running))
             .unwrap_err();
         assert_eq!(error.kind(), Kind::Conflict);
         error.to_string()
@@ -118,7 +122,11 @@ async fn a_tag_moves_from_image_to_image() {
     let (place, image) = with_busybox(&["busybox:latest"]).await;
     place
         .store
-        .tag(&image.id, &Reference::parse("mine/app:2").unwrap())
+        .tag(
+            &image.id,
+            &Reference::parse("mine/app:2").unwrap(),
+            &tagged(),
+        )
         .unwrap();
     assert_eq!(
         place.store.resolve("mine/app:2").unwrap().repo_tags,
@@ -137,7 +145,7 @@ async fn a_tag_moves_from_image_to_image() {
     let missing = Digest::of(b"missing");
     let error = place
         .store
-        .tag(&missing, &Reference::parse("x").unwrap())
+        .tag(&missing, &Reference::parse("x").unwrap(), &tagged())
         .unwrap_err();
     assert_eq!(error.to_string(), format!("No such image: {missing}"));
 }
@@ -252,17 +260,17 @@ async fn containers_keep_their_image() {
     // A name can go by force while the image runs; the image stays.
     let removed = place
         .store
-        .remove("busybox", FORCE, container(true))
+        .remove("busybox", FORCE, "", container(true))
         .unwrap();
-    assert_eq!(lines(&removed), ["Untagged: busybox:latest"]);
+    assert_eq!(lines(&removed.steps), ["Untagged: busybox:latest"]);
     assert!(place.store.get(&image.id).unwrap().repo_tags.is_empty());
     // With two names, one may go without force.
     let (place, _) = with_busybox(&["busybox:latest", "mine:1"]).await;
     let removed = place
         .store
-        .remove("mine:1", RemoveOptions::default(), container(true))
+        .remove("mine:1", RemoveOptions::default(), "", container(true))
         .unwrap();
-    assert_eq!(lines(&removed), ["Untagged: mine:1"]);
+    assert_eq!(lines(&removed.steps), ["Untagged: mine:1"]);
 }
 
 #[tokio::test]
@@ -270,10 +278,10 @@ async fn a_stopped_container_keeps_the_layers_of_an_image_removed_by_force() {
     let (place, image) = with_busybox(&["busybox:latest"]).await;
     let removed = place
         .store
-        .remove("busybox", FORCE, container(false))
+        .remove("busybox", FORCE, "", container(false))
         .unwrap();
     assert_eq!(
-        lines(&removed),
+        lines(&removed.steps),
         [
             "Untagged: busybox:latest".to_owned(),
             format!("Deleted: {}", image.id)

@@ -119,9 +119,9 @@ async fn an_image_is_pulled_with_dockers_progress() {
     assert_eq!(place.store.resolve(&by_digest).unwrap().id, image.id());
     let removed = place
         .store
-        .remove(&name, RemoveOptions::default(), |_| Vec::new())
+        .remove(&name, RemoveOptions::default(), "", |_| Vec::new())
         .unwrap();
-    assert_eq!(removed.len(), 5, "{removed:?}");
+    assert_eq!(removed.steps.len(), 5, "{removed:?}");
     place.assert_holds(0, 0);
 }
 

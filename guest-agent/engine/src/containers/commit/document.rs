@@ -72,7 +72,7 @@ fn step(facts: &Facts<'_>, created: &str) -> Value {
     Value::Object(step)
 }
 
-fn to_value(config: &Config) -> Result<Value, images::Error> {
+pub(super) fn to_value(config: &Config) -> Result<Value, images::Error> {
     serde_json::to_value(config).map_err(invalid)
 }
 

@@ -36,7 +36,7 @@ struct Instruction {
 
 /// Applies instructions in order. They are read as one Dockerfile, which is checked as a whole
 /// before anything is changed.
-pub(super) fn apply(config: &mut Config, changes: &[String]) -> Result<(), Error> {
+pub(crate) fn apply(config: &mut Config, changes: &[String]) -> Result<(), Error> {
     if changes.is_empty() {
         return Ok(());
     }

@@ -1,0 +1,101 @@
+//! What registries are asked without pulling: `/distribution`, `/images/search`, `/auth`.
+
+use std::sync::Arc;
+
+use axum::extract::{Path, Request, State};
+use engine::Engine;
+use engine::image::{Auth, Reference};
+use serde::Deserialize;
+use serde_json::{Map, Value, json};
+
+use crate::client;
+use crate::error::{ApiError, Result};
+use crate::query::Query;
+use crate::{body, reply};
+
+/// `GET /distribution/{name}/json`.
+pub(crate) async fn inspect(
+    State(engine): State<Arc<Engine>>,
+    Path(rest): Path<String>,
+    request: Request,
+) -> Result {
+    let name = rest.strip_suffix("/json").ok_or_else(|| ApiError {
+        status: http::StatusCode::NOT_FOUND,
+        message: "page not found".into(),
+    })?;
+    let reference = Reference::parse(name).map_err(engine::Error::from)?;
+    let auth = client::credentials(request.headers());
+    let found = engine.look_up_image(&reference, auth).await?;
+    let platforms: Vec<Value> = found
+        .platforms
+        .iter()
+        .map(|platform| {
+            let mut value = Map::new();
+            value.insert("architecture".into(), json!(platform.architecture));
+            value.insert("os".into(), json!(platform.os));
+            if let Some(variant) = platform.variant.as_ref().filter(|v| !v.is_empty()) {
+                value.insert("variant".into(), json!(variant));
+            }
+            Value::Object(value)
+        })
+        .collect();
+    Ok(reply::ok(&json!({
+        "Descriptor": {
+            "mediaType": found.media_type,
+            "digest": found.digest,
+            "size": found.size,
+        },
+        "Platforms": if platforms.is_empty() { json!(null) } else { json!(platforms) },
+    })))
+}
+
+/// `GET /images/search`.
+pub(crate) async fn search(
+    State(engine): State<Arc<Engine>>,
+    query: Query,
+    request: Request,
+) -> Result {
+    let limit = match query.optional("limit") {
+        None => 0,
+        Some(text) => text.parse::<usize>().map_err(|_| {
+            ApiError::invalid(format!(
+                "invalid limit specified: strconv.Atoi: parsing \"{text}\": invalid syntax"
+            ))
+        })?,
+    };
+    let auth = client::credentials(request.headers());
+    let filters = query.filters()?;
+    let found = engine
+        .search_images(query.text("term"), limit, &filters, auth)
+        .await?;
+    Ok(reply::ok(&found))
+}
+
+/// What `docker login` sends.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
+struct Login {
+    username: String,
+    password: String,
+    #[serde(alias = "serverAddress")]
+    serveraddress: String,
+    #[serde(alias = "identityToken")]
+    identitytoken: String,
+    #[serde(alias = "registryToken")]
+    registrytoken: String,
+}
+
+/// `POST /auth`.
+pub(crate) async fn auth(State(engine): State<Arc<Engine>>, request: Request) -> Result {
+    let login: Login = body::json(request).await?;
+    let credentials = Auth {
+        username: login.username,
+        password: login.password,
+        identitytoken: login.identitytoken,
+        registrytoken: login.registrytoken,
+    };
+    let token = engine.log_in(&login.serveraddress, credentials).await?;
+    Ok(reply::ok(
+        &json!({ "IdentityToken": token, "Status": "Login Succeeded" }),
+    ))
+}

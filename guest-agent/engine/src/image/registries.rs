@@ -1,0 +1,107 @@
+//! How registries are reached: what the person set, kept in a file, and credentials.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use images::{Access, Auth, Reference, Registries, RemoteImage, SearchResult};
+
+use crate::filters::Filters;
+use crate::{Engine, Error, blocking};
+
+/// As many results as Docker gives when nobody says.
+const RESULTS: usize = 25;
+
+impl Engine {
+    fn registries_file(&self) -> PathBuf {
+        self.options.root.join("registries.json")
+    }
+
+    /// What is set for registries.
+    pub fn registries(&self) -> Result<Registries, Error> {
+        let path = self.registries_file();
+        match std::fs::read(&path) {
+            Ok(bytes) => serde_json::from_slice(&bytes).map_err(|error| {
+                Error::System(format!(
+                    "{} cannot be read: {error}; set the registries anew",
+                    path.display()
+                ))
+            }),
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(Registries::default()),
+            Err(error) => Err(Error::file("reading", &path, error)),
+        }
+    }
+
+    /// Sets what counts for registries.
+    pub async fn set_registries(self: &Arc<Self>, registries: Registries) -> Result<(), Error> {
+        registries.check()?;
+        let path = self.registries_file();
+        blocking::run(move || {
+            let text = serde_json::to_vec_pretty(&registries)
+                .map_err(|error| Error::System(error.to_string()))?;
+            crate::state_file::write(&path, &text)
+        })
+        .await
+    }
+
+    pub(crate) fn access(&self, auth: Option<Auth>) -> Result<Access, Error> {
+        Ok(Access {
+            auth,
+            registries: self.registries()?,
+            localhost_alias: self.localhost_alias(),
+        })
+    }
+
+    /// Whether a registry takes credentials; the token that it gives instead of the password.
+    pub async fn log_in(&self, server: &str, auth: Auth) -> Result<String, Error> {
+        let access = self.access(Some(auth))?;
+        Ok(images::log_in(server, &access).await?)
+    }
+
+    /// What a registry says of an image.
+    pub async fn look_up_image(
+        &self,
+        reference: &Reference,
+        auth: Option<Auth>,
+    ) -> Result<RemoteImage, Error> {
+        let access = self.access(auth)?;
+        Ok(images::look_up(reference, &access).await?)
+    }
+
+    /// Looks for images in a registry.
+    pub async fn search_images(
+        &self,
+        term: &str,
+        limit: usize,
+        filters: &Filters,
+        auth: Option<Auth>,
+    ) -> Result<Vec<SearchResult>, Error> {
+        filters.accept_only(&["is-automated", "is-official", "stars"])?;
+        let automated = filters.flag("is-automated")?;
+        let official = filters.flag("is-official")?;
+        let mut stars = 0;
+        for text in filters.get("stars") {
+            let wanted: i64 = text
+                .parse()
+                .map_err(|_| Error::Invalid(format!("invalid filter 'stars={text}'")))?;
+            stars = stars.max(wanted);
+        }
+        if automated == Some(true) {
+            return Ok(Vec::new());
+        }
+        let limit = if limit == 0 { RESULTS } else { limit };
+        if limit > 100 {
+            return Err(Error::Invalid(format!(
+                "limit {limit} is outside the range of [1, 100]"
+            )));
+        }
+        let access = self.access(auth)?;
+        let mut found = images::search(term, limit, &access).await?;
+        found.retain(|result| {
+            official.is_none_or(|wanted| result.is_official == wanted) && result.star_count >= stars
+        });
+        for result in &mut found {
+            result.is_automated = false;
+        }
+        Ok(found)
+    }
+}

@@ -1,0 +1,117 @@
+//! Removing and pruning images.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use images::{Digest, RemoveOptions, Removed};
+
+use super::list::{created, until};
+use crate::containers::Pruned;
+use crate::events::Subject;
+use crate::filters::Filters;
+use crate::{Engine, Error, blocking};
+
+impl Engine {
+    /// Removes a name, and the image with its last one.
+    pub async fn remove_image(
+        self: &Arc<Self>,
+        name: &str,
+        force: bool,
+        no_prune: bool,
+        by: &str,
+    ) -> Result<Vec<Removed>, Error> {
+        let engine = Arc::clone(self);
+        let (name, by) = (name.to_owned(), by.to_owned());
+        blocking::run(move || {
+            let store = engine.store()?;
+            let id = store.resolve(&name)?.id;
+            let options = RemoveOptions { force, no_prune };
+            let removal = store.remove(&name, options, &by, engine.image_users())?;
+            engine.removal_events(id, &removal.steps);
+            Ok(removal.steps)
+        })
+        .await
+    }
+
+    fn removal_events(&self, id: Digest, removed: &[Removed]) {
+        for step in removed {
+            match step {
+                Removed::Untagged(name) => self.image_event("untag", &id.to_string(), name),
+                // Layers have no events of their own.
+                Removed::Deleted(what) if *what == id.to_string() => {
+                    self.image_event("delete", what, what);
+                }
+                Removed::Deleted(_) => {}
+            }
+        }
+    }
+
+    /// Removes images without a tag (or, with the filter `dangling=false`, all that no container
+    /// uses), but for those that a name stood for so lately that they are kept.
+    pub async fn prune_images(
+        self: &Arc<Self>,
+        filters: Filters,
+        by: &str,
+    ) -> Result<(Vec<Removed>, Pruned), Error> {
+        filters.accept_only(&["dangling", "label", "label!", "until"])?;
+        let only_dangling = filters.flag("dangling")?.unwrap_or(true);
+        let until = match filters.get("until") {
+            [] => None,
+            [text] => Some(until(text)?),
+            _ => {
+                return Err(Error::Invalid(
+                    "more than one until filter specified".into(),
+                ));
+            }
+        };
+        let Ok(_only_one) = self.pruning.try_lock() else {
+            return Err(Error::Conflict(
+                "a prune operation is already running".into(),
+            ));
+        };
+        let engine = Arc::clone(self);
+        let by = by.to_owned();
+        let (steps, pruned) = blocking::run(move || {
+            let store = engine.store()?;
+            let users = engine.image_users();
+            let kept = store.retained();
+            let mut steps = Vec::new();
+            let mut pruned = Pruned::default();
+            for image in store.list()? {
+                let skip = (only_dangling && !image.repo_tags.is_empty())
+                    || kept.contains(&image.id)
+                    || !users(&image.id).is_empty()
+                    || !filters.labels(&image.config.labels())
+                    || until.is_some_and(|until| created(&image).is_none_or(|time| time > until));
+                if skip {
+                    continue;
+                }
+                let mut names = image.repo_tags.clone();
+                names.extend(image.repo_digests.iter().cloned());
+                if names.is_empty() {
+                    names.push(image.id.to_string());
+                }
+                for name in names {
+                    let options = RemoveOptions::default();
+                    // It may have gone with the name before, or be in use by now.
+                    let Ok(removal) = store.remove(&name, options, &by, engine.image_users())
+                    else {
+                        continue;
+                    };
+                    engine.removal_events(image.id, &removal.steps);
+                    pruned.reclaimed += removal.freed;
+                    let gone = Removed::Deleted(image.id.to_string());
+                    if removal.steps.contains(&gone) {
+                        pruned.deleted.push(image.id.to_string());
+                    }
+                    steps.extend(removal.steps);
+                }
+            }
+            Ok((steps, pruned))
+        })
+        .await?;
+        let reclaimed = BTreeMap::from([("reclaimed".into(), pruned.reclaimed.to_string())]);
+        self.events.publish(Subject::Image, "prune", "", reclaimed);
+        Ok((steps, pruned))
+    }
+}
