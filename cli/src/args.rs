@@ -136,6 +136,10 @@ pub(crate) enum Verb {
     History(images::history::History),
     /// Look for images in a registry
     Search(images::search::Search),
+    /// Prove to a registry who you are, and keep that where docker does
+    Login(images::login::Login),
+    /// Forget who you are to a registry
+    Logout(images::login::Logout),
     /// Images: all of the above, their versions, their files, registries
     #[command(subcommand)]
     Image(images::group::Image),
@@ -198,6 +202,8 @@ impl Verb {
             Self::Import(verb) => verb.act(&app).await,
             Self::History(verb) => verb.act(&app).await,
             Self::Search(verb) => verb.act(&app).await,
+            Self::Login(verb) => verb.act(&app).await,
+            Self::Logout(verb) => verb.act(),
             Self::Image(verb) => verb.act(&app).await,
             Self::Doctor(verb) => verb.act(&app).await,
             Self::Machine(verb) => verb.act(&app).await,

@@ -139,6 +139,20 @@ impl Engine {
         self.call(Method::POST, path, query, body).await
     }
 
+    /// `POST` without a body, with the credentials for a registry.
+    pub(crate) async fn send_as(
+        &self,
+        path: &str,
+        query: &Query,
+        credentials: Option<String>,
+    ) -> Result<Response<Incoming>, Error> {
+        let mut request = build(Method::POST, path, query, empty())?;
+        if let Some(value) = credentials.and_then(|text| text.parse().ok()) {
+            request.headers_mut().insert("x-registry-auth", value);
+        }
+        refuse(self.exchange(request).await?).await
+    }
+
     /// `POST` whose connection becomes a two-way stream of bytes.
     pub(crate) async fn hijack<B: Serialize>(
         &self,

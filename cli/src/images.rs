@@ -1,12 +1,14 @@
 //! The verbs for images.
 
 pub(crate) mod changes;
+pub(crate) mod credentials;
 pub(crate) mod doctor;
 pub(crate) mod group;
 pub(crate) mod history;
 pub(crate) mod import;
 pub(crate) mod list;
 pub(crate) mod load;
+pub(crate) mod login;
 pub(crate) mod look;
 pub(crate) mod prune;
 pub(crate) mod pull;

@@ -3,6 +3,7 @@
 
 mod boot;
 mod containers;
+mod images;
 
 use anyhow::{Result, bail};
 use clap::{Args, ValueEnum};
@@ -17,6 +18,8 @@ enum Name {
     Boot,
     /// Containers without a machine, against bare system calls, runc and Docker's daemon
     Containers,
+    /// Images without a machine, against Docker's daemon and the least that the work costs
+    Images,
 }
 
 /// How to measure.
@@ -42,6 +45,7 @@ pub(crate) fn command(project: &Project, options: &Options) -> Result<()> {
             boot::bench(project, options.rounds)
         }
         Name::Containers => containers::bench(project, options.rounds, options.as_built),
+        Name::Images => images::bench(project, options.rounds, options.as_built),
     }
 }
 

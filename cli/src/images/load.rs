@@ -48,13 +48,21 @@ impl Load {
         let quiet = self.quiet || app.json || !output::out_is_terminal();
         let query = Query::new()
             .set("quiet", u8::from(quiet))
-            .opt("platform", self.platform.as_ref());
+            .opt("platform", self.platform.as_deref().map(platform));
         let engine = app.engine().await?;
         let body = Some(("application/x-tar", body));
         let response = engine.send("/images/load", &query, body).await?;
         let to = if app.json { To::Json } else { To::Stdout };
         progress::show(Lines::new(response), to).await
     }
+}
+
+/// A platform as the engine takes it.
+pub(crate) fn platform(text: &str) -> String {
+    let mut parts = text.splitn(3, '/');
+    let mut next = || parts.next().unwrap_or_default();
+    let (os, architecture, variant) = (next(), next(), next());
+    serde_json::json!({ "os": os, "architecture": architecture, "variant": variant }).to_string()
 }
 
 async fn open(path: &Path) -> Result<tokio::fs::File, Failure> {

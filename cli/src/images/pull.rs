@@ -2,6 +2,7 @@
 
 use clap::Args;
 
+use super::credentials::header_for;
 use crate::app::App;
 use crate::engine::{Engine, Lines, Query};
 use crate::failure::Failure;
@@ -67,6 +68,8 @@ pub(crate) async fn pull(
         .set("fromImage", &reference.name)
         .opt("tag", reference.digest.as_ref().or(reference.tag.as_ref()))
         .opt("platform", platform);
-    let response = engine.send("/images/create", &query, None).await?;
+    let response = engine
+        .send_as("/images/create", &query, header_for(&reference.name)?)
+        .await?;
     progress::show(Lines::new(response), to).await
 }

@@ -2,8 +2,9 @@
 
 use clap::Args;
 
+use super::credentials::header_for;
 use crate::app::App;
-use crate::engine::{Engine, Error, Lines, Query, segment};
+use crate::engine::{Engine, Lines, Query, segment};
 use crate::failure::Failure;
 use crate::format::reference::Reference;
 use crate::progress::{self, To};
@@ -46,21 +47,6 @@ impl Push {
 async fn push(engine: &Engine, name: &str, tag: Option<&str>, to: To) -> Result<(), Failure> {
     let path = format!("/images/{}/push", segment(name));
     let query = Query::new().opt("tag", tag);
-    match engine.send(&path, &query, None).await {
-        Ok(response) => progress::show(Lines::new(response), to).await,
-        // An engine without the route says so as for any unknown page.
-        Err(Error::Refused { status, message })
-            if status == 501 || (status == 404 && message.contains("page not found")) =>
-        {
-            Err(
-                Failure::new("this version of Slipway cannot push images to a registry yet").hint(
-                    format!(
-                        "write it to an archive with `slipway save -o image.tar {name}` \
-                         and push that with another tool"
-                    ),
-                ),
-            )
-        }
-        Err(error) => Err(error.into()),
-    }
+    let response = engine.send_as(&path, &query, header_for(name)?).await?;
+    progress::show(Lines::new(response), to).await
 }

@@ -19,6 +19,9 @@ pub(crate) struct Save {
     /// Write this file instead of standard output
     #[arg(short, long, value_name = "FILE")]
     output: Option<PathBuf>,
+    /// Save this platform's images only, such as linux/arm64
+    #[arg(long)]
+    platform: Option<String>,
     /// Names or ids
     #[arg(required = true, value_name = "IMAGE")]
     images: Vec<String>,
@@ -31,7 +34,8 @@ impl Save {
                 .hint("name a file with -o FILE, or redirect: slipway save IMAGE > image.tar"));
         }
         let engine = app.engine().await?;
-        let mut query = Query::new();
+        let platform = self.platform.as_deref().map(super::load::platform);
+        let mut query = Query::new().opt("platform", platform);
         for image in &self.images {
             query = query.set("names", image);
         }

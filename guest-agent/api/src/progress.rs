@@ -1,5 +1,5 @@
-//! Long operations that report as JSON lines: pull and load. An error before the first line is an
-//! HTTP error, later ones are a line of their own, as Docker does.
+//! Long operations that report as JSON lines: pull, push, load and import. An error before the first
+//! line is an HTTP error, later ones are a line of their own, as Docker does.
 
 use axum::response::Response;
 use bytes::Bytes;
@@ -35,18 +35,18 @@ where
             let _ = lines.send(reply::line(&report)).await;
             next = reports.recv().await;
         }
-        let last = match finished(work).await {
-            Ok(last) => last,
-            Err(error) => vec![json!({
-                "errorDetail": { "message": error.message },
-                "error": error.message,
-            })],
-        };
+        let last = finished(work).await;
+        let last = last.unwrap_or_else(|error| vec![failure(&error.message)]);
         for line in last {
             let _ = lines.send(reply::line(&line)).await;
         }
     });
     Ok(respond(ReceiverStream::new(stream)))
+}
+
+/// An error as a line.
+pub(crate) fn failure(message: &str) -> serde_json::Value {
+    json!({ "errorDetail": { "message": message }, "error": message })
 }
 
 async fn finished(

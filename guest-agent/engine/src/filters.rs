@@ -84,18 +84,19 @@ impl Filters {
 
     /// The value of a yes-or-no filter such as `dangling`.
     pub fn flag(&self, name: &str) -> Result<Option<bool>, Error> {
-        let mut found = None;
-        for value in self.get(name) {
-            let flag = match value.to_ascii_lowercase().as_str() {
-                "1" | "true" | "t" => true,
-                "0" | "false" | "f" => false,
-                _ => {
-                    return Err(Error::Invalid(format!("invalid filter '{name}={value}'")));
-                }
-            };
-            found = Some(flag);
+        let values = self.get(name);
+        if values.is_empty() {
+            return Ok(None);
         }
-        Ok(found)
+        let says = |words: [&str; 2]| values.iter().any(|value| words.contains(&value.as_str()));
+        match (says(["1", "true"]), says(["0", "false"])) {
+            (true, false) => Ok(Some(true)),
+            (false, true) => Ok(Some(false)),
+            _ => Err(Error::Invalid(format!(
+                "invalid filter '{name}=[{}]'",
+                values.join(" ")
+            ))),
+        }
     }
 
     /// Whether the labels pass the `label` and `label!` filters (`key` or `key=value`): all of the

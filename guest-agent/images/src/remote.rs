@@ -26,7 +26,8 @@ pub async fn look_up(reference: &Reference, access: &Access) -> Result<RemoteIma
         (None, tag) => tag.unwrap_or("latest").to_owned(),
     };
     let mut last = Error::Interrupted;
-    for registry in Registry::sources(reference, access).await? {
+    for mut registry in Registry::sources(reference, access).await? {
+        registry.plain_words();
         match registry.manifest(&asked).await {
             Ok(fetched) => return describe(&registry, fetched).await,
             Err(error) => last = error,

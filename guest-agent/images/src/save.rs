@@ -77,7 +77,7 @@ fn select(
                 .insert(Reference::parse(tag)?.familiar());
         }
         if tags.is_empty() {
-            let id = names::resolve(&index, name)?;
+            let id = names::resolve(&index, name).map_err(|error| not_here(error, name))?;
             let saved = wanted.entry(id).or_default();
             if let Ok(reference) = Reference::parse(name)
                 && reference.digest().is_none()
@@ -98,6 +98,17 @@ fn select(
         }
     }
     Ok(wanted)
+}
+
+/// Docker's words, which are not those for other operations.
+fn not_here(error: Error, name: &str) -> Error {
+    match (error, Reference::parse_bare(name)) {
+        (Error::NotFound(_), Ok(bare)) if bare.tag().is_some() || bare.digest().is_some() => {
+            Error::NotFound("reference does not exist".to_owned())
+        }
+        (Error::NotFound(_), _) => Error::no_such_image(name),
+        (error, _) => error,
+    }
 }
 
 fn write(

@@ -121,7 +121,11 @@ fn create(
     let attributes = &entry.attributes;
     match &entry.node {
         Node::Directory => tree.directory(parent, name, attributes)?,
-        Node::Symlink(target) => tree.symlink(parent, name, target, attributes)?,
+        // Docker counts a link as the bytes of its target.
+        Node::Symlink(target) => {
+            tree.symlink(parent, name, target, attributes)?;
+            return Ok(target.len() as u64);
+        }
         Node::Device { kind, major, minor } => {
             tree.node(parent, name, *kind, (*major, *minor), attributes)?;
         }

@@ -43,7 +43,8 @@ pub(crate) async fn load(
             Ok(loaded) => loaded,
             Err(error) => {
                 body::read_out(archive).await;
-                return Err(error);
+                // Unlike for other operations this is always a line, and the status 200.
+                return Ok(vec![progress::failure(&error.to_string())]);
             }
         };
         Ok(loaded.iter().flat_map(said).collect())

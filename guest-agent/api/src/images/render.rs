@@ -17,7 +17,7 @@ fn created(image: &Image) -> Option<Time> {
 /// One element of `GET /images/json`; -1 means "not counted".
 pub(crate) fn summary(listed: &ListedImage, version: ApiVersion) -> Value {
     let image = &listed.image;
-    let labels = image.config.labels();
+    let labels = image.config.runtime().and_then(|own| own.get("Labels"));
     let (mut tags, mut digests) = (image.repo_tags.clone(), image.repo_digests.clone());
     if !version.at_least(43) && tags.is_empty() && digests.is_empty() {
         tags.push("<none>:<none>".into());
@@ -29,7 +29,7 @@ pub(crate) fn summary(listed: &ListedImage, version: ApiVersion) -> Value {
         "Containers": if version.at_least(51) { count } else { -1 },
         "Created": created(image).map_or(0, Time::unix),
         "Id": image.id.to_string(),
-        "Labels": if labels.is_empty() { json!(null) } else { json!(labels) },
+        "Labels": labels,
         "ParentId": image.parent.map_or(String::new(), |id| id.to_string()),
         "RepoDigests": digests,
         "RepoTags": tags,
@@ -149,6 +149,12 @@ pub(crate) fn inspect(image: &Image, version: ApiVersion) -> Value {
         }
         if !version.at_least(44) {
             object.insert("VirtualSize".into(), json!(image.size));
+        }
+        if !version.at_least(45) {
+            let empty = json!({});
+            let made_in = config.value().get("container_config").unwrap_or(&empty);
+            object.insert("Container".into(), json!(word("container")));
+            object.insert("ContainerConfig".into(), made_in.clone());
         }
         if version.at_least(44) && created(image).is_none() {
             object.remove("Created");

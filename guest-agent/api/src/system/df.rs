@@ -23,7 +23,15 @@ pub(crate) async fn disk_usage(
     let images: Vec<_> = usage
         .images
         .iter()
-        .map(|listed| images::summary(listed, version))
+        .map(|listed| {
+            let mut value = images::summary(listed, version);
+            for key in ["RepoTags", "RepoDigests"] {
+                if value[key] == json!([]) {
+                    value[key] = json!(null);
+                }
+            }
+            value
+        })
         .collect();
     let containers: Vec<_> = usage
         .containers
@@ -37,6 +45,5 @@ pub(crate) async fn disk_usage(
         "Containers": if wanted("container") { json!(containers) } else { json!(null) },
         "Volumes": if wanted("volume") { json!(volumes) } else { json!(null) },
         "BuildCache": if wanted("build-cache") { json!([]) } else { json!(null) },
-        "BuilderSize": 0,
     })))
 }

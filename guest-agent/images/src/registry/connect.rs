@@ -106,6 +106,11 @@ impl Registry {
         Err(first_failure.unwrap_or(Error::Interrupted))
     }
 
+    /// Has failures told in the registry's words alone, without those of a pull.
+    pub(crate) fn plain_words(&mut self) {
+        self.action = Action::Push;
+    }
+
     /// Asks for the authorization that the registry wants to see.
     pub(super) async fn authorize(&self) -> Result<Option<String>> {
         let Some(challenge) = &self.challenge else {

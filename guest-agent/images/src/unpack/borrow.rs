@@ -95,7 +95,7 @@ fn copy(tree: &mut Tree, files: &Merged, found: &Node, link: &Link) -> Result<u6
         FileType::Symlink => {
             let target = files.target(found)?;
             tree.symlink(&link.parent, &link.name, &target, &attributes)?;
-            Ok(0)
+            Ok(target.len() as u64)
         }
         FileType::Directory => Err(Error::invalid(format!(
             "layer entry {:?}: a hard link to a directory",

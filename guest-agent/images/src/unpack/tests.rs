@@ -109,7 +109,7 @@ fn every_kind_of_entry_arrives_as_it_was() {
                 ..Look::default()
             },
         );
-    assert_eq!(place.unpack(layer).unwrap(), 7);
+    assert_eq!(place.unpack(layer).unwrap(), 14);
     assert_eq!(fs::metadata(place.root()).unwrap().mode() & 0o7777, 0o711);
     assert_eq!(place.meta("tmp").mode() & 0o7777, 0o1777);
     let su = place.meta("bin/su");

@@ -1,82 +1,206 @@
 //! The store when its process is killed at any moment.
 
+use std::collections::HashMap;
 use std::io::{BufRead as _, BufReader};
+use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-use images::{LoadOptions, RemoveOptions, Store};
+use images::{Digest, How, LoadOptions, Origin, PullOptions, Reference, RemoveOptions, Store};
 
-use crate::fixture::{Place, TestImage, docker_archive, listen};
+use crate::fixture::{Tar, TestImage, docker_archive, gzip, listen};
+use crate::server::{content, serving};
 
 const ROOT: &str = "SLIPWAY_CRASH_ROOT";
+const SEED: &str = "SLIPWAY_CRASH_SEED";
+const REGISTRY: &str = "SLIPWAY_CRASH_REGISTRY";
+const ROUNDS: u64 = 200;
 
-fn image() -> TestImage {
-    TestImage::busybox()
+/// Two images that share a layer; the second is the registry's.
+fn images() -> (TestImage, TestImage) {
+    let first = TestImage::busybox();
+    let mut layers = first.layers.clone();
+    layers[1] = Tar::new().bytes("other", 0o644, &[7; 300_000]).end();
+    (first, TestImage::new(layers))
 }
 
-/// The process that `killed_at_any_moment` starts and kills: it loads and removes the same image
-/// for ever. In an ordinary run, without a root to work in, it has nothing to do.
-#[tokio::test]
+/// A step of a sequence that is as good as random, and always the same.
+fn next(state: &mut u64) -> u64 {
+    *state = state
+        .wrapping_mul(6_364_136_223_846_793_005)
+        .wrapping_add(1_442_695_040_888_963_407);
+    *state >> 33
+}
+
+/// The process that `killed_at_any_moment` starts and kills: it pulls, loads, names and removes
+/// images for ever, and tells what it begins and what is done: a name and what it shall stand for.
+/// In an ordinary run, without a root to work in, it has nothing to do.
+#[tokio::test(flavor = "multi_thread")]
 async fn victim() {
     let Some(root) = std::env::var_os(ROOT) else {
         return;
     };
+    let setting = |name: &str| std::env::var(name).unwrap();
+    let mut state: u64 = setting(SEED).parse().unwrap();
     let store = Store::open(root.as_ref()).unwrap();
-    let archive = docker_archive(&[(&image(), &["x:1"])]);
+    let (first, second) = images();
+    let archive = docker_archive(&[(&first, &["a:1"])]);
+    let pulled = format!("{}/x:1", setting(REGISTRY));
+    let origin = Origin::new(How::Tag, "a test");
     loop {
-        let (sender, _messages) = listen();
-        store
-            .load(archive.as_slice(), LoadOptions::default(), sender)
-            .await
-            .unwrap();
-        eprintln!("loaded");
-        store
-            .remove("x:1", RemoveOptions::default(), "", |_| Vec::new())
-            .unwrap();
-        eprintln!("removed");
+        let tag = format!("t{}:1", next(&mut state) % 3);
+        match next(&mut state) % 5 {
+            0 => {
+                eprintln!("begin a:1 {}", first.id());
+                let (sender, _messages) = listen();
+                let options = LoadOptions::default();
+                store
+                    .load(archive.as_slice(), options, sender)
+                    .await
+                    .unwrap();
+            }
+            1 => {
+                eprintln!("begin {pulled} {}", second.id());
+                let (sender, _messages) = listen();
+                let reference = Reference::parse(&pulled).unwrap();
+                let options = PullOptions::default();
+                store.pull(&reference, options, sender).await.unwrap();
+            }
+            2 => {
+                let Ok(image) = store.resolve(if next(&mut state).is_multiple_of(2) {
+                    "a:1"
+                } else {
+                    &pulled
+                }) else {
+                    continue;
+                };
+                eprintln!("begin {tag} {}", image.id);
+                let reference = Reference::parse(&tag).unwrap();
+                store.tag(&image.id, &reference, &origin).unwrap();
+            }
+            3 => {
+                let all = ["a:1", &pulled, &tag];
+                let name = all[usize::try_from(next(&mut state) % 3).unwrap()];
+                if store.resolve(name).is_err() {
+                    continue;
+                }
+                eprintln!("begin {name} -");
+                let options = RemoveOptions::default();
+                store
+                    .remove(name, options, "a test", |_| Vec::new())
+                    .unwrap();
+            }
+            // What prune does.
+            _ => {
+                for image in store.list().unwrap() {
+                    if image.repo_tags.is_empty() {
+                        let id = image.id.to_string();
+                        let options = RemoveOptions::default();
+                        let _ = store.remove(&id, options, "a test", |_| Vec::new());
+                    }
+                }
+                continue;
+            }
+        }
+        eprintln!("done");
+    }
+}
+
+/// What names must stand for, as far as the victim has told.
+#[derive(Default)]
+struct Expected {
+    names: HashMap<String, String>,
+    /// Begun: it may or may not be so.
+    pending: Option<(String, String)>,
+}
+
+impl Expected {
+    fn hear(&mut self, line: &str) {
+        let words: Vec<&str> = line.split(' ').collect();
+        match words.as_slice() {
+            ["begin", name, image] => {
+                self.pending = Some(((*name).to_owned(), (*image).to_owned()));
+            }
+            ["done"] => {
+                let (name, image) = self.pending.take().unwrap();
+                self.names.insert(name, image);
+            }
+            _ => {}
+        }
+    }
+
+    /// Compares, and goes on from what is so.
+    fn check(&mut self, store: &Store, round: u64) {
+        let is = |name: &str| {
+            let image = store.resolve(name).ok();
+            image.map_or_else(|| "-".to_owned(), |image| image.id.to_string())
+        };
+        if let Some((name, image)) = self.pending.take() {
+            let found = is(&name);
+            let before = self.names.get(&name).map_or("-", String::as_str);
+            assert!(
+                found == image || found == before,
+                "round {round}: {name} is {found}, neither {before} nor {image}"
+            );
+            self.names.insert(name, found);
+        }
+        for (name, image) in &self.names {
+            assert_eq!(&is(name), image, "round {round}: {name}");
+        }
+    }
+}
+
+fn kill_one(root: &Path, registry: &str, round: u64, expected: &mut Expected) {
+    let mut victim = Command::new(std::env::current_exe().unwrap())
+        .args(["--exact", "crash::victim", "--nocapture"])
+        .env(ROOT, root)
+        .env(SEED, (round * 7919 + 1).to_string())
+        .env(REGISTRY, registry)
+        .stdout(Stdio::null())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut lines = BufReader::new(victim.stderr.take().unwrap()).lines();
+    let first = lines.next().expect("the victim works").unwrap();
+    expected.hear(&first);
+    // Anywhere in what it does next.
+    let mut state = round + 1;
+    let moment = Instant::now() + Duration::from_micros(next(&mut state) % 30_000);
+    while Instant::now() < moment {
+        std::hint::spin_loop();
+    }
+    victim.kill().unwrap();
+    victim.wait().unwrap();
+    for line in lines {
+        expected.hear(&line.unwrap());
     }
 }
 
 #[tokio::test]
 async fn killed_at_any_moment() {
-    let Place { home, store } = Place::new();
-    drop(store);
+    let home = tempfile::tempdir().unwrap();
     let root = home.path().join("images");
-    for round in 0..12_u32 {
-        let mut victim = Command::new(std::env::current_exe().unwrap())
-            .args(["--exact", "crash::victim", "--nocapture"])
-            .env(ROOT, &root)
-            .stdout(Stdio::null())
-            .stderr(Stdio::piped())
-            .spawn()
-            .unwrap();
-        let mut lines = BufReader::new(victim.stderr.take().unwrap()).lines();
-        // Past the start, then a little later each round.
-        let seen = lines.find(|line| line.as_ref().unwrap() == "removed");
-        assert!(seen.is_some(), "the victim did not work at all");
-        let moment = Instant::now() + Duration::from_micros(u64::from(round) * 1700);
-        while Instant::now() < moment {
-            std::hint::spin_loop();
+    let (first, second) = images();
+    let (manifest, blobs) = content(&second, gzip);
+    let registry = serving(manifest, blobs, |_, _| None);
+    let address = registry.address.to_string();
+    let mut expected = Expected::default();
+    let known = [first.id(), second.id()];
+    for round in 0..ROUNDS {
+        kill_one(&root, &address, round, &mut expected);
+        let store = Store::open(&root).unwrap();
+        expected.check(&store, round);
+        let report = store.check(true).unwrap();
+        assert!(report.findings.is_empty(), "round {round}: {report:?}");
+        for image in store.list().unwrap() {
+            assert!(known.contains(&image.id), "round {round}: {}", image.id);
         }
-        victim.kill().unwrap();
-        victim.wait().unwrap();
-
-        let place = Place {
-            store: Store::open(&root).unwrap(),
-            home: tempfile::tempdir_in(home.path()).unwrap(),
-        };
-        match place.store.list().unwrap().as_slice() {
-            [] => assert_eq!(std::fs::read_dir(root.join("layers")).unwrap().count(), 0),
-            [found] => {
-                assert_eq!((found.id, found.size), (image().id(), image().size()));
-                assert_eq!(
-                    place.read(found, "bin/busybox"),
-                    std::fs::read("/bin/busybox").unwrap()
-                );
-                assert_eq!(place.read(found, "etc/motd"), b"upper");
-            }
-            several => panic!("{} images", several.len()),
-        }
-        assert_eq!(std::fs::read_dir(root.join("tmp")).unwrap().count(), 0);
+        let unfinished = std::fs::read_dir(root.join("tmp")).unwrap().count();
+        assert_eq!(unfinished, 0, "round {round}");
     }
+    let all: Vec<&String> = expected.names.values().collect();
+    assert!(
+        all.iter().any(|image| Digest::parse(image).is_ok()),
+        "nothing was ever there"
+    );
 }

@@ -70,7 +70,13 @@ impl TestImage {
             tar::Archive::new(layer.as_slice())
                 .entries()
                 .unwrap()
-                .map(|entry| entry.unwrap().size())
+                .map(|entry| {
+                    let entry = entry.unwrap();
+                    match entry.header().entry_type() {
+                        tar::EntryType::Symlink => entry.link_name_bytes().unwrap().len() as u64,
+                        _ => entry.size(),
+                    }
+                })
                 .sum()
         };
         self.layers.iter().map(sum).sum()
@@ -112,6 +118,12 @@ impl Tar {
 
     pub(crate) fn symlink(mut self, name: &str, target: &str) -> Self {
         let mut header = Self::header(tar::EntryType::Symlink, 0o777, 0);
+        self.0.append_link(&mut header, name, target).unwrap();
+        self
+    }
+
+    pub(crate) fn hard_link(mut self, name: &str, target: &str) -> Self {
+        let mut header = Self::header(tar::EntryType::Link, 0o644, 0);
         self.0.append_link(&mut header, name, target).unwrap();
         self
     }

@@ -7,6 +7,7 @@
 )]
 
 mod archives;
+mod browse;
 mod crash;
 mod faults;
 mod fixture;
