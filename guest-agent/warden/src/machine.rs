@@ -36,12 +36,14 @@ const RUN: &str = "/run/slipway";
 
 /// Brings the machine up, lives its life, and switches it off.
 pub fn run() -> Result<Infallible, Error> {
+    // Page by page, both would take a tenth of a second to come from the disk.
+    read_ahead(SELF);
+    read_ahead(AGENT);
     mounts::kernel_file_systems()?;
     mounts::connect_console();
     console::step("linux");
     // The engine takes longest to come up, so it begins first; what it asks is answered once the
     // rest is done.
-    read_ahead(AGENT);
     let settings = Settings::read()?;
     tuning::raise_limits();
     let mut supervisor = Supervisor::new(agent(&settings.link))?;
