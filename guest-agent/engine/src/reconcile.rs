@@ -177,9 +177,14 @@ fn read_all(dir: &Path) -> Result<Vec<Record>, Error> {
     for entry in entries {
         let path = entry.map_err(|e| Error::file("reading", dir, e))?.path();
         let config = path.join("config.json");
-        if !config.exists() {
+        let made = match config.metadata() {
+            Ok(file) => file.len() > 0,
+            Err(error) => error.kind() != std::io::ErrorKind::NotFound,
+        };
+        if !made {
             // A create or a remove that was interrupted: nobody has seen this container, or
-            // somebody asked for its removal.
+            // somebody asked for its removal. A record without content lost its power in the
+            // moment of its making.
             if let Err(error) = std::fs::remove_dir_all(&path) {
                 tracing::warn!(%error, path = %path.display(), "removing a leftover");
             }

@@ -1,11 +1,31 @@
 //! Writing a state file so that a crash of the engine at any instant leaves the old or the new
-//! content: to a temporary file, then a rename. What must survive a loss of power is synced too.
+//! content: to a temporary file, then a rename. What must survive a loss of power is synced too,
+//! before the write returns or, where somebody waits for more than the disk, right after it.
 
 use std::fs::{self, File};
 use std::io::Write;
 use std::path::Path;
+use std::sync::LazyLock;
+use std::sync::mpsc::{SyncSender, TrySendError, sync_channel};
 
 use crate::Error;
+
+/// How many files may wait to be synced; a writer beyond that syncs its own.
+const WAITING: usize = 64;
+
+/// Takes files that are to be synced; nothing when its thread could not be started.
+static SYNC_SOON: LazyLock<Option<SyncSender<File>>> = LazyLock::new(|| {
+    let (sender, files) = sync_channel::<File>(WAITING);
+    let thread = std::thread::Builder::new().name("sync".into());
+    let started = thread.spawn(move || {
+        for file in files {
+            if let Err(error) = file.sync_all() {
+                tracing::error!(%error, "syncing the state of a container failed");
+            }
+        }
+    });
+    started.is_ok().then_some(sender)
+});
 
 /// Replaces `path` with `content`, durably: fsync, rename, and for a new name fsync of the
 /// directory.
@@ -13,19 +33,47 @@ pub(crate) fn write(path: &Path, content: &[u8]) -> Result<(), Error> {
     let new = !path.exists();
     replace(path, content, true)?;
     if new && let Some(parent) = path.parent() {
-        File::open(parent)
-            .and_then(|dir| dir.sync_all())
+        directory(parent)?
+            .sync_all()
             .map_err(|e| Error::file("syncing", parent, e))?;
     }
     Ok(())
 }
 
-/// Replaces `path` with `content`; the disk has it some seconds later.
-pub(crate) fn write_soon(path: &Path, content: &[u8]) -> Result<(), Error> {
-    replace(path, content, false)
+/// Replaces `path` with `content`; the disk has it a moment later.
+pub(crate) fn write_behind(path: &Path, content: &[u8]) -> Result<(), Error> {
+    let new = !path.exists();
+    let file = replace(path, content, false)?;
+    sync_soon(path, file)?;
+    match path.parent() {
+        Some(parent) if new => sync_soon(parent, directory(parent)?),
+        _ => Ok(()),
+    }
 }
 
-fn replace(path: &Path, content: &[u8], sync: bool) -> Result<(), Error> {
+/// Replaces `path` with `content`; the disk has it some seconds later.
+pub(crate) fn write_soon(path: &Path, content: &[u8]) -> Result<(), Error> {
+    replace(path, content, false).map(drop)
+}
+
+fn directory(path: &Path) -> Result<File, Error> {
+    File::open(path).map_err(|e| Error::file("opening", path, e))
+}
+
+fn sync_soon(path: &Path, file: File) -> Result<(), Error> {
+    let left = match &*SYNC_SOON {
+        Some(sender) => sender.try_send(file).err().map(|error| match error {
+            TrySendError::Full(file) | TrySendError::Disconnected(file) => file,
+        }),
+        None => Some(file),
+    };
+    match left {
+        Some(file) => file.sync_all().map_err(|e| Error::file("syncing", path, e)),
+        None => Ok(()),
+    }
+}
+
+fn replace(path: &Path, content: &[u8], sync: bool) -> Result<File, Error> {
     let temporary = path.with_extension("tmp");
     let mut file = File::create(&temporary).map_err(|e| Error::file("creating", &temporary, e))?;
     file.write_all(content)
@@ -34,6 +82,6 @@ fn replace(path: &Path, content: &[u8], sync: bool) -> Result<(), Error> {
         file.sync_all()
             .map_err(|e| Error::file("syncing", &temporary, e))?;
     }
-    drop(file);
-    fs::rename(&temporary, path).map_err(|e| Error::file("replacing", path, e))
+    fs::rename(&temporary, path).map_err(|e| Error::file("replacing", path, e))?;
+    Ok(file)
 }

@@ -114,7 +114,7 @@ impl Record {
             .map_err(|e| Error::System(format!("reading {}: {e}", path.display())))
     }
 
-    /// Writes it, so that a crash leaves the old or the new one.
+    /// Writes it, so that a crash of the engine leaves the old or the new one.
     pub(crate) fn write(&self, path: &Path) -> Result<(), Error> {
         let content = serde_json::to_vec(self)
             .map_err(|e| Error::System(format!("writing {}: {e}", path.display())))?;
@@ -124,7 +124,7 @@ impl Record {
         if (passing || self.host_config.auto_remove) && self.state != State::Created {
             state_file::write_soon(path, &content)
         } else {
-            state_file::write(path, &content)
+            state_file::write_behind(path, &content)
         }
     }
 }
