@@ -69,6 +69,7 @@ impl Engine {
             if ran_seconds >= HEALTHY_SECONDS {
                 inner.back_off_ms = 0;
             }
+            inner.settling = true;
             // With a restart the container stays "running" for those who wait for its end.
             inner.exits += 1;
             inner.last_exit = exit.code;
@@ -78,7 +79,6 @@ impl Engine {
                 && !inner.restarted_by_hand;
             (restart, ran_seconds, auto_remove)
         };
-        container.save_or_log().await;
         if exit.oom_killed {
             self.container_event(&container, "oom", &[]);
         }
@@ -92,12 +92,17 @@ impl Engine {
         );
         self.volume_events(&container, "unmount");
         self.end_execs_of(&container);
+        // Who waits need not wait for the disk: until the warden is told to forget it, the exit
+        // survives the engine.
+        container.changed();
+        container.save_or_log().await;
         self.warden
             .forget(Target {
                 container: container.id.clone(),
                 exec: None,
             })
             .await;
+        container.lock().settling = false;
         container.changed();
         if restart {
             self.restart_later(container);

@@ -52,6 +52,8 @@ pub(crate) struct Inner {
     pub(crate) exit_on_next: bool,
     /// A person restarts it: its end does not remove it.
     pub(crate) restarted_by_hand: bool,
+    /// Its end is being recorded, with the warden too: it can't be started yet.
+    pub(crate) settling: bool,
     /// A removal is under way.
     pub(crate) removing: bool,
     /// It is gone.
@@ -91,6 +93,7 @@ impl Container {
                 last_exit: 0,
                 exit_on_next: false,
                 restarted_by_hand: false,
+                settling: false,
                 removing: false,
                 removed: false,
                 restart_epoch: 0,

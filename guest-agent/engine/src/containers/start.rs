@@ -60,7 +60,9 @@ impl Engine {
                 container.changed();
                 self.volume_events(container, "mount");
                 self.container_event(container, "start", &[]);
-                container.save_or_log().await;
+                // Nobody waits for the disk: the warden knows of the start.
+                let saved = Arc::clone(container);
+                tokio::spawn(async move { saved.save_or_log().await });
                 if let Some(exit) = early_exit {
                     self.spawn_exit(Arc::clone(container), exit);
                 }
@@ -308,6 +310,7 @@ async fn claim(container: &Arc<Container>) -> Result<State, Error> {
                 _ if inner.removing || inner.removed || state == State::Dead => Err(
                     Error::Conflict("container is marked for removal and cannot be started".into()),
                 ),
+                _ if inner.settling => return None,
                 State::Created | State::Exited | State::Dead => {
                     inner.record.state = State::Starting;
                     Ok(state)
