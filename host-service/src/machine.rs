@@ -14,6 +14,7 @@ mod qemu;
 mod record;
 mod steps;
 mod tether;
+mod world;
 
 use std::time::Duration;
 

@@ -191,7 +191,8 @@ async fn a_start_a_stop_and_what_the_status_says() {
     assert_eq!(client.status().await.unwrap().machine.state, State::Stopped);
     let orders = guest.orders.lock().unwrap().clone();
     assert!(matches!(orders[0], FromHost::Clock { .. }), "{orders:?}");
-    assert_eq!(orders[1], FromHost::Shutdown { timeout_s: 13 });
+    assert!(matches!(orders[1], FromHost::Network { .. }), "{orders:?}");
+    assert_eq!(orders[2], FromHost::Shutdown { timeout_s: 13 });
     assert!(!service.record().exists());
 }
 

@@ -48,6 +48,22 @@ pub enum FromHost {
         /// Nanoseconds since 1970.
         unix_ns: u64,
     },
+    /// How the host reaches the world, sent at the start of a session: the engine reaches
+    /// registries the same way.
+    Network {
+        /// Proxy for plain HTTP; none when empty.
+        #[serde(default)]
+        http_proxy: String,
+        /// Proxy for HTTPS; none when empty.
+        #[serde(default)]
+        https_proxy: String,
+        /// Hosts that are reached directly, separated by commas.
+        #[serde(default)]
+        no_proxy: String,
+        /// Authorities that the host trusts besides the usual ones, as PEM.
+        #[serde(default)]
+        certificates: String,
+    },
     /// A kind that this version does not know.
     #[serde(other)]
     Unknown,

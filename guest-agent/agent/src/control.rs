@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use engine::image::{HostNetwork, Proxies};
 use engine::{Engine, Machine};
 use link::control::{FromGuest, FromHost, split};
 
@@ -44,6 +45,22 @@ async fn converse(
             // Natively the clock is the host's own.
             FromHost::Clock { unix_ns } if machine == Machine::Vm => clock::set(unix_ns),
             FromHost::Clock { .. } => {}
+            FromHost::Network {
+                http_proxy,
+                https_proxy,
+                no_proxy,
+                certificates,
+            } => {
+                let proxies = Proxies {
+                    http_proxy,
+                    https_proxy,
+                    no_proxy,
+                };
+                engine.set_host_network(HostNetwork {
+                    proxies,
+                    certificates,
+                });
+            }
             FromHost::Unknown => tracing::warn!("the host says something that is not understood"),
         }
     }

@@ -55,6 +55,8 @@ pub struct Engine {
     pub(crate) pruning: tokio::sync::Mutex<()>,
     /// Held while a log is compressed.
     pub(crate) compressing: tokio::sync::Mutex<()>,
+    /// How the host reaches the world, once it has told.
+    pub(crate) host_network: std::sync::RwLock<crate::image::HostNetwork>,
     /// The warden has answered: the data disk is mounted.
     connected: watch::Sender<bool>,
     /// The cgroups of this machine, looked for once.
@@ -82,6 +84,7 @@ impl Engine {
             shutting_down: AtomicBool::new(false),
             pruning: tokio::sync::Mutex::default(),
             compressing: tokio::sync::Mutex::default(),
+            host_network: std::sync::RwLock::default(),
             connected: watch::channel(false).0,
             hierarchy: OnceLock::new(),
             supported: OnceLock::new(),

@@ -26,6 +26,7 @@ pub use images::{
 };
 pub use import::ImportRequest;
 pub use list::{ListRequest, ListedImage};
+pub use registries::HostNetwork;
 pub use transfer::PullRequest;
 
 impl From<images::Error> for Error {

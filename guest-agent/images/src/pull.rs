@@ -123,9 +123,17 @@ async fn fetch(
     asked: &str,
 ) -> Result<(Registry, Fetched)> {
     let mut last = Error::Interrupted;
-    for registry in Registry::sources(reference, &options.access).await? {
-        match registry.manifest(asked).await {
-            Ok(fetched) => return Ok((registry, fetched)),
+    let mut sources = Registry::sources(reference, &options.access)?;
+    while let Some(contact) = sources.next().await {
+        let fetched = match contact {
+            Ok(registry) => registry
+                .manifest(asked)
+                .await
+                .map(|found| (registry, found)),
+            Err(error) => Err(error),
+        };
+        match fetched {
+            Ok(found) => return Ok(found),
             Err(error) => last = error,
         }
     }

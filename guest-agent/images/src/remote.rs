@@ -26,7 +26,15 @@ pub async fn look_up(reference: &Reference, access: &Access) -> Result<RemoteIma
         (None, tag) => tag.unwrap_or("latest").to_owned(),
     };
     let mut last = Error::Interrupted;
-    for mut registry in Registry::sources(reference, access).await? {
+    let mut sources = Registry::sources(reference, access)?;
+    while let Some(contact) = sources.next().await {
+        let mut registry = match contact {
+            Ok(registry) => registry,
+            Err(error) => {
+                last = error;
+                continue;
+            }
+        };
         registry.plain_words();
         match registry.manifest(&asked).await {
             Ok(fetched) => return describe(&registry, fetched).await,

@@ -15,7 +15,9 @@ use crate::{Digest, Error, Result};
 
 const BUFFER: usize = 128 * 1024;
 /// Pieces in flight between network and disk: enough to keep both busy.
-const QUEUE: usize = 32;
+const QUEUE: usize = 8;
+/// A copy begins its way to the disk each time that so much more of it was written.
+const WRITE_BACK: u64 = 8 << 20;
 const GZIP: [u8; 2] = [0x1f, 0x8b];
 const ZSTD: [u8; 4] = [0x28, 0xb5, 0x2f, 0xfd];
 
@@ -134,10 +136,14 @@ impl<R: Read> Read for Tee<R> {
         let count = self.source.read(buffer)?;
         let bytes = &buffer[..count];
         self.hasher.update(bytes);
+        let before = self.count / WRITE_BACK;
         self.count += count as u64;
         if let Some((file, path)) = &mut self.copy {
             file.write_all(bytes)
                 .map_err(|error| io::Error::other(Error::io("write", path)(error)))?;
+            if self.count / WRITE_BACK > before {
+                crate::unpack::write_back(file);
+            }
         }
         Ok(count)
     }

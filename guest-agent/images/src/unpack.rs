@@ -70,6 +70,15 @@ pub(crate) fn unpack(source: impl Read, destination: &Path, below: &dyn Below) -
     })
 }
 
+/// Files from this size on begin their way to the disk at once: committing waits for all of it.
+const EARLY: u64 = 512 << 10;
+
+/// Has the kernel begin to write what a file's cache holds, and forget what is written already.
+pub(crate) fn write_back(file: &std::fs::File) {
+    // Advice that is not taken costs only time.
+    let _ = rustix::fs::fadvise(file, 0, None, rustix::fs::Advice::DontNeed);
+}
+
 /// Says which entry of the layer was at fault.
 fn name_entry(error: Error, entry: &Entry) -> Error {
     match error {
@@ -147,9 +156,12 @@ fn create(
             }
         },
         Node::File(content) => {
-            let (file, path) = tree.file(parent, name)?;
+            let (file, path) = tree.file(parent, name, attributes)?;
             let size = write_content(entries, content, &file, &path)?;
             tree.seal_file(&file, attributes)?;
+            if size >= EARLY {
+                write_back(&file);
+            }
             return Ok(size);
         }
     }

@@ -178,7 +178,10 @@ async fn session(
     tracing::info!("the link to the guest is up");
     start.links.send_replace(Some(opener.clone()));
     let mut drift = Drift::new();
-    let mut send = vec![FromHost::Clock { unix_ns: unix_ns() }];
+    let mut send = vec![
+        FromHost::Clock { unix_ns: unix_ns() },
+        super::world::describe(),
+    ];
     loop {
         for order in send.drain(..) {
             writer.send(&order).await.map_err(|error| chain(&error))?;

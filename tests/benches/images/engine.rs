@@ -32,7 +32,7 @@ impl Served {
             .arg(places::tool("docker-registry").expect("docker-registry"))
             .arg("serve")
             .arg(&config)
-            .stdout(Stdio::null())
+            .stdout(File::create(engine.dir().join("requests")).expect("a log"))
             .stderr(Stdio::null())
             .spawn()
             .expect("the registry");
@@ -171,15 +171,18 @@ impl Served {
             / 1024.0
     }
 
-    /// Bytes that its network has received; what it asks itself counts, too.
-    pub(crate) fn received(&self) -> u64 {
-        let text = std::fs::read_to_string(format!("/proc/{}/net/dev", self.agent()));
-        let text = text.expect("the engine's network");
-        let line = text
-            .lines()
-            .find_map(|line| line.trim().strip_prefix("lo:"));
-        let number = line.and_then(|line| line.split_whitespace().next());
-        number.and_then(|text| text.parse().ok()).expect("a count")
+    /// Bytes of these blobs that the registry has sent, as its log of requests says.
+    pub(crate) fn sent(&self, blobs: &[String]) -> f64 {
+        let log = std::fs::read_to_string(self.engine.dir().join("requests")).expect("the log");
+        // `… "GET /v2/big/blobs/sha256:… HTTP/1.1" 200 1234 …`
+        let bytes = log.lines().filter_map(|line| {
+            let (_, rest) = line.split_once("\"GET /v2/")?;
+            let (path, rest) = rest.split_once(' ')?;
+            let known = blobs.iter().any(|blob| path.ends_with(blob));
+            let size = rest.split_whitespace().nth(2)?;
+            known.then(|| size.parse::<f64>().ok()).flatten()
+        });
+        bytes.sum()
     }
 }
 

@@ -106,13 +106,12 @@ fn pull_again(figures: &Figures, ours: &Served, sample: &Sample) {
     let lower = sample.layers.len() - 1;
     sample.push(ours, "big", "lower", lower);
     ours.pull("big", "lower");
-    let before = ours.received();
+    let layers: Vec<String> = sample.layers.iter().map(sample::Layer::digest).collect();
+    let before = ours.sent(&layers);
     ours.pull("big", "1");
-    let moved = ours.received() - before;
+    let moved = ours.sent(&layers) - before;
     let layer = sample.layers[lower].blob.len();
-    // The manifest, the configuration and the requests are no layer; some 40 kB.
-    let (moved, layer) = (moved as f64 / 1024.0, layer as f64 / 1024.0 + 40.0);
-    figures.report("pull-one-layer", moved, layer, "kB", 1.0);
+    figures.report("pull-one-layer", moved, layer as f64, "B", 1.0);
 }
 
 /// Loading and saving by rate: bytes of the image's files in a second.

@@ -14,6 +14,8 @@ use crate::engine::Served;
 /// Bytes of files in one layer.
 const LAYER: u64 = 60_000_000;
 const LAYERS: usize = 6;
+/// No single file makes a layer.
+const LARGEST: u64 = 12_000_000;
 /// Where the files come from: programs, libraries, and many small files.
 const SOURCES: [&str; 4] = [
     "/usr/bin",
@@ -33,6 +35,13 @@ pub(crate) struct Sample {
 pub(crate) struct Layer {
     pub(crate) blob: Vec<u8>,
     diff_id: String,
+}
+
+impl Layer {
+    /// The blob's digest.
+    pub(crate) fn digest(&self) -> String {
+        digest(&self.blob)
+    }
 }
 
 impl Sample {
@@ -61,7 +70,10 @@ impl Sample {
                 }
             })
             .collect();
-        assert!(unpacked > 300_000_000, "this system has too few files");
+        assert!(
+            (300_000_000..450_000_000).contains(&unpacked),
+            "this system has too few files"
+        );
         Self { layers, unpacked }
     }
 
@@ -167,7 +179,9 @@ fn files(top: &Path) -> Vec<PathBuf> {
         for path in names {
             match path.symlink_metadata() {
                 Ok(meta) if meta.is_dir() => directories.push(path),
-                Ok(meta) if meta.is_file() || meta.is_symlink() => found.push(path),
+                Ok(meta) if meta.is_symlink() || (meta.is_file() && meta.len() <= LARGEST) => {
+                    found.push(path);
+                }
                 _ => {}
             }
         }

@@ -1,9 +1,9 @@
 //! How registries are reached: what the person set, kept in a file, and credentials.
 
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError};
 
-use images::{Access, Auth, Reference, Registries, RemoteImage, SearchResult};
+use images::{Access, Auth, Proxies, Reference, Registries, RemoteImage, SearchResult};
 
 use crate::filters::Filters;
 use crate::{Engine, Error, blocking};
@@ -11,7 +11,38 @@ use crate::{Engine, Error, blocking};
 /// As many results as Docker gives when nobody says.
 const RESULTS: usize = 25;
 
+/// How the host reaches the world.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct HostNetwork {
+    /// Its proxies.
+    pub proxies: Proxies,
+    /// Authorities that it trusts besides the usual ones, as PEM.
+    pub certificates: String,
+}
+
+impl HostNetwork {
+    /// What was set counts before what the host has.
+    fn fill(&self, registries: &mut Registries) {
+        if registries.proxies == Proxies::default() {
+            registries.proxies = self.proxies.clone();
+        }
+        if !self.certificates.is_empty() {
+            registries.certificates += "\n";
+            registries.certificates += &self.certificates;
+        }
+    }
+}
+
 impl Engine {
+    /// Reaches registries as the host would.
+    pub fn set_host_network(&self, network: HostNetwork) {
+        let mut known = self
+            .host_network
+            .write()
+            .unwrap_or_else(PoisonError::into_inner);
+        *known = network;
+    }
+
     fn registries_file(&self) -> PathBuf {
         self.options.root.join("registries.json")
     }
@@ -44,9 +75,14 @@ impl Engine {
     }
 
     pub(crate) fn access(&self, auth: Option<Auth>) -> Result<Access, Error> {
+        let mut registries = self.registries()?;
+        self.host_network
+            .read()
+            .unwrap_or_else(PoisonError::into_inner)
+            .fill(&mut registries);
         Ok(Access {
             auth,
-            registries: self.registries()?,
+            registries,
             localhost_alias: self.localhost_alias(),
         })
     }
@@ -103,5 +139,36 @@ impl Engine {
             result.is_automated = false;
         }
         Ok(found)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_set_counts_before_the_hosts() {
+        let host = HostNetwork {
+            proxies: Proxies {
+                http_proxy: "http://host:1".into(),
+                ..Proxies::default()
+            },
+            certificates: "host".into(),
+        };
+        let mut registries = Registries::default();
+        host.fill(&mut registries);
+        assert_eq!(registries.proxies, host.proxies);
+        let mut registries = Registries {
+            proxies: Proxies {
+                https_proxy: "http://mine:2".into(),
+                ..Proxies::default()
+            },
+            certificates: "mine".into(),
+            ..Registries::default()
+        };
+        host.fill(&mut registries);
+        assert_eq!(registries.proxies.https_proxy, "http://mine:2");
+        assert_eq!(registries.proxies.http_proxy, "");
+        assert_eq!(registries.certificates, "mine\nhost");
     }
 }

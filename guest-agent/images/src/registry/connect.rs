@@ -26,26 +26,33 @@ pub(crate) struct Registry {
     pub(super) scopes: Vec<String>,
 }
 
+/// Places to pull from, none of which is bothered before the ones in front of it have failed.
+pub(crate) struct Sources<'a> {
+    candidates: std::vec::IntoIter<Candidate>,
+    reference: &'a Reference,
+    access: &'a Access,
+}
+
+impl Sources<'_> {
+    /// Makes contact with the next one.
+    pub(crate) async fn next(&mut self) -> Option<Result<Registry>> {
+        let candidate = self.candidates.next()?;
+        let scopes = vec![format!("repository:{}:pull", self.reference.path())];
+        let (reference, access) = (self.reference, self.access);
+        Some(Registry::contact(candidate, reference, access, Action::Pull, scopes).await)
+    }
+}
+
 impl Registry {
-    /// Makes contact for pulling: with each mirror that answers, then the registry itself, if it
-    /// does. Fails only when none of them answers.
-    pub(crate) async fn sources(reference: &Reference, access: &Access) -> Result<Vec<Self>> {
-        let scopes = vec![format!("repository:{}:pull", reference.path())];
-        let mut found = Vec::new();
-        for mirror in place::mirrors(reference.domain(), access)? {
-            let name = mirror.places.first().map(|place| place.authority.clone());
-            match Self::contact(mirror, reference, access, Action::Pull, scopes.clone()).await {
-                Ok(registry) => found.push(registry),
-                Err(error) => tracing::info!(mirror = name, %error, "a mirror is left out"),
-            }
-        }
-        let own = place::registry(reference.domain(), access);
-        match Self::contact(own, reference, access, Action::Pull, scopes).await {
-            Ok(registry) => found.push(registry),
-            Err(error) if found.is_empty() => return Err(error),
-            Err(error) => tracing::info!(%error, "only mirrors answer"),
-        }
-        Ok(found)
+    /// Where to pull from: each mirror, then the registry itself.
+    pub(crate) fn sources<'a>(reference: &'a Reference, access: &'a Access) -> Result<Sources<'a>> {
+        let mut candidates = place::mirrors(reference.domain(), access)?;
+        candidates.push(place::registry(reference.domain(), access));
+        Ok(Sources {
+            candidates: candidates.into_iter(),
+            reference,
+            access,
+        })
     }
 
     /// Makes contact for pushing. `others` are repositories of the same registry that blobs may be

@@ -158,8 +158,13 @@ fn domain_of(server: &str) -> Result<String> {
 /// All tags that a repository has in its registry.
 pub async fn tags(reference: &Reference, access: &Access) -> Result<Vec<String>> {
     let mut last = Error::Interrupted;
-    for registry in Registry::sources(reference, access).await? {
-        match registry.tags().await {
+    let mut sources = Registry::sources(reference, access)?;
+    while let Some(contact) = sources.next().await {
+        let tags = match contact {
+            Ok(registry) => registry.tags().await,
+            Err(error) => Err(error),
+        };
+        match tags {
             Ok(tags) => return Ok(tags),
             Err(error) => last = error,
         }

@@ -86,7 +86,7 @@ fn copy(tree: &mut Tree, files: &Merged, found: &Node, link: &Link) -> Result<u6
     match FileType::from_raw_mode(stat.st_mode) {
         FileType::RegularFile => {
             let mut source = files.open(found)?;
-            let (mut target, path) = tree.file(&link.parent, &link.name)?;
+            let (mut target, path) = tree.file(&link.parent, &link.name, &attributes)?;
             let size =
                 std::io::copy(&mut source, &mut target).map_err(Error::io("write", &path))?;
             tree.seal_file(&target, &attributes)?;

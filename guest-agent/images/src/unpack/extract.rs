@@ -112,7 +112,7 @@ fn make(
             tree.hard_link(from, &c_string(from_name)?, parent, name)
         }
         Node::File(content) => {
-            let (file, path) = tree.file(parent, name)?;
+            let (file, path) = tree.file(parent, name, attributes)?;
             write_content(entries, content, &file, &path)?;
             tree.seal_file(&file, attributes)
         }

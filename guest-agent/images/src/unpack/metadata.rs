@@ -4,7 +4,7 @@
 use std::ffi::CStr;
 use std::os::fd::{AsRawFd as _, BorrowedFd};
 
-use rustix::fs::{AtFlags, Gid, Mode, Timespec, Timestamps, Uid, XattrFlags};
+use rustix::fs::{AtFlags, Gid, Mode, Stat, Timespec, Timestamps, Uid, XattrFlags};
 use rustix::io::{Errno, Result};
 
 use super::entries::Attributes;
@@ -16,9 +16,16 @@ const RESERVED: [&[u8]; 2] = [b"trusted.overlay.", b"user.overlay."];
 
 /// Applies everything but the time to an open file or directory.
 pub(super) fn apply(file: BorrowedFd<'_>, attributes: &Attributes) -> Result<()> {
-    let (uid, gid) = owner(attributes);
-    rustix::fs::fchown(file, uid, gid)?;
-    mode(file, Mode::from_bits_retain(attributes.mode))?;
+    // Looking costs little; a change goes through the file system's journal.
+    let stat = rustix::fs::fstat(file)?;
+    let owned = is_owner(&stat, attributes);
+    if !owned {
+        let (uid, gid) = owner(attributes);
+        rustix::fs::fchown(file, uid, gid)?;
+    }
+    if !owned || stat.st_mode & 0o7777 != attributes.mode {
+        mode(file, Mode::from_bits_retain(attributes.mode))?;
+    }
     for (name, value) in wanted(attributes) {
         tolerate(
             name,
@@ -31,8 +38,11 @@ pub(super) fn apply(file: BorrowedFd<'_>, attributes: &Attributes) -> Result<()>
 /// Applies owner, extended attributes and time to a name that is not followed nor opened. The mode
 /// is left: links have none, and devices get theirs from whoever made them.
 pub(super) fn apply_at(parent: BorrowedFd<'_>, name: &CStr, attributes: &Attributes) -> Result<()> {
-    let (uid, gid) = owner(attributes);
-    rustix::fs::chownat(parent, name, uid, gid, AtFlags::SYMLINK_NOFOLLOW)?;
+    let stat = rustix::fs::statat(parent, name, AtFlags::SYMLINK_NOFOLLOW)?;
+    if !is_owner(&stat, attributes) {
+        let (uid, gid) = owner(attributes);
+        rustix::fs::chownat(parent, name, uid, gid, AtFlags::SYMLINK_NOFOLLOW)?;
+    }
     for (xattr, value) in wanted(attributes) {
         // There is no setxattrat before Linux 6.13; the link to our own handle of the parent is
         // followed, the name itself is not.
@@ -64,6 +74,10 @@ pub(super) fn time(file: BorrowedFd<'_>, mtime: (i64, u32)) -> Result<()> {
 /// Marks a directory as hiding everything below.
 pub(super) fn opaque(directory: BorrowedFd<'_>) -> Result<()> {
     rustix::fs::fsetxattr(directory, OPAQUE, b"y", XattrFlags::empty())
+}
+
+fn is_owner(stat: &Stat, attributes: &Attributes) -> bool {
+    (stat.st_uid, stat.st_gid) == (attributes.uid, attributes.gid)
 }
 
 fn owner(attributes: &Attributes) -> (Option<Uid>, Option<Gid>) {

@@ -119,12 +119,19 @@ impl Tree {
     }
 
     /// Makes an empty file for [`Self::seal_file`] to finish; the path is for messages only.
-    pub(super) fn file(&mut self, parent: &[u8], name: &CStr) -> Result<(File, PathBuf)> {
+    pub(super) fn file(
+        &mut self,
+        parent: &[u8],
+        name: &CStr,
+        attributes: &Attributes,
+    ) -> Result<(File, PathBuf)> {
         let full = join(parent, name);
         let flags =
             OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
         let file = self.replacing(parent, name, |at| {
-            rustix::fs::openat(at, name, flags, Mode::RUSR | Mode::WUSR)
+            // What goes beyond these bits comes with the owner.
+            let mode = Mode::from_bits_retain(attributes.mode & 0o777);
+            rustix::fs::openat(at, name, flags, mode)
         })?;
         Ok((file.into(), self.shown(&full)))
     }

@@ -14,4 +14,5 @@ mod fixture;
 mod names;
 mod overlay;
 mod pull;
+mod reach;
 mod server;
