@@ -40,7 +40,7 @@ impl Driver {
 }
 
 /// Names the socket of a Docker daemon that was started by hand.
-const PEER: &str = "SLIPWAY_TEST_PEER";
+pub const PEER: &str = "SLIPWAY_TEST_PEER";
 
 /// A machine; stopped, with everything that belongs to it, when dropped.
 pub struct Machine {

@@ -13,7 +13,7 @@ use crate::docker::Docker;
 use crate::{http, places, wait};
 
 /// Names the folder with Docker's daemon and all it needs, as `cargo xtask bench` unpacks it.
-const PEERS: &str = "SLIPWAY_PEERS";
+pub const PEERS: &str = "SLIPWAY_PEERS";
 /// How long an engine may take to come up.
 const START: Duration = Duration::from_secs(60);
 

@@ -5,6 +5,8 @@ mod boot;
 mod containers;
 mod images;
 
+pub(crate) use containers::peers;
+
 use anyhow::{Result, bail};
 use clap::{Args, ValueEnum};
 

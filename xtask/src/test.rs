@@ -12,13 +12,14 @@ use clap::Args;
 
 use crate::project::Project;
 use crate::setup::{self, Need};
-use crate::{build, cross, image, python};
+use crate::{bench, build, cross, image, python};
 use session::Session;
 
 /// Which tests to run.
 #[derive(Args)]
 pub(crate) struct Options {
-    /// Also what takes long or needs more tools: other systems, licences, spelling, the image twice
+    /// Also what takes long or needs more tools: Docker's daemon, other systems, licences, spelling,
+    /// the image twice
     #[arg(long)]
     all: bool,
     /// Leave out the whole-machine tests
@@ -55,6 +56,9 @@ pub(crate) fn command(project: &Project, options: &Options) -> Result<()> {
     let mut tests = session.cargo(&["test", "--workspace", "--no-fail-fast"]);
     if options.quick {
         tests.args(["--exclude", "tests"]);
+    }
+    if options.all {
+        tests.env("SLIPWAY_PEERS", bench::peers(project)?);
     }
     session.tests("Rust tests", tests);
     if options.all {

@@ -1,19 +1,21 @@
 //! What is asked of an engine, over its API and through the docker command.
 
 use std::fs;
+use std::path::Path;
 
 use serde_json::json;
 use tests::peers::Peer;
 use tests::{busybox, http};
 
+use crate::figure::time;
+
 /// One request; anything but success ends the measurement.
-pub(crate) fn ask(engine: &Peer, method: &str, path: &str, body: &str) -> http::Answer {
-    let answer = http::unix(engine.socket(), method, path, body.as_bytes())
-        .unwrap_or_else(|error| panic!("{}: {method} {path}: {error}", engine.name()));
+pub(crate) fn ask(engine: &Path, method: &str, path: &str, body: &str) -> http::Answer {
+    let answer = http::unix(engine, method, path, body.as_bytes())
+        .unwrap_or_else(|error| panic!("{method} {path}: {error}"));
     assert!(
         answer.status < 400,
-        "{}: {method} {path}: {} {}",
-        engine.name(),
+        "{method} {path}: {} {}",
         answer.status,
         answer.text()
     );
@@ -37,7 +39,7 @@ pub(crate) fn load(engine: &Peer, image: &busybox::Image) {
 }
 
 /// Creates a container and returns its id.
-pub(crate) fn create(engine: &Peer, network: &str, command: &[&str]) -> String {
+pub(crate) fn create(engine: &Path, network: &str, command: &[&str]) -> String {
     let body = json!({
         "Image": busybox::NAME,
         "Cmd": command,
@@ -48,26 +50,34 @@ pub(crate) fn create(engine: &Peer, network: &str, command: &[&str]) -> String {
 }
 
 /// Starts a container.
-pub(crate) fn start(engine: &Peer, id: &str) {
+pub(crate) fn start(engine: &Path, id: &str) {
     ask(engine, "POST", &format!("/containers/{id}/start"), "");
 }
 
 /// Removes a container, running or not.
-pub(crate) fn remove(engine: &Peer, id: &str) {
+pub(crate) fn remove(engine: &Path, id: &str) {
     ask(engine, "DELETE", &format!("/containers/{id}?force=1"), "");
 }
 
-/// Creates, starts, waits for and removes a container.
-pub(crate) fn whole_life(engine: &Peer, network: &str) {
-    let id = create(engine, network, &["true"]);
-    start(engine, &id);
-    let code = ask(engine, "POST", &format!("/containers/{id}/wait"), "").json();
-    assert_eq!(code["StatusCode"], 0);
-    remove(engine, &id);
+/// The steps of [`whole_life`].
+pub(crate) const STEPS: [&str; 4] = ["create", "start", "wait", "remove"];
+
+/// Creates, starts, waits for and removes a container; how long each step took, in milliseconds.
+pub(crate) fn whole_life(engine: &Path, network: &str) -> [f64; 4] {
+    let mut id = String::new();
+    [
+        time(|| id = create(engine, network, &["true"])),
+        time(|| start(engine, &id)),
+        time(|| {
+            let code = ask(engine, "POST", &format!("/containers/{id}/wait"), "").json();
+            assert_eq!(code["StatusCode"], 0);
+        }),
+        time(|| remove(engine, &id)),
+    ]
 }
 
 /// A session in a running container, from its making to its exit code.
-pub(crate) fn exec(engine: &Peer, id: &str) {
+pub(crate) fn exec(engine: &Path, id: &str) {
     let made = ask(
         engine,
         "POST",

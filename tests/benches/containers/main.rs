@@ -1,5 +1,5 @@
 //! Containers measured: our engine without a machine against the bare system calls, against `runc`
-//! and against Docker's daemon, in turns within one run. `cargo xtask bench containers` prepares
+//! and against Docker's daemon, and in a machine against `crun`, in turns within one run. `cargo xtask bench containers` prepares
 //! all of it.
 #![allow(
     clippy::print_stdout,
@@ -10,6 +10,7 @@
 
 mod engine;
 mod figure;
+mod machine;
 mod memory;
 mod runc;
 
@@ -55,6 +56,7 @@ fn main() -> ExitCode {
         against_dockerd(&figures, &ours, dockerd, rounds);
     }
     list(&figures, &ours);
+    machine::compare(&figures, rounds);
     match figures.short() {
         0 => ExitCode::SUCCESS,
         short => {
@@ -68,11 +70,13 @@ fn main() -> ExitCode {
 fn against_the_floor(figures: &Figures, ours: &Peer, root: &Path, scratch: &Path, rounds: usize) {
     let floor = std::env::var_os("SLIPWAY_BENCH_FLOOR").expect("SLIPWAY_BENCH_FLOOR");
     for (name, network, net) in [("run", "bridge", "net"), ("run-no-net", "none", "no-net")] {
-        let (mut our, mut least) = (Vec::new(), Vec::new());
-        engine::whole_life(ours, network);
+        let (mut our, mut steps, mut least) = (Vec::new(), Vec::new(), Vec::new());
+        engine::whole_life(ours.socket(), network);
         for _ in 0..rounds {
             for _ in 0..20 {
-                our.push(time(|| engine::whole_life(ours, network)));
+                our.push(time(|| {
+                    steps.push(engine::whole_life(ours.socket(), network))
+                }));
             }
             let output = Command::new(&floor)
                 .args([root, scratch])
@@ -86,6 +90,11 @@ fn against_the_floor(figures: &Figures, ours: &Peer, root: &Path, scratch: &Path
                     .filter_map(|line| Some(line.parse::<f64>().ok()? / 1000.0)),
             );
         }
+        let step = |at: usize| median(steps.iter().map(|took| took[at]).collect());
+        let steps: Vec<String> = (engine::STEPS.iter().enumerate())
+            .map(|(at, name)| format!("{name} {:.2}", step(at)))
+            .collect();
+        println!("where our time goes (medians, ms): {}", steps.join(", "));
         figures.report(name, median(our), median(least), "ms", 2.5);
     }
 }
@@ -109,18 +118,18 @@ fn against_dockerd(figures: &Figures, ours: &Peer, dockerd: &Peer, rounds: usize
     figures.report("docker-run", median(our), median(their), "ms", 0.1);
 
     let ids = [ours, dockerd].map(|peer| {
-        let id = engine::create(peer, "none", &["sleep", "10000"]);
-        engine::start(peer, &id);
+        let id = engine::create(peer.socket(), "none", &["sleep", "10000"]);
+        engine::start(peer.socket(), &id);
         id
     });
     let (mut our, mut their) = (Vec::new(), Vec::new());
     for _ in 0..rounds * 4 {
-        our.push(time(|| engine::exec(ours, &ids[0])));
-        their.push(time(|| engine::exec(dockerd, &ids[1])));
+        our.push(time(|| engine::exec(ours.socket(), &ids[0])));
+        their.push(time(|| engine::exec(dockerd.socket(), &ids[1])));
     }
     figures.report("exec", median(our), median(their), "ms", 0.125);
-    engine::remove(ours, &ids[0]);
-    engine::remove(dockerd, &ids[1]);
+    engine::remove(ours.socket(), &ids[0]);
+    engine::remove(dockerd.socket(), &ids[1]);
 
     let our = median((0..rounds.min(3)).map(|_| many(ours)).collect());
     let their = many(dockerd);
@@ -137,7 +146,7 @@ fn many(peer: &Peer) -> f64 {
             for worker in 0..8 {
                 scope.spawn(move || {
                     for _ in (worker..100).step_by(8) {
-                        engine::whole_life(peer, "bridge");
+                        engine::whole_life(peer.socket(), "bridge");
                     }
                 });
             }
@@ -147,34 +156,34 @@ fn many(peer: &Peer) -> f64 {
 
 /// Reads the whole log of a container that has said a lot.
 fn logs(peer: &Peer) -> f64 {
-    let id = engine::create(peer, "none", &["seq", &LINES.to_string()]);
-    engine::start(peer, &id);
-    engine::ask(peer, "POST", &format!("/containers/{id}/wait"), "");
+    let id = engine::create(peer.socket(), "none", &["seq", &LINES.to_string()]);
+    engine::start(peer.socket(), &id);
+    engine::ask(peer.socket(), "POST", &format!("/containers/{id}/wait"), "");
     let path = format!("/containers/{id}/logs?stdout=1&stderr=1");
     let took = time(|| {
-        let answer = engine::ask(peer, "GET", &path, "");
+        let answer = engine::ask(peer.socket(), "GET", &path, "");
         let last = format!("{LINES}\n");
         assert!(answer.body.ends_with(last.as_bytes()), "the log's end");
     });
-    engine::remove(peer, &id);
+    engine::remove(peer.socket(), &id);
     took
 }
 
 /// A list of many containers, against the 20 ms that it may take.
 fn list(figures: &Figures, ours: &Peer) {
     let ids: Vec<String> = (0..LISTED)
-        .map(|_| engine::create(ours, "none", &["true"]))
+        .map(|_| engine::create(ours.socket(), "none", &["true"]))
         .collect();
     let path = "/containers/json?all=1";
     let took = (0..9).map(|_| {
         let mut answer = None;
-        let took = time(|| answer = Some(engine::ask(ours, "GET", path, "")));
+        let took = time(|| answer = Some(engine::ask(ours.socket(), "GET", path, "")));
         let list = answer.map(|answer| answer.json()).unwrap_or_default();
         assert_eq!(list.as_array().map(Vec::len), Some(LISTED));
         took
     });
     figures.report("list-1000", median(took.collect()), 20.0, "ms", 1.0);
     for id in ids {
-        engine::remove(ours, &id);
+        engine::remove(ours.socket(), &id);
     }
 }

@@ -24,15 +24,15 @@ pub(crate) fn running(figures: &Figures, ours: &Peer) {
     let before = resident(ours);
     let ids: Vec<String> = (0..RUNNING)
         .map(|_| {
-            let id = engine::create(ours, "bridge", &["sleep", "10000"]);
-            engine::start(ours, &id);
+            let id = engine::create(ours.socket(), "bridge", &["sleep", "10000"]);
+            engine::start(ours.socket(), &id);
             id
         })
         .collect();
     let each = (resident(ours) - before) / f64::from(RUNNING);
     figures.report("memory-each", each.max(0.0), EACH, "MiB", 1.0);
     for id in ids {
-        engine::remove(ours, &id);
+        engine::remove(ours.socket(), &id);
     }
 }
 

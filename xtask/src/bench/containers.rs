@@ -1,4 +1,4 @@
-//! Containers: our engine as it is shipped, without the machine. The measurement itself is
+//! Containers: our engine as it is shipped, without the machine and in it. The measurement itself is
 //! `tests/benches/containers`; this gets everything ready for it.
 
 use std::fs;
@@ -8,24 +8,29 @@ use std::process::Command;
 
 use anyhow::{Context, Result};
 
-use crate::build;
 use crate::packages::Suite;
 use crate::progress::{run, step};
 use crate::project::{GUEST_TARGET, Project, cargo};
 use crate::setup::{self, Need};
+use crate::{build, image};
 
 /// Docker's daemon, with its containerd and runc, and what it mounts and unmounts with.
-const PEERS: [&str; 2] = ["docker.io", "busybox-static"];
+const DOCKERD: [&str; 2] = ["docker.io", "busybox-static"];
+/// The quickest of the other runtimes, which needs the machine's cgroups.
+const CRUN: [&str; 2] = ["crun", "busybox-static"];
 
 /// Prepares and runs the measurement.
 pub(super) fn bench(project: &Project, rounds: u32, as_built: bool) -> Result<()> {
-    setup::system(&[Need::Build, Need::Tests])?;
+    setup::system(&[Need::Build, Need::Image, Need::Machine, Need::Tests])?;
     setup::tools(project)?;
     if !as_built {
         build::guest(project)?;
+        build::host(project, false)?;
+        image::ensure(project, false, false)?;
     }
     let floor = step("the floor", || floor(project))?;
     let peers = peers(project)?;
+    let crun = tree(project, "crun", "crun, to measure against", &CRUN)?;
     run(Command::new(cargo())
         .current_dir(&project.root)
         .args([
@@ -39,6 +44,9 @@ pub(super) fn bench(project: &Project, rounds: u32, as_built: bool) -> Result<()
         .env("SLIPWAY_BENCH_ROUNDS", rounds.to_string())
         .env("SLIPWAY_BENCH_FLOOR", floor)
         .env("SLIPWAY_PEERS", peers)
+        .env("SLIPWAY_CRUN", crun)
+        .env("SLIPWAY_BIN_DIR", project.host_programs())
+        .env("SLIPWAY_IMAGE_DIR", project.image())
         .env("SLIPWAY_TEST_TOOLS", project.tools())
         .env("SLIPWAY_GUEST_DIR", project.guest_programs()))
 }
@@ -55,10 +63,29 @@ fn floor(project: &Project) -> Result<PathBuf> {
 /// A tree with Docker's daemon and all that it needs, from the suite of the other tools. Nothing
 /// is installed.
 pub(crate) fn peers(project: &Project) -> Result<PathBuf> {
+    let root = tree(
+        project,
+        "peers",
+        "Docker's daemon, to measure against",
+        &DOCKERD,
+    )?;
+    // Debian chooses these two when the package is configured.
+    for name in ["iptables", "ip6tables"] {
+        let link = root.join("usr/sbin").join(name);
+        if !link.is_symlink() {
+            symlink(format!("{name}-nft"), &link)
+                .with_context(|| format!("linking {}", link.display()))?;
+        }
+    }
+    Ok(root)
+}
+
+/// A tree of packages and all that they need.
+fn tree(project: &Project, name: &str, what: &str, packages: &[&str]) -> Result<PathBuf> {
     let suite = Suite::new(project, setup::TOOLS_SUITE);
-    let names = suite.closure(&PEERS)?;
+    let names = suite.closure(packages)?;
     let packages = suite.fetch(&names, false)?;
-    let root = project.target.join("peers");
+    let root = project.target.join(name);
     let stamp = root.join("packages");
     let mark: String = packages
         .iter()
@@ -67,7 +94,7 @@ pub(crate) fn peers(project: &Project) -> Result<PathBuf> {
     if fs::read_to_string(&stamp).is_ok_and(|found| found == mark) {
         return Ok(root);
     }
-    step("Docker's daemon, to measure against", || {
+    step(what, || {
         if root.exists() {
             fs::remove_dir_all(&root).with_context(|| format!("removing {}", root.display()))?;
         }
@@ -91,10 +118,6 @@ fn lay_out(root: &Path) -> std::io::Result<()> {
     }
     for name in ["proc", "sys", "dev", "run", "tmp", "etc", "root", "old"] {
         fs::create_dir(root.join(name))?;
-    }
-    // Debian chooses these two when the package is configured.
-    for name in ["iptables", "ip6tables"] {
-        symlink(format!("{name}-nft"), root.join("usr/sbin").join(name))?;
     }
     Ok(())
 }
