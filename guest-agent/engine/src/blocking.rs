@@ -20,3 +20,8 @@ pub(crate) async fn to_the_end<T: Send + 'static>(
         .await
         .unwrap_or_else(|e| Err(Error::System(format!("an engine task failed: {e}"))))
 }
+
+/// Runs `work` on a blocking thread; nobody waits for it.
+pub(crate) fn behind(work: impl FnOnce() + Send + 'static) {
+    drop(tokio::task::spawn_blocking(work));
+}

@@ -21,8 +21,16 @@ impl Engine {
         self: &Arc<Self>,
         mut known: HashMap<String, ProcessState>,
     ) -> Result<(), Error> {
-        let dir = self.containers_dir();
-        let records = blocking::run(move || read_all(&dir)).await?;
+        let (dir, init_layers) = (self.containers_dir(), self.init_layers());
+        let records = blocking::run(move || {
+            let records = read_all(&dir)?;
+            if records.is_empty() {
+                // Nobody uses them, and they are quickly made again.
+                images::remove_tree(&init_layers)?;
+            }
+            Ok(records)
+        })
+        .await?;
         for record in records {
             let process = known.remove(&record.id);
             self.restore(record, process).await?;

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use serde_json::Value;
 
-use super::{Bandwidth, Config, Container, HostConfig, Record, State, files, mounts, validate};
+use super::{Bandwidth, Config, Container, HostConfig, Record, State, mounts, validate};
 use crate::events::Subject;
 use crate::time::Time;
 use crate::{Engine, Error, blocking, ids};
@@ -136,11 +136,7 @@ impl Engine {
         };
         let container = Container::new(record, dir.clone());
         let written = make_directories(&container)
-            .and_then(|()| {
-                let layers = self.store()?.layers(&image)?;
-                files::init_layer::make(&dir, &layers)?;
-                provided.fill(self, &layers)
-            })
+            .and_then(|()| provided.fill(self, &self.store()?.layers(&image)?))
             .and_then(|()| container.save_blocking());
         if let Err(error) = written {
             self.index().remove(&id);

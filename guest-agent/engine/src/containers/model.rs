@@ -154,8 +154,20 @@ impl Container {
             }
             _ => {}
         }
-        // Whatever a container has made of its files: no depth is too much for this.
-        Ok(images::remove_tree(&self.dir)?)
+        // Whatever a container has made of its files: no depth is too much for this. What takes no
+        // room need not be waited for.
+        let wrote = std::fs::read_dir(self.dir.join("upper"))
+            .is_ok_and(|mut entries| entries.next().is_some());
+        if wrote {
+            return Ok(images::remove_tree(&self.dir)?);
+        }
+        let dir = self.dir.clone();
+        crate::blocking::behind(move || {
+            if let Err(error) = images::remove_tree(&dir) {
+                tracing::warn!(%error, "removing a container's directory failed");
+            }
+        });
+        Ok(())
     }
 
     /// Writes the record as it is now.

@@ -1,6 +1,6 @@
 //! The layer between an image and a container's own: the places for what is mounted in every
 //! container. They are in neither `docker diff` nor a committed image, as with Docker, which makes
-//! the same ones.
+//! the same ones. All containers of an image share it.
 
 use std::fs;
 use std::os::fd::OwnedFd;
@@ -9,9 +9,12 @@ use std::path::{Path, PathBuf};
 
 use rustix::fs::{AtFlags, CWD, FileType, Mode, OFlags, ResolveFlags, Stat, Timespec, Timestamps};
 
-use crate::Error;
+use sha2::{Digest as _, Sha256};
 
-const NAME: &str = "init";
+use crate::{Engine, Error, ids};
+
+/// In a container's own directory, where older engines made one each.
+const OLD: &str = "init";
 /// Directories, unless the image has them.
 const DIRECTORIES: [&str; 4] = ["dev/pts", "dev/shm", "proc", "sys"];
 /// Empty files, in the place of the image's own.
@@ -23,25 +26,61 @@ const FILES: [&str; 5] = [
     "etc/resolv.conf",
 ];
 
-/// The layer of the container in `dir`; one from before there were such layers has none.
-pub(crate) fn of(dir: &Path) -> Option<PathBuf> {
-    Some(dir.join(NAME)).filter(|path| path.is_dir())
+impl Engine {
+    /// Where they all are.
+    pub(crate) fn init_layers(&self) -> PathBuf {
+        self.options.root.join("init-layers")
+    }
 }
 
-/// Makes the layer for an image whose layers are given, the topmost first. Blocks.
-pub(crate) fn make(dir: &Path, layers: &[PathBuf]) -> Result<(), Error> {
-    let init = dir.join(NAME);
-    make_directory(&init, None)?;
+/// The layer for the container in `dir`, whose image has these layers, the topmost first. It is
+/// made in `all` unless it is there. Blocks.
+pub(crate) fn of(dir: &Path, all: &Path, layers: &[PathBuf]) -> Result<PathBuf, Error> {
+    let old = dir.join(OLD);
+    if old.is_dir() {
+        return Ok(old);
+    }
+    let path = all.join(key(layers));
+    if path.is_dir() {
+        return Ok(path);
+    }
+    // Under another name first: nobody takes half a layer for a whole one.
+    let making = path.with_extension(ids::random_id()?);
+    fs::create_dir_all(all).map_err(|e| Error::file("creating", all, e))?;
+    make(&making, layers)?;
+    match fs::rename(&making, &path) {
+        // Somebody else was quicker.
+        Err(_) if path.is_dir() => images::remove_tree(&making)?,
+        renamed => renamed.map_err(|e| Error::file("renaming", &making, e))?,
+    }
+    Ok(path)
+}
+
+/// Names the layers, whose directories are named by what they hold.
+fn key(layers: &[PathBuf]) -> String {
+    let mut hash = Sha256::new();
+    for name in layers.iter().filter_map(|layer| layer.file_name()) {
+        hash.update(name.as_encoded_bytes());
+        hash.update(b"/");
+    }
+    hash.finalize()
+        .iter()
+        .map(|byte| format!("{byte:02x}"))
+        .collect()
+}
+
+fn make(init: &Path, layers: &[PathBuf]) -> Result<(), Error> {
+    make_directory(init, None)?;
     for directory in DIRECTORIES {
         let is_there = find(layers, directory)
             .is_some_and(|stat| FileType::from_raw_mode(stat.st_mode) == FileType::Directory);
         if !is_there {
-            make_parent(&init, directory, layers)?;
+            make_parent(init, directory, layers)?;
             make_directory(&init.join(directory), None)?;
         }
     }
     for file in FILES {
-        make_parent(&init, file, layers)?;
+        make_parent(init, file, layers)?;
         let path = init.join(file);
         fs::write(&path, b"")
             .and_then(|()| fs::set_permissions(&path, fs::Permissions::from_mode(0o755)))

@@ -210,9 +210,8 @@ impl Engine {
             Error::System(format!("the container's image id is damaged: {error}"))
         })?)?;
         let mut layers = store.layers(&image)?;
-        if let Some(init) = init_layer::of(dir) {
-            layers.insert(0, init);
-        }
+        let init = init_layer::of(dir, &self.init_layers(), &layers)?;
+        layers.insert(0, init);
         Ok(layers)
     }
 }
