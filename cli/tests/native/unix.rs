@@ -9,6 +9,7 @@
 mod engine;
 mod image;
 mod terminal;
+mod versions;
 
 use std::process::Command;
 use std::time::{Duration, Instant};
@@ -42,6 +43,7 @@ fn slipway_prints_what_docker_prints() {
     a_terminal(&engine);
     files(&engine);
     changes(&engine);
+    versions::run(&engine);
 }
 
 /// Runs this test again where the host's firewall and interfaces are out of reach.
