@@ -76,6 +76,37 @@ fn an_image_is_pushed_and_pulled_again() {
 }
 
 #[test]
+fn pushes_and_pulls_at_once_do_not_disturb_each_other() {
+    let host = host!();
+    let registry = Registry::start(&host, 5005, Guard::default());
+    let names: Vec<String> = (0..4)
+        .map(|number| format!("{}/box{number}:1", registry.address))
+        .collect();
+    for name in &names {
+        host.docker(&["tag", "busybox", name]).good();
+    }
+    let all = |verb: &[&str]| {
+        let start = |name: &String| {
+            let words = [verb, &[name.as_str()]].concat();
+            let mut command = host.command(&words);
+            command.stdout(std::process::Stdio::null()).spawn().unwrap()
+        };
+        let running: Vec<_> = names.iter().map(start).collect();
+        for mut child in running {
+            assert!(child.wait().unwrap().success(), "{verb:?}");
+        }
+    };
+    all(&["push", "-q"]);
+    for _ in 0..3 {
+        all(&["rmi"]);
+        all(&["pull", "-q"]);
+    }
+    let (_, body) = request(&host, "POST", "/slipway/images/check", "", "");
+    let report: Value = serde_json::from_str(&body).unwrap();
+    assert_eq!(report["Findings"], json!([]), "{body}");
+}
+
+#[test]
 fn what_cannot_be_pushed_is_told_in_dockers_words() {
     let host = host!();
     host.docker(&["push", "127.0.0.1:5000/nothing:1"]).bad(

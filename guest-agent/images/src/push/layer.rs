@@ -111,6 +111,8 @@ impl Layer<'_> {
     /// The layer with a blob as registries want it: what is kept here in another form becomes gzip,
     /// once.
     async fn ready(&self) -> Result<(LayerRow, Described)> {
+        // Another push may be compressing the same layer.
+        let _turn = self.import.store().layer_turn(&self.diff_id).await;
         let row = self.import.row(&self.diff_id)?;
         let described = describe::layer(self.import.store(), &self.diff_id, &row)?;
         if is_interchange(&described) {

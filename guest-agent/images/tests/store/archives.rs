@@ -446,3 +446,53 @@ async fn a_full_disk_is_told_and_cleaned() {
         .await
         .unwrap();
 }
+
+#[tokio::test]
+async fn damage_anywhere_in_an_archive_is_told_or_harmless() {
+    let image = TestImage::busybox();
+    let mut small = image.clone();
+    small.layers[0] = Tar::new()
+        .directory("etc", 0o755)
+        .bytes("etc/motd", 0o644, b"lower")
+        .symlink("etc/link", "motd")
+        .end();
+    let small = TestImage::new(small.layers);
+    let mut state = 7_u64;
+    let mut next = |limit: usize| {
+        state = state
+            .wrapping_mul(6_364_136_223_846_793_005)
+            .wrapping_add(1);
+        usize::try_from(state >> 33).unwrap() % limit
+    };
+    let whole = [
+        docker_archive(&[(&small, &["x:1"])]),
+        oci_archive(&small, "x:1", gzip),
+        oci_archive(&small, "x:1", zstd),
+        gzip(&oci_archive(&small, "x:1", <[u8]>::to_vec)),
+    ];
+    for round in 0..160 {
+        let mut archive = whole[round % whole.len()].clone();
+        for _ in 0..=next(3) {
+            let at = next(archive.len());
+            match next(3) {
+                0 => archive[at] ^= 1 << next(8),
+                1 => archive.truncate(at.max(1)),
+                _ => {
+                    let end = (at + next(600)).min(archive.len());
+                    archive.drain(at..end);
+                }
+            }
+            if archive.is_empty() {
+                break;
+            }
+        }
+        let place = Place::new();
+        let loaded = place.load(&archive).await;
+        let report = place.store.check(true).unwrap();
+        assert!(report.findings.is_empty(), "round {round}: {report:?}");
+        if let Err(error) = loaded {
+            assert_eq!(error.kind(), Kind::Invalid, "round {round}: {error}");
+            place.assert_holds(0, 0);
+        }
+    }
+}

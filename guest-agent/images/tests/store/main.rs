@@ -14,5 +14,6 @@ mod fixture;
 mod names;
 mod overlay;
 mod pull;
+mod push;
 mod reach;
 mod server;
