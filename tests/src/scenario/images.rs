@@ -19,6 +19,11 @@ pub(super) fn steps(machine: &Machine, registry: &Registry, steps: &mut Steps) {
         pull_missing(machine, &registry.host)
     });
     steps.step("run pulls", || run_pulls(machine, &name));
+    steps.step("push", || push(machine, &registry.host));
+    steps.step("history", || history(machine));
+    steps.step("import", || import(machine));
+    steps.step("save and load of several", || several(machine));
+    steps.step("prune", || prune(machine));
 }
 
 /// At the end: it takes the test image away.
@@ -165,6 +170,97 @@ fn run_pulls(machine: &Machine, name: &str) {
     assert_eq!(ran.stdout, "hi\n");
     let _ = ran.complains(&format!("Unable to find image '{name}' locally"));
     machine.docker(&["rmi", name]).ok();
+}
+
+fn push(machine: &Machine, host: &str) {
+    let name = format!("{host}/pushed/box:1");
+    machine.docker(&["tag", busybox::NAME, &name]).ok();
+    let said = machine.docker(&["push", &name]).ok();
+    let heading = format!("The push refers to repository [{host}/pushed/box]\n");
+    assert!(said.starts_with(&heading), "{said}");
+    let last = said.lines().last().unwrap_or_default().to_owned();
+    assert!(last.starts_with("1: digest: sha256:"), "{said}");
+    let again = machine.docker(&["push", &name]).ok();
+    assert!(again.contains(": Layer already exists\n"), "{again}");
+    assert!(again.ends_with(&format!("{last}\n")), "{again}");
+    let id = machine
+        .docker(&["inspect", "-f", "{{.Id}}", busybox::NAME])
+        .text();
+    machine.docker(&["rmi", &name]).ok();
+    machine.docker(&["pull", "-q", &name]).ok();
+    let pulled = machine.docker(&["inspect", "-f", "{{.Id}}", &name]).text();
+    assert_eq!(pulled, id);
+    machine.docker(&["rmi", &name]).ok();
+    let _ = machine
+        .docker(&["push", &name])
+        .exits(1)
+        .complains("An image does not exist locally with the tag");
+}
+
+fn history(machine: &Machine) {
+    let format = "{{.CreatedBy}} {{.Size}}";
+    let text = machine
+        .docker(&["history", "--format", format, busybox::NAME])
+        .ok();
+    let lines: Vec<&str> = text.lines().collect();
+    assert_eq!(lines[0], "second layer 7B", "{text}");
+    assert!(lines[1].starts_with("busybox "), "{text}");
+}
+
+fn import(machine: &Machine) {
+    let exported = machine.home().join("files.tar");
+    let exported = exported.to_str().expect("a path");
+    machine
+        .docker(&["create", "--name", "files", busybox::NAME])
+        .ok();
+    machine.docker(&["export", "-o", exported, "files"]).ok();
+    machine.docker(&["rm", "files"]).ok();
+    let words = [
+        "import",
+        "-c",
+        "ENV FROM=import",
+        "-m",
+        "a remark",
+        exported,
+        "imported:1",
+    ];
+    let id = machine.docker(&words).text();
+    assert!(id.starts_with("sha256:"), "{id}");
+    let format = "{{.Id}} {{json .Config.Env}} {{.Comment}} {{len .RootFS.Layers}}";
+    let found = machine
+        .docker(&["inspect", "-f", format, "imported:1"])
+        .text();
+    assert_eq!(found, format!("{id} [\"FROM=import\"] a remark 1"));
+    let ran = machine.docker(&["run", "--rm", "imported:1", "/bin/busybox", "echo", "hi"]);
+    assert_eq!(ran.text(), "hi");
+    machine.docker(&["rmi", "imported:1"]).ok();
+}
+
+fn several(machine: &Machine) {
+    let archive = machine.home().join("several.tar");
+    let archive = archive.to_str().expect("a path");
+    machine.docker(&["tag", busybox::NAME, "several:1"]).ok();
+    machine.docker(&["tag", busybox::NAME, "several:2"]).ok();
+    machine
+        .docker(&["save", "-o", archive, "several", busybox::NAME])
+        .ok();
+    machine.docker(&["rmi", "several:1", "several:2"]).ok();
+    let said = machine.docker(&["load", "-i", archive]).ok();
+    for name in ["several:1", "several:2", busybox::NAME] {
+        assert!(said.contains(&format!("Loaded image: {name}\n")), "{said}");
+    }
+    machine.docker(&["rmi", "several:1", "several:2"]).ok();
+}
+
+/// What goes is told to the byte.
+fn prune(machine: &Machine) {
+    let words = ["run", "--name", "more", busybox::NAME, "sh", "-c"];
+    let write = "head -c 1000000 /dev/zero >/zeros && head -c 234567 /dev/zero >/more";
+    machine.docker(&[&words[..], &[write]].concat()).ok();
+    machine.docker(&["commit", "more"]).ok();
+    machine.docker(&["rm", "more"]).ok();
+    let text = machine.docker(&["image", "prune", "-f"]).ok();
+    assert!(text.ends_with("Total reclaimed space: 1.235MB\n"), "{text}");
 }
 
 fn remove_used(machine: &Machine) {
