@@ -1,6 +1,11 @@
 //! Credentials for registries, where `docker login` keeps them: docker's configuration file and its
 //! credential helpers. Nothing is kept anywhere else.
 
+#[cfg(unix)]
+mod unix;
+#[cfg(windows)]
+mod windows;
+
 use std::io::Write;
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
@@ -10,6 +15,11 @@ use base64::engine::general_purpose::{STANDARD, URL_SAFE};
 use serde_json::{Map, Value, json};
 
 use crate::failure::Failure;
+
+#[cfg(unix)]
+use unix as platform;
+#[cfg(windows)]
+use windows as platform;
 
 /// Under which Docker Hub is kept.
 const HUB: &str = "https://index.docker.io/v1/";
@@ -187,8 +197,7 @@ impl Config {
             .map_err(|error| Failure::new("writing credentials").because(error.to_string()))?;
         let mut options = std::fs::OpenOptions::new();
         options.write(true).create_new(true);
-        #[cfg(unix)]
-        std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+        platform::private(&mut options);
         let written = options
             .open(&part)
             .and_then(|mut file| file.write_all(&text))
