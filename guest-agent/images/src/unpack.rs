@@ -63,9 +63,15 @@ pub(crate) fn unpack(source: impl Read, destination: &Path, below: &dyn Below) -
     }
     entries.drain()?;
     let borrowed = borrowed.copy_up(&mut tree, below)?;
+    let replaced = tree.replaced;
     tree.finish()?;
     Ok(Written {
-        size: size.saturating_add(borrowed.size),
+        // What was replaced is not there any more.
+        size: if replaced {
+            measure(destination)?
+        } else {
+            size.saturating_add(borrowed.size)
+        },
         borrowed: borrowed.borrowed,
     })
 }
@@ -88,6 +94,23 @@ fn name_entry(error: Error, entry: &Entry) -> Error {
         )),
         other => other,
     }
+}
+
+/// The bytes of a tree's files, each counted once, and of its links' targets.
+fn measure(tree: &Path) -> Result<u64> {
+    use rustix::fs::FileType;
+    let layer = Merged::open_all(vec![(Digest::of(b""), tree.to_owned())])?;
+    let mut seen = std::collections::HashSet::new();
+    let mut size = 0;
+    layer.walk_layer(0, &mut |raw| {
+        let kind = FileType::from_raw_mode(raw.stat.st_mode);
+        let counts = matches!(kind, FileType::RegularFile | FileType::Symlink);
+        if counts && (raw.stat.st_nlink == 1 || seen.insert(raw.stat.st_ino)) {
+            size += u64::try_from(raw.stat.st_size).unwrap_or(0);
+        }
+        true
+    })?;
+    Ok(size)
 }
 
 /// Where an entry's name is in the layer, when it is a member.

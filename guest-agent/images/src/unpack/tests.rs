@@ -354,6 +354,20 @@ fn overlayfs_marks_cannot_be_brought_along() {
 }
 
 #[test]
+fn what_is_replaced_does_not_count() {
+    let layer = Layer::new()
+        .file("a", "12345")
+        .hard_link("b", "a")
+        .file("a", "1")
+        .symlink("c", "target")
+        .directory("d")
+        .file("d/e", "123")
+        .file("d", "12");
+    // `b` keeps the first content.
+    assert_eq!(Place::new().unpack(layer).unwrap(), 5 + 1 + 6 + 2);
+}
+
+#[test]
 fn cut_archives_are_noticed() {
     let whole = Layer::new()
         .file("a", &"x".repeat(2000))

@@ -32,6 +32,8 @@ pub(super) struct Tree {
     recent: Option<(Vec<u8>, OwnedFd)>,
     /// Directories' times, set at the end because every member made in one changes it.
     times: BTreeMap<Vec<u8>, (i64, u32)>,
+    /// Something took the place of something else.
+    pub(super) replaced: bool,
 }
 
 impl Tree {
@@ -46,6 +48,7 @@ impl Tree {
             path: path.to_owned(),
             recent: None,
             times: BTreeMap::new(),
+            replaced: false,
         })
     }
 
@@ -57,6 +60,7 @@ impl Tree {
             path: PathBuf::from("/"),
             recent: None,
             times: BTreeMap::new(),
+            replaced: false,
         }
     }
 
@@ -289,6 +293,7 @@ impl Tree {
             Err(Errno::ISDIR | Errno::PERM) => remove_at(at, name),
             removed => removed,
         };
+        self.replaced = true;
         // The handle may be of what is gone now.
         self.recent = None;
         removed.map_err(|errno| self.failed("replace", &join(parent, name), errno))
