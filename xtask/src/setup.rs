@@ -9,7 +9,7 @@ use anyhow::{Context, Result, anyhow, bail};
 
 use crate::packages::Suite;
 use crate::progress::{output, run, say, step};
-use crate::project::Project;
+use crate::project::{Project, cargo};
 use crate::python;
 
 /// What a command needs on this machine.
@@ -27,9 +27,11 @@ pub(crate) enum Need {
     Tests,
     /// To check the Windows build.
     Cross,
+    /// To see the page in a browser.
+    Browser,
 }
 
-/// Everything but what only cross checks need.
+/// Everything but what only the long checks need.
 pub(crate) const ALL: [Need; 5] = [
     Need::Build,
     Need::Image,
@@ -69,6 +71,7 @@ impl Need {
                 "xz-utils",
             ],
             Self::Cross => &["gcc-mingw-w64-x86-64-win32", "mingw-w64-x86-64-dev"],
+            Self::Browser => &["chromium"],
         }
     }
 
@@ -78,7 +81,7 @@ impl Need {
             Self::Machine => &["qemu"],
             Self::Tests => &["docker"],
             Self::Cross => &["mingw-w64"],
-            Self::Build | Self::Window => &[],
+            Self::Build | Self::Window | Self::Browser => &[],
         }
     }
 }
@@ -104,6 +107,19 @@ pub(crate) fn system(needs: &[Need]) -> Result<()> {
             .args(["-q", "install", "-y", "--no-install-recommends"])
             .args(&missing))
     })
+}
+
+/// Installs programs that come as Rust packages, each by the name of its package.
+pub(crate) fn cargo_programs(programs: &[(&str, &str)]) -> Result<()> {
+    for (program, package) in programs {
+        if Command::new(program).arg("--version").output().is_ok() {
+            continue;
+        }
+        step(&format!("installing {package}"), || {
+            run(Command::new(cargo()).args(["install", "--quiet", "--locked", package]))
+        })?;
+    }
+    Ok(())
 }
 
 fn is_installed(name: &str) -> bool {
