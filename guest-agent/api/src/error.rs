@@ -42,6 +42,7 @@ impl From<engine::Error> for ApiError {
             engine::Kind::Conflict => StatusCode::CONFLICT,
             engine::Kind::NotModified => StatusCode::NOT_MODIFIED,
             engine::Kind::Unauthorized => StatusCode::UNAUTHORIZED,
+            engine::Kind::Forbidden => StatusCode::FORBIDDEN,
             engine::Kind::NotSupported => StatusCode::NOT_IMPLEMENTED,
             engine::Kind::Unavailable => StatusCode::SERVICE_UNAVAILABLE,
             engine::Kind::System => StatusCode::INTERNAL_SERVER_ERROR,

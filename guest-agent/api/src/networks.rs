@@ -1,116 +1,202 @@
-//! `/networks`: the three networks that every Docker has.
+//! `/networks`.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use axum::Router;
-use axum::extract::{Path, State};
-use axum::routing::get;
-use engine::{Engine, NetworkKind, NetworkSnapshot};
+use axum::extract::{Path, Request, State};
+use axum::response::IntoResponse;
+use axum::routing::{get, post};
+use engine::{ConnectRequest, EndpointSettings, Engine, Ipam, NetworkRequest, NetworkSnapshot};
 use http::StatusCode;
+use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
 use crate::error::{ApiError, Result};
 use crate::query::Query;
-use crate::reply;
+use crate::{body, reply};
 
 /// The routes.
 pub(crate) fn routes() -> Router<Arc<Engine>> {
     Router::new()
         .route("/networks", get(list))
+        .route("/networks/create", post(create))
+        .route("/networks/prune", post(prune))
         .route("/networks/{id}", get(inspect).delete(remove))
+        .route("/networks/{id}/connect", post(connect))
+        .route("/networks/{id}/disconnect", post(disconnect))
+}
+
+/// Docker's body of a create.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default, rename_all = "PascalCase")]
+struct Create {
+    name: String,
+    driver: String,
+    scope: String,
+    #[serde(rename = "EnableIPv4")]
+    enable_ipv4: Option<bool>,
+    #[serde(rename = "EnableIPv6")]
+    enable_ipv6: Option<bool>,
+    internal: bool,
+    attachable: bool,
+    config_only: bool,
+    config_from: ConfigFrom,
+    labels: BTreeMap<String, String>,
+    options: BTreeMap<String, String>,
+    #[serde(rename = "IPAM")]
+    ipam: Ipam,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default, rename_all = "PascalCase")]
+struct ConfigFrom {
+    network: String,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default, rename_all = "PascalCase")]
+struct Connect {
+    container: String,
+    endpoint_config: EndpointSettings,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default, rename_all = "PascalCase")]
+struct Disconnect {
+    container: String,
+    force: bool,
+}
+
+async fn create(State(engine): State<Arc<Engine>>, request: Request) -> Result {
+    let wanted: Create = body::json(request).await?;
+    if !matches!(wanted.scope.as_str(), "" | "local") {
+        return Err(ApiError::invalid(format!(
+            "unsupported network scope: {}",
+            wanted.scope
+        )));
+    }
+    let id = engine
+        .create_network(NetworkRequest {
+            name: wanted.name,
+            driver: wanted.driver,
+            enable_ipv4: wanted.enable_ipv4,
+            enable_ipv6: wanted.enable_ipv6,
+            internal: wanted.internal,
+            attachable: wanted.attachable,
+            config_only: wanted.config_only,
+            config_from: wanted.config_from.network,
+            labels: wanted.labels,
+            options: wanted.options,
+            ipam: wanted.ipam,
+        })
+        .await?;
+    Ok(reply::json(
+        StatusCode::CREATED,
+        &json!({ "Id": id, "Warning": "" }),
+    ))
 }
 
 async fn list(State(engine): State<Arc<Engine>>, query: Query) -> Result {
-    let filters = query.filters()?;
-    filters.accept_only(&["driver", "type", "name", "id", "label", "scope", "dangling"])?;
-    let dangling = filters.flag("dangling")?;
-    let networks: Vec<Value> = engine
-        .list_networks()
-        .await?
-        .iter()
-        .filter(|n| {
-            filters.any("name", |wanted| n.kind.name().contains(wanted))
-                && filters.any("id", |wanted| n.id.starts_with(wanted))
-                && filters.any("driver", |wanted| n.kind.driver() == wanted)
-                && filters.any("scope", |wanted| wanted == "local")
-                && filters.any("type", |wanted| wanted == "builtin")
-                && !filters.has("label")
-                && dangling != Some(true)
-        })
-        // The list leaves the containers out.
-        .map(|n| render(n, false))
-        .collect();
+    let networks = engine.list_networks(&query.filters()?).await?;
+    // The list leaves the containers out.
+    let networks: Vec<Value> = networks.iter().map(|n| render(n, false)).collect();
     Ok(reply::ok(&networks))
 }
 
-async fn inspect(State(engine): State<Arc<Engine>>, Path(id): Path<String>) -> Result {
-    Ok(reply::ok(&render(&engine.find_network(&id).await?, true)))
+async fn inspect(
+    State(engine): State<Arc<Engine>>,
+    Path(id): Path<String>,
+    query: Query,
+) -> Result {
+    match query.text("scope") {
+        "" | "local" => Ok(reply::ok(&render(&engine.find_network(&id).await?, true))),
+        _ => Err(engine::Error::NotFound(format!("network {id} not found")).into()),
+    }
 }
 
 async fn remove(State(engine): State<Arc<Engine>>, Path(id): Path<String>) -> Result {
-    let network = engine.find_network(&id).await?;
-    Err(ApiError {
-        status: StatusCode::FORBIDDEN,
-        message: format!(
-            "{} is a pre-defined network and cannot be removed",
-            network.kind.name()
-        ),
-    })
+    engine.remove_network(&id).await?;
+    Ok(reply::nothing())
+}
+
+async fn prune(State(engine): State<Arc<Engine>>, query: Query) -> Result {
+    let gone = engine.prune_networks(&query.filters()?).await?;
+    let gone = if gone.is_empty() {
+        Value::Null
+    } else {
+        json!(gone)
+    };
+    Ok(reply::ok(&json!({ "NetworksDeleted": gone })))
+}
+
+async fn connect(
+    State(engine): State<Arc<Engine>>,
+    Path(id): Path<String>,
+    request: Request,
+) -> Result {
+    let wanted: Connect = body::json(request).await?;
+    let request = ConnectRequest {
+        container: wanted.container,
+        settings: wanted.endpoint_config,
+    };
+    engine.connect_network(&id, request).await?;
+    Ok(StatusCode::OK.into_response())
+}
+
+async fn disconnect(
+    State(engine): State<Arc<Engine>>,
+    Path(id): Path<String>,
+    request: Request,
+) -> Result {
+    let wanted: Disconnect = body::json(request).await?;
+    engine
+        .disconnect_network(&id, &wanted.container, wanted.force)
+        .await?;
+    Ok(StatusCode::OK.into_response())
 }
 
 fn render(network: &NetworkSnapshot, with_containers: bool) -> Value {
+    let record = &network.record;
     let mut containers = Map::new();
     if with_containers {
-        for container in &network.containers {
-            let record = &container.record;
-            let endpoint = record.endpoint.as_ref();
+        for member in &network.members {
+            let endpoint = member.endpoint.as_ref();
+            let address = |address: Option<engine::Address>| {
+                address.map_or(String::new(), |a| format!("{}/{}", a.ip, a.prefix_len))
+            };
             containers.insert(
-                record.id.clone(),
+                member.id.clone(),
                 json!({
-                    "Name": record.name,
+                    "Name": member.name,
                     "EndpointID": endpoint.map_or("", |e| &e.endpoint_id),
                     "MacAddress": endpoint.map_or("", |e| &e.mac),
-                    "IPv4Address": endpoint
-                        .map_or(String::new(), |e| format!("{}/{}", e.ip, e.prefix_len)),
-                    "IPv6Address": "",
+                    "IPv4Address": address(endpoint.and_then(|e| e.ipv4)),
+                    "IPv6Address": address(endpoint.and_then(|e| e.ipv6)),
                 }),
             );
         }
     }
-    let (config, options) = match &network.bridge {
-        Some(info) => (
-            json!([{ "Subnet": info.subnet.to_string(), "Gateway": info.gateway.to_string() }]),
-            json!({
-                "com.docker.network.bridge.default_bridge": "true",
-                "com.docker.network.bridge.enable_icc": "true",
-                "com.docker.network.bridge.enable_ip_masquerade": "true",
-                "com.docker.network.bridge.host_binding_ipv4": "0.0.0.0",
-                "com.docker.network.bridge.name": info.bridge,
-                "com.docker.network.driver.mtu": info.mtu.to_string(),
-            }),
-        ),
-        None => (json!(null), json!({})),
-    };
     json!({
-        "Name": network.kind.name(),
-        "Id": network.id,
-        "Created": network.created,
+        "Name": record.name,
+        "Id": record.id,
+        "Created": record.created,
         "Scope": "local",
-        "Driver": network.kind.driver(),
-        "EnableIPv4": true,
-        "EnableIPv6": false,
+        "Driver": record.driver,
+        "EnableIPv4": record.enable_ipv4,
+        "EnableIPv6": record.enable_ipv6,
         "IPAM": {
-            "Driver": "default",
-            "Options": null,
-            "Config": if network.kind == NetworkKind::Bridge { config } else { json!(null) },
+            "Driver": record.ipam.driver,
+            "Options": record.ipam.options,
+            "Config": record.ipam.config,
         },
-        "Internal": false,
-        "Attachable": false,
+        "Internal": record.internal,
+        "Attachable": record.attachable,
         "Ingress": false,
-        "ConfigFrom": { "Network": "" },
-        "ConfigOnly": false,
+        "ConfigFrom": { "Network": record.config_from },
+        "ConfigOnly": record.config_only,
         "Containers": containers,
-        "Options": options,
-        "Labels": {},
+        "Options": record.options,
+        "Labels": record.labels,
     })
 }

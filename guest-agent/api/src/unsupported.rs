@@ -17,7 +17,6 @@ use crate::reply;
 pub(crate) fn routes() -> Router<Arc<Engine>> {
     let mut router = Router::new()
         // There is nothing that could be pruned.
-        .route("/networks/prune", prune("NetworksDeleted"))
         .route("/build/prune", prune("CachesDeleted"))
         .route("/plugins", get(no_plugins))
         .route("/plugins/{name}/json", get(no_such_plugin))
@@ -27,6 +26,7 @@ pub(crate) fn routes() -> Router<Arc<Engine>> {
         ("/build/cancel", "building images"),
         ("/session", "building images with BuildKit"),
         ("/grpc", "building images with BuildKit"),
+<<<<<<< HEAD
         ("/networks/create", "creating networks"),
         (
             "/networks/{id}/connect",
@@ -36,6 +36,9 @@ pub(crate) fn routes() -> Router<Arc<Engine>> {
             "/networks/{id}/disconnect",
             "disconnecting containers from networks",
         ),
+=======
+        ("/distribution/{*rest}", "asking registries about images"),
+>>>>>>> f930b8c (networks: of one's own, with names, isolation and published ports)
     ] {
         router = router.route(
             path,

@@ -15,7 +15,7 @@ use crate::containers::{Container, Index};
 use crate::events::Events;
 use crate::volumes::Volumes;
 use crate::warden_client::WardenClient;
-use crate::{Error, blocking, containers};
+use crate::{Error, blocking, containers, networks};
 
 /// What the engine runs on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -49,7 +49,10 @@ pub struct Engine {
     pub(crate) execs: Mutex<HashMap<String, Arc<containers::exec::Exec>>>,
     pub(crate) store: OnceLock<images::Store>,
     pub(crate) volumes: Arc<Volumes>,
-    pub(crate) network: OnceCell<Arc<network::Network>>,
+    pub(crate) network: OnceCell<Arc<network::Networks>>,
+    pub(crate) networks: networks::Table,
+    pub(crate) ports: networks::PortTable,
+    pub(crate) names: networks::Names,
     pub(crate) shutting_down: AtomicBool,
     /// Held while something is pruned.
     pub(crate) pruning: tokio::sync::Mutex<()>,
@@ -74,6 +77,9 @@ impl Engine {
         let (warden, events) = WardenClient::connect(warden)?;
         let engine = Arc::new(Self {
             volumes: Volumes::new(options.root.join("volumes")),
+            networks: networks::Table::new(options.root.join("networks")),
+            ports: networks::PortTable::default(),
+            names: networks::Names::default(),
             options,
             warden,
             events: Events::default(),
@@ -125,6 +131,7 @@ impl Engine {
             std::fs::create_dir_all(&root).map_err(|e| Error::file("creating", &root, e))?;
             let store = images::Store::open(&root)?;
             let _ = this.store.set(store);
+            this.networks.load()?;
             this.volumes.load()
         })
         .await?;
@@ -157,39 +164,6 @@ impl Engine {
         self.store
             .get()
             .ok_or_else(|| Error::Unavailable("the image store is not open yet".into()))
-    }
-
-    /// The default network, set up on first use: it takes longer than the rest of the start.
-    pub(crate) async fn network(&self) -> Result<Arc<network::Network>, Error> {
-        let network = self
-            .network
-            .get_or_try_init(|| async {
-                let run = self.options.run.join("network");
-                let state = self.options.root.join("network");
-                let options = match self.options.machine {
-                    Machine::Vm => network::Options::for_machine(),
-                    Machine::Native => network::Options::default(),
-                };
-                let live: Vec<String> = self
-                    .all_containers()
-                    .iter()
-                    .filter(|container| container.lock().record.state.pid().is_some())
-                    .map(|container| container.id.clone())
-                    .collect();
-                blocking::run(move || {
-                    for dir in [&run, &state] {
-                        std::fs::create_dir_all(dir)
-                            .map_err(|e| Error::file("creating", dir, e))?;
-                    }
-                    let network = network::Network::open(&run, &state, options)?;
-                    // Nobody can have attached yet, so what is not live is left over.
-                    network.recover(&live)?;
-                    Ok(Arc::new(network))
-                })
-                .await
-            })
-            .await?;
-        Ok(Arc::clone(network))
     }
 
     /// Where a person's own `localhost` is reached from inside the machine.

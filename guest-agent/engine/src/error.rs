@@ -20,6 +20,9 @@ pub enum Error {
     /// The credentials were refused.
     #[error("{0}")]
     Unauthorized(String),
+    /// Nobody may do this.
+    #[error("{0}")]
+    Forbidden(String),
     /// Slipway does not do this (yet).
     #[error("{0}")]
     NotSupported(String),
@@ -54,6 +57,8 @@ pub enum Kind {
     NotModified,
     /// 401.
     Unauthorized,
+    /// 403.
+    Forbidden,
     /// 501.
     NotSupported,
     /// 503.
@@ -72,6 +77,7 @@ impl Error {
             Self::Conflict(_) => Kind::Conflict,
             Self::NotModified => Kind::NotModified,
             Self::Unauthorized(_) => Kind::Unauthorized,
+            Self::Forbidden(_) => Kind::Forbidden,
             Self::NotSupported(_) => Kind::NotSupported,
             Self::Unavailable(_) => Kind::Unavailable,
             Self::System(_) | Self::File { .. } => Kind::System,
@@ -88,6 +94,7 @@ impl Error {
             Kind::Conflict => Self::Conflict(message),
             Kind::NotModified => Self::NotModified,
             Kind::Unauthorized => Self::Unauthorized(message),
+            Kind::Forbidden => Self::Forbidden(message),
             Kind::NotSupported => Self::NotSupported(message),
             Kind::Unavailable => Self::Unavailable(message),
             Kind::System => Self::System(message),

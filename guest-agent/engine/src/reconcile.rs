@@ -40,7 +40,7 @@ impl Engine {
             let engine = Arc::clone(self);
             tokio::spawn(async move {
                 match engine.network().await {
-                    Ok(network) => engine.restore_endpoints(&network),
+                    Ok(network) => engine.restore_endpoints(&network).await,
                     Err(error) => tracing::warn!(%error, "recovering the network failed"),
                 }
             });
@@ -82,7 +82,7 @@ impl Engine {
             record.state = State::Exited;
             record.exit_code = LOST;
             record.finished_at = Time::now();
-            record.endpoint = None;
+            record.leave_all();
         }
         if process.is_none()
             && let Some(health) = &mut record.health
@@ -143,17 +143,6 @@ impl Engine {
             .into_iter()
             .map(|p| (p.target.container.clone(), p))
             .collect())
-    }
-
-    /// A start that the old engine could not record any more has left its place on the network.
-    fn restore_endpoints(&self, network: &network::Network) {
-        for container in self.all_containers() {
-            let mut inner = container.lock();
-            let record = &mut inner.record;
-            if record.state.pid().is_some() && record.endpoint.is_none() {
-                record.endpoint = network.endpoint(&container.id);
-            }
-        }
     }
 
     /// Starts a container again that doesn't run, if its policy says so; removes it if it was

@@ -217,13 +217,7 @@ impl Engine {
         .map(|(_, warning)| format!("WARNING: {warning}"))
         .collect();
         if let Some(network) = self.network.get() {
-            warnings.extend(
-                network
-                    .info()
-                    .warnings
-                    .iter()
-                    .map(|w| format!("WARNING: {w}")),
-            );
+            warnings.extend(network.warnings().iter().map(|w| format!("WARNING: {w}")));
         }
         let uname = rustix::system::uname();
         Ok(SystemInfo {

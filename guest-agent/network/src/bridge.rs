@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 use std::fs;
 use std::io;
-use std::net::{IpAddr, Ipv4Addr};
-use std::path::Path;
+use std::net::IpAddr;
+use std::path::{Path, PathBuf};
 
 use netlink_packet_route::RouteNetlinkMessage;
 use netlink_packet_route::address::AddressAttribute;
@@ -12,9 +12,10 @@ use netlink_packet_route::link::{InfoKind, LinkAttribute, LinkInfo};
 
 use crate::messages::{self, Mac};
 use crate::netlink::Netlink;
-use crate::{Error, Subnet};
+use crate::{Error, Spec, Subnet};
 
 const FORWARDING: &str = "/proc/sys/net/ipv4/ip_forward";
+const FORWARDING_6: &str = "/proc/sys/net/ipv6/conf/all/forwarding";
 
 /// An interface of the machine, as far as we care.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -78,42 +79,50 @@ pub(crate) fn links(netlink: &mut Netlink) -> Result<BTreeMap<String, Link>, Err
     Ok(found)
 }
 
-/// Makes sure that the bridge is there, is up, is marked as `owner`'s and has the gateway's address
-/// and no other, and that the machine forwards packets. Returns the bridge's index.
-pub(crate) fn ensure(
-    netlink: &mut Netlink,
-    name: &str,
-    owner: &str,
-    subnet: Subnet,
-    mtu: u32,
-) -> Result<u32, Error> {
-    let index = match links(netlink)?.get(name) {
+/// Makes sure that a network's bridge is there, is up, is marked as `owner`'s and has the gateways'
+/// addresses and no others, and that the machine forwards packets. Returns the bridge's index.
+pub(crate) fn ensure(netlink: &mut Netlink, spec: &Spec, owner: &str) -> Result<u32, Error> {
+    let name = &spec.interface;
+    let wanted: Vec<(IpAddr, Subnet)> = spec.gateways().collect();
+    let found = links(netlink)?;
+    let index = match found.get(name) {
         Some(link) => link.index,
         None => {
-            netlink.apply(vec![messages::add_bridge(name, mac(subnet.gateway()), mtu)])?;
-            let found = links(netlink)?;
-            found
-                .get(name)
-                .ok_or_else(|| Error::Refused {
-                    step: format!("show the bridge {name} that it just made"),
-                    source: io::ErrorKind::NotFound.into(),
-                })?
-                .index
+            let first = wanted.iter().map(|(ip, _)| *ip).find(IpAddr::is_ipv4);
+            let address = first.map_or_else(|| scattered(&spec.id), mac);
+            netlink.apply(vec![messages::add_bridge(name, address, spec.mtu)])?;
+            index_of(netlink, name)?
         }
     };
-    // The bridge has no IPv6 yet: without a link-local address nothing of the machine answers it.
-    switch(
-        Path::new(&format!("/proc/sys/net/ipv6/conf/{name}/disable_ipv6")),
-        "1",
-    )?;
+    let ipv6 = wanted.iter().any(|(ip, _)| ip.is_ipv6());
+    // Without a link-local address nothing of the machine answers there.
+    let off = if ipv6 { "0" } else { "1" };
+    switch(&conf("ipv6", name, "disable_ipv6"), off)?;
+    if ipv6 {
+        // Nobody on a network of containers tells the machine its routes.
+        switch(&conf("ipv6", name, "accept_ra"), "0")?;
+        switch(Path::new(FORWARDING_6), "1")?;
+    }
+    // For ports published on the machine's own loopback address.
+    switch(&conf("ipv4", name, "route_localnet"), "1")?;
     let mut changes: Vec<_> = addresses(netlink, index)?
         .into_iter()
-        .filter(|(ip, prefix_len)| (*ip, *prefix_len) != (subnet.gateway(), subnet.prefix_len()))
+        .filter(|(ip, prefix_len)| {
+            let link_local = matches!(ip, IpAddr::V6(ip) if ip.is_unicast_link_local());
+            let kept = wanted
+                .iter()
+                .any(|(other, subnet)| other == ip && subnet.prefix_len() == *prefix_len);
+            !link_local && !kept
+        })
         .map(|(ip, prefix_len)| {
             messages::remove_address(index, name, ip, Subnet::new(ip, prefix_len))
         })
         .collect();
-    changes.push(messages::add_address(index, name, subnet.gateway(), subnet));
+    changes.extend(
+        wanted
+            .iter()
+            .map(|(ip, subnet)| messages::add_address(index, name, *ip, *subnet)),
+    );
     changes.push(messages::mark(index, name, owner));
     changes.push(messages::bring_up(index, name));
     netlink.apply(changes)?;
@@ -125,7 +134,22 @@ pub(crate) fn ensure(
     Ok(index)
 }
 
-fn addresses(netlink: &mut Netlink, index: u32) -> Result<Vec<(Ipv4Addr, u8)>, Error> {
+/// The index of an interface that is there.
+pub(crate) fn index_of(netlink: &mut Netlink, name: &str) -> Result<u32, Error> {
+    links(netlink)?
+        .get(name)
+        .map(|link| link.index)
+        .ok_or_else(|| Error::Refused {
+            step: format!("find the interface {name}"),
+            source: io::Error::from_raw_os_error(libc::ENODEV),
+        })
+}
+
+fn conf(family: &str, interface: &str, name: &str) -> PathBuf {
+    format!("/proc/sys/net/{family}/conf/{interface}/{name}").into()
+}
+
+fn addresses(netlink: &mut Netlink, index: u32) -> Result<Vec<(IpAddr, u8)>, Error> {
     let mut found = Vec::new();
     for message in netlink.dump(messages::list_addresses())? {
         let RouteNetlinkMessage::NewAddress(message) = message else {
@@ -134,11 +158,21 @@ fn addresses(netlink: &mut Netlink, index: u32) -> Result<Vec<(Ipv4Addr, u8)>, E
         if message.header.index != index {
             continue;
         }
-        for attribute in message.attributes {
-            if let AddressAttribute::Local(IpAddr::V4(ip)) = attribute {
-                found.push((ip, message.header.prefix_len));
-            }
-        }
+        let own = message
+            .attributes
+            .iter()
+            .find_map(|attribute| match attribute {
+                AddressAttribute::Local(ip) => Some(*ip),
+                _ => None,
+            });
+        let of = message
+            .attributes
+            .iter()
+            .find_map(|attribute| match attribute {
+                AddressAttribute::Address(ip) => Some(*ip),
+                _ => None,
+            });
+        found.extend(own.or(of).map(|ip| (ip, message.header.prefix_len)));
     }
     Ok(found)
 }
@@ -156,8 +190,25 @@ pub(crate) fn switch(path: &Path, value: &str) -> Result<bool, Error> {
     }
 }
 
-/// Docker's scheme: a locally administered prefix and the address.
-pub(crate) fn mac(ip: Ipv4Addr) -> Mac {
-    let [a, b, c, d] = ip.octets();
+/// Docker's scheme: a locally administered prefix and the address; of IPv6 its last part.
+pub(crate) fn mac(ip: IpAddr) -> Mac {
+    let [a, b, c, d] = match ip {
+        IpAddr::V4(ip) => ip.octets(),
+        IpAddr::V6(ip) => {
+            let [.., a, b, c, d] = ip.octets();
+            [a, b, c, d]
+        }
+    };
     [0x02, 0x42, a, b, c, d]
+}
+
+/// An address that follows from an id.
+pub(crate) fn scattered(id: &str) -> Mac {
+    let mut mac: Mac = [0x02, 0x42, 0, 0, 0, 0];
+    for (number, byte) in id.bytes().enumerate() {
+        if let Some(part) = mac.get_mut(2 + number % 4) {
+            *part = part.rotate_left(3) ^ byte;
+        }
+    }
+    mac
 }

@@ -1,55 +1,82 @@
-//! What a caller learns about a container's place on the network, and about the network itself.
+//! A container's place on one network.
 
-use std::net::Ipv4Addr;
+use std::net::IpAddr;
 use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
-use crate::Subnet;
+/// What a container wants on a network.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Request {
+    /// The network.
+    pub network: String,
+    /// This IPv4 address, or any.
+    pub ipv4: Option<IpAddr>,
+    /// This IPv6 address, or any.
+    pub ipv6: Option<IpAddr>,
+    /// This hardware address, or one that follows from the IPv4 address.
+    pub mac: Option<[u8; 6]>,
+    /// This name of the interface, or the next of `eth0`, `eth1` …
+    pub interface: Option<String>,
+    /// Names under `/proc/sys/net` with `IFNAME` for the interface, and their values.
+    pub sysctls: Vec<(String, String)>,
+    /// The default route goes to the network with the highest; of several to the first by name.
+    pub priority: i64,
+    /// The network's name, for that.
+    pub name: String,
+}
 
-/// One container's attachment to the network.
+/// One container's attachment to a network.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Endpoint {
-    /// The network namespace: a bind mount of its nsfs file.
+    /// The container's network namespace: a bind mount of its nsfs file.
     pub netns: PathBuf,
-    /// The container's address.
-    pub ip: Ipv4Addr,
-    /// Length of the subnet's prefix in bits.
-    pub prefix_len: u8,
-    /// The bridge's address, the container's default route.
-    pub gateway: Ipv4Addr,
-    /// Hardware address, `02:42:ac:11:00:02`; derived from the address, so that neighbours never
-    /// hold a stale entry when an address is used again.
+    /// Its IPv4 address.
+    pub ipv4: Option<Address>,
+    /// Its IPv6 address.
+    pub ipv6: Option<Address>,
+    /// Hardware address, `02:42:ac:11:00:02`; unless another was asked for it follows from the
+    /// IPv4 address, so that neighbours never hold a stale entry when an address is used again.
     pub mac: String,
     /// 64 hexadecimal digits, new with every attachment.
     pub endpoint_id: String,
-    /// [`NetworkInfo::id`] of the network.
+    /// The network's id.
     pub network_id: String,
     /// Name of the interface inside the container.
     pub iface: String,
-    /// Name of its other end on the machine, a port of the bridge.
+    /// Name of its other end on the machine, a port of the bridge; empty where there is none.
     pub host_iface: String,
+    /// See [`Request::priority`].
+    #[serde(default)]
+    pub priority: i64,
+    /// The network's name when the container joined.
+    #[serde(default)]
+    pub network_name: String,
+    /// The network leads out.
+    #[serde(default)]
+    pub leads_out: bool,
 }
 
-/// The network, as `docker network inspect bridge` tells it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct NetworkInfo {
-    /// `bridge`: Docker's name for the default network.
-    pub name: String,
-    /// 64 hexadecimal digits; the same for the life of the state directory.
-    pub id: String,
-    /// `bridge`.
-    pub driver: String,
-    /// The bridge's interface.
-    pub bridge: String,
+/// An address of an endpoint.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Address {
+    /// The address.
+    pub ip: IpAddr,
+    /// Length of the subnet's prefix in bits.
+    pub prefix_len: u8,
+    /// The subnet's gateway.
+    pub gateway: Option<IpAddr>,
+}
+
+impl Endpoint {
     /// Its addresses.
-    pub subnet: Subnet,
-    /// The bridge's own address.
-    pub gateway: Ipv4Addr,
-    /// Largest packet in bytes.
-    pub mtu: u32,
-    /// When the network was made, RFC 3339 in UTC.
-    pub created: String,
-    /// What will not work on this machine, in words.
-    pub warnings: Vec<String>,
+    pub fn addresses(&self) -> impl Iterator<Item = Address> + '_ {
+        self.ipv4.into_iter().chain(self.ipv6)
+    }
+
+    /// The address that it is found by: IPv4 if it has one.
+    #[must_use]
+    pub fn ip(&self) -> Option<IpAddr> {
+        self.addresses().next().map(|address| address.ip)
+    }
 }

@@ -1,15 +1,15 @@
 //! What can go wrong, named for the step that failed.
 
 use std::io;
-use std::net::Ipv4Addr;
+use std::net::IpAddr;
 use std::path::PathBuf;
 
 /// Why a network operation failed.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
-    /// Not `address/prefix` with a prefix of 8 to 29 bits.
-    #[error("\"{text}\" is not an IPv4 subnet such as 172.17.0.0/16")]
+    /// Not `address/prefix`.
+    #[error("\"{text}\" is not a subnet such as 172.17.0.0/16")]
     InvalidSubnet {
         /// What was given.
         text: String,
@@ -34,7 +34,7 @@ pub enum Error {
     },
     /// Every default subnet is in use on this machine.
     #[error(
-        "no free subnet among 172.17.0.0/16 to 172.31.0.0/16: the machine has routes to all of them; choose one in the settings"
+        "all predefined address pools have been fully subnetted: the machine has routes to all of 172.17.0.0/16 to 172.31.0.0/16 and 192.168.0.0/16, or networks use them; choose a subnet"
     )]
     NoFreeSubnet,
     /// The subnet has no address left.
@@ -43,13 +43,34 @@ pub enum Error {
         /// The subnet.
         subnet: crate::Subnet,
     },
+    /// An address that was asked for is in no subnet of the network.
+    #[error("no configured subnet contains IP address {ip}")]
+    NotInSubnet {
+        /// The address.
+        ip: IpAddr,
+    },
+    /// An address that was asked for is another's.
+    #[error("Address already in use")]
+    AddressInUse,
     /// The container has an endpoint already.
-    #[error("container {id} is already attached at {ip}")]
+    #[error("container {id} is already attached to network {network}")]
     AlreadyAttached {
         /// The container.
         id: String,
-        /// Its address.
-        ip: Ipv4Addr,
+        /// The network.
+        network: String,
+    },
+    /// Nobody has brought the network up.
+    #[error("network {id} is not up")]
+    NoSuchNetwork {
+        /// The network.
+        id: String,
+    },
+    /// The interface that a macvlan or ipvlan network shares is not there.
+    #[error("the machine has no interface {name} for the network to share")]
+    NoParent {
+        /// The interface.
+        name: String,
     },
     /// A file of ours could not be read, written or mounted.
     #[error("cannot {action} {path}")]

@@ -1,12 +1,14 @@
 //! The firewall: the whole of our nftables table, replaced in one transaction.
 
+mod rules;
+
 use std::io::{self, Write};
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
 
 use serde_json::{Value, json};
 
-use crate::{Error, Subnet};
+use crate::{Error, Published, Spec};
 
 const FAMILY: &str = "inet";
 
@@ -15,14 +17,26 @@ const OURS: &str = "slipway";
 
 /// Replaces our table; other tables stay as they are. Whatever the table held, the result is the
 /// same, and there is no moment without rules.
-pub(crate) fn install(nft: &Path, bridge: &str, subnet: Subnet) -> Result<(), Error> {
-    let output = run(nft, &["-j", "-f", "-"], &rules(bridge, subnet).to_string())?;
-    accepted(&output)
+pub(crate) fn install(
+    nft: &Path,
+    table: &str,
+    specs: &[&Spec],
+    published: &[&Published],
+) -> Result<(), Error> {
+    let rules = rules::table(table, specs, published).to_string();
+    accepted(&run(nft, &["-j", "-f", "-"], &rules)?)
+}
+
+/// Sends questions for 127.0.0.11 in the calling thread's network namespace to `udp` and `tcp`,
+/// ports of that address.
+pub(crate) fn redirect_names(nft: &Path, udp: u16, tcp: u16) -> Result<(), Error> {
+    let rules = rules::names(udp, tcp).to_string();
+    accepted(&run(nft, &["-j", "-f", "-"], &rules)?)
 }
 
 /// Removes our table.
-pub(crate) fn remove(nft: &Path, bridge: &str) -> Result<(), Error> {
-    let table = table(bridge);
+pub(crate) fn remove(nft: &Path, table: &str) -> Result<(), Error> {
+    let table = rules::name(table);
     // Adding it first makes the removal of a missing table no error.
     let commands = json!({"nftables": [{"add": table}, {"delete": table}]});
     accepted(&run(nft, &["-j", "-f", "-"], &commands.to_string())?)
@@ -56,80 +70,6 @@ fn dropping_chains(answer: &Value) -> Vec<String> {
             format!("{} {} {}", word("family"), word("table"), word("name"))
         })
         .collect()
-}
-
-fn table(bridge: &str) -> Value {
-    json!({"table": {"family": FAMILY, "name": bridge}})
-}
-
-/// The table as a list of nft commands (libnftables-json(5)).
-fn rules(bridge: &str, subnet: Subnet) -> Value {
-    let chain = |name: &str, kind: &str, hook: &str, priority: i32| {
-        json!({"add": {"chain": {"family": FAMILY, "table": bridge, "name": name, "type": kind,
-            "hook": hook, "prio": priority, "policy": "accept"}}})
-    };
-    let rule = |chain: &str, expressions: Vec<Value>| {
-        json!({"add": {"rule": {"family": FAMILY, "table": bridge, "chain": chain,
-            "expr": expressions}}})
-    };
-    let matches = |left: Value, operator: &str, right: Value| json!({"match": {"op": operator, "left": left, "right": right}});
-    let from_bridge = || matches(json!({"meta": {"key": "iifname"}}), "==", json!(bridge));
-    let not_from_bridge = || matches(json!({"meta": {"key": "iifname"}}), "!=", json!(bridge));
-    let to_bridge = || matches(json!({"meta": {"key": "oifname"}}), "==", json!(bridge));
-    let not_to_bridge = || matches(json!({"meta": {"key": "oifname"}}), "!=", json!(bridge));
-    let ip = |field: &str| json!({"payload": {"protocol": "ip", "field": field}});
-    let in_subnet =
-        json!({"prefix": {"addr": subnet.base().to_string(), "len": subnet.prefix_len()}});
-    let known = || {
-        matches(
-            json!({"ct": {"key": "state"}}),
-            "in",
-            json!(["established", "related"]),
-        )
-    };
-    let ping = || {
-        matches(
-            json!({"payload": {"protocol": "icmp", "field": "type"}}),
-            "==",
-            json!("echo-request"),
-        )
-    };
-    let accept = || json!({"accept": null});
-    let drop = || json!({"drop": null});
-
-    json!({"nftables": [
-        {"add": table(bridge)},
-        {"delete": table(bridge)},
-        {"add": table(bridge)},
-
-        // Containers speak to the outside with the machine's address.
-        chain("postrouting", "nat", "postrouting", 100),
-        rule("postrouting", vec![
-            matches(ip("saddr"), "==", in_subnet.clone()),
-            not_to_bridge(),
-            json!({"masquerade": null}),
-        ]),
-
-        // Out with an address of ours, back in only what was asked for, freely among containers.
-        chain("forward", "filter", "forward", 0),
-        rule("forward", vec![from_bridge(), to_bridge(), accept()]),
-        rule("forward", vec![from_bridge(), matches(ip("saddr"), "==", in_subnet), accept()]),
-        rule("forward", vec![from_bridge(), drop()]),
-        rule("forward", vec![to_bridge(), not_from_bridge(), known(), accept()]),
-        rule("forward", vec![to_bridge(), drop()]),
-
-        // The machine itself, under whichever of its addresses, is no business of containers:
-        // the gateway answers pings, and connections that the machine opened go on.
-        chain("input", "filter", "input", 0),
-        rule("input", vec![from_bridge(), known(), accept()]),
-        rule("input", vec![
-            from_bridge(),
-            matches(ip("daddr"), "==", json!(subnet.gateway().to_string())),
-            ping(),
-            accept(),
-        ]),
-        rule("input", vec![from_bridge(), drop()]),
-    ]})
 }
 
 fn run(nft: &Path, arguments: &[&str], input: &str) -> Result<Output, Error> {

@@ -1,20 +1,23 @@
-//! Who has which address: one small file a container, so that an engine that starts again knows
+//! Who has which address: one small file an endpoint, so that an engine that starts again knows
 //! what its running containers use.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::io;
-use std::net::Ipv4Addr;
+use std::net::IpAddr;
 use std::path::PathBuf;
 
-use crate::{Endpoint, Error, Subnet};
+use crate::{Address, Endpoint, Error, Pool, Spec};
 
-/// The leases of one network.
+/// A container and a network.
+type Key = (String, String);
+
+/// The leases of all networks.
 #[derive(Debug)]
 pub(crate) struct Leases {
     directory: PathBuf,
-    by_container: BTreeMap<String, Endpoint>,
-    taken: BTreeSet<Ipv4Addr>,
+    endpoints: BTreeMap<Key, Endpoint>,
+    taken: BTreeSet<(String, IpAddr)>,
 }
 
 impl Leases {
@@ -22,96 +25,168 @@ impl Leases {
     /// the machine died) counts for nothing and is removed.
     pub(crate) fn open(directory: PathBuf) -> Result<Self, Error> {
         fs::create_dir_all(&directory).map_err(Error::file("create", &directory))?;
-        let mut by_container = BTreeMap::new();
+        let mut leases = Self {
+            directory,
+            endpoints: BTreeMap::new(),
+            taken: BTreeSet::new(),
+        };
+        let directory = leases.directory.clone();
         let entries = fs::read_dir(&directory).map_err(Error::file("read", &directory))?;
         for entry in entries {
             let path = entry.map_err(Error::file("read", &directory))?.path();
             let lease = fs::read(&path)
                 .ok()
                 .and_then(|bytes| serde_json::from_slice::<Endpoint>(&bytes).ok());
-            let id = path.file_stem().and_then(|stem| stem.to_str());
-            match (lease, id) {
-                (Some(lease), Some(id)) if path.extension().is_some_and(|e| e == "json") => {
-                    by_container.insert(id.to_owned(), lease);
-                }
+            let container = path
+                .file_name()
+                .and_then(|name| name.to_str()?.strip_suffix(".json")?.split('-').next());
+            match (lease, container) {
+                (Some(lease), Some(container)) => leases.remember(container, lease),
                 _ => {
                     tracing::warn!(path = %path.display(), "removing an unreadable address lease");
                     fs::remove_file(&path).map_err(Error::file("remove", &path))?;
                 }
             }
         }
-        let taken = by_container.values().map(|lease| lease.ip).collect();
-        Ok(Self {
-            directory,
-            by_container,
-            taken,
-        })
+        Ok(leases)
     }
 
-    /// The lease of a container.
-    pub(crate) fn get(&self, id: &str) -> Option<&Endpoint> {
-        self.by_container.get(id)
+    /// The lease of a container on a network.
+    pub(crate) fn get(&self, container: &str, network: &str) -> Option<&Endpoint> {
+        self.endpoints
+            .get(&(container.to_owned(), network.to_owned()))
+    }
+
+    /// All leases of a container.
+    pub(crate) fn of(&self, container: &str) -> Vec<Endpoint> {
+        self.endpoints
+            .range((container.to_owned(), String::new())..)
+            .take_while(|((id, _), _)| id == container)
+            .map(|(_, endpoint)| endpoint.clone())
+            .collect()
     }
 
     /// Containers with a lease.
     pub(crate) fn containers(&self) -> Vec<String> {
-        self.by_container.keys().cloned().collect()
+        let mut ids: Vec<String> = self.endpoints.keys().map(|(id, _)| id.clone()).collect();
+        ids.dedup();
+        ids
     }
 
     /// The interfaces of all leases.
-    pub(crate) fn interfaces(&self) -> Vec<String> {
-        let leases = self.by_container.values();
+    pub(crate) fn interfaces(&self) -> BTreeSet<String> {
+        let leases = self.endpoints.values();
         leases.map(|lease| lease.host_iface.clone()).collect()
     }
 
-    /// Whether nobody has a lease.
-    pub(crate) fn is_empty(&self) -> bool {
-        self.by_container.is_empty()
+    /// Whether nobody has a lease on a network.
+    pub(crate) fn is_unused(&self, network: &str) -> bool {
+        !self.endpoints.keys().any(|(_, id)| id == network)
     }
 
-    /// The lowest free address, as Docker hands them out.
-    pub(crate) fn free_address(&self, subnet: Subnet) -> Result<Ipv4Addr, Error> {
-        subnet
-            .hosts()
-            .find(|ip| !self.taken.contains(ip))
-            .ok_or(Error::NoFreeAddress { subnet })
+    /// Chooses addresses on a network: those wanted, or the lowest free, as Docker hands them out.
+    pub(crate) fn choose(
+        &self,
+        spec: &Spec,
+        ipv4: bool,
+        wanted: Option<IpAddr>,
+    ) -> Result<Option<Address>, Error> {
+        let mut pools = spec
+            .pools
+            .iter()
+            .filter(|pool| pool.subnet.is_ipv4() == ipv4)
+            .peekable();
+        if pools.peek().is_none() {
+            return Ok(None);
+        }
+        let address = |pool: &Pool, ip| Address {
+            ip,
+            prefix_len: pool.subnet.prefix_len(),
+            gateway: pool.gateway,
+        };
+        if let Some(ip) = wanted {
+            let pool = pools
+                .find(|pool| pool.subnet.contains(ip))
+                .ok_or(Error::NotInSubnet { ip })?;
+            if self.is_taken(&spec.id, ip) || pool.gateway == Some(ip) {
+                return Err(Error::AddressInUse);
+            }
+            return Ok(Some(address(pool, ip)));
+        }
+        let mut full = None;
+        for pool in pools {
+            full = Some(pool.subnet);
+            let free = pool.range.unwrap_or(pool.subnet).hosts().find(|ip| {
+                pool.gateway != Some(*ip)
+                    && !pool.aux.contains(ip)
+                    && *ip != pool.subnet.base()
+                    && !self.is_taken(&spec.id, *ip)
+            });
+            if let Some(ip) = free {
+                return Ok(Some(address(pool, ip)));
+            }
+        }
+        Err(Error::NoFreeAddress {
+            subnet: full.unwrap_or_else(|| crate::Subnet::new([0, 0, 0, 0], 0)),
+        })
+    }
+
+    fn is_taken(&self, network: &str, ip: IpAddr) -> bool {
+        self.taken.contains(&(network.to_owned(), ip))
     }
 
     /// Records a lease, on disk first. It is not flushed: a namespace doesn't outlive the kernel
     /// that wrote the file either.
-    pub(crate) fn insert(&mut self, id: &str, lease: Endpoint) -> Result<(), Error> {
-        let path = self.path(id);
+    pub(crate) fn insert(&mut self, container: &str, lease: Endpoint) -> Result<(), Error> {
+        let path = self.path(container, &lease.network_id);
         let draft = path.with_extension("new");
         let bytes = serde_json::to_vec(&lease)
             .map_err(io::Error::from)
             .map_err(Error::file("write", &path))?;
         fs::write(&draft, bytes).map_err(Error::file("write", &draft))?;
         fs::rename(&draft, &path).map_err(Error::file("write", &path))?;
-        self.taken.insert(lease.ip);
-        self.by_container.insert(id.to_owned(), lease);
+        self.remember(container, lease);
         Ok(())
     }
 
-    /// Ends a lease and returns it; that there is none is fine. Its address is handed out again
+    fn remember(&mut self, container: &str, lease: Endpoint) {
+        let network = lease.network_id.clone();
+        for address in lease.addresses() {
+            self.taken.insert((network.clone(), address.ip));
+        }
+        self.endpoints
+            .insert((container.to_owned(), network), lease);
+    }
+
+    /// Ends a lease and returns it; that there is none is fine. Its addresses are handed out again
     /// only after [`Leases::release`].
-    pub(crate) fn remove(&mut self, id: &str) -> Result<Option<Endpoint>, Error> {
-        let path = self.path(id);
+    pub(crate) fn remove(
+        &mut self,
+        container: &str,
+        network: &str,
+    ) -> Result<Option<Endpoint>, Error> {
+        let path = self.path(container, network);
         match fs::remove_file(&path) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => {
                 return Err(Error::file("remove", &path)(error));
             }
             _ => {}
         }
-        Ok(self.by_container.remove(id))
+        Ok(self
+            .endpoints
+            .remove(&(container.to_owned(), network.to_owned())))
     }
 
-    /// Gives an address back.
-    pub(crate) fn release(&mut self, ip: Ipv4Addr) {
-        self.taken.remove(&ip);
+    /// Gives the addresses of an ended lease back.
+    pub(crate) fn release(&mut self, lease: &Endpoint) {
+        for address in lease.addresses() {
+            self.taken.remove(&(lease.network_id.clone(), address.ip));
+        }
     }
 
-    fn path(&self, id: &str) -> PathBuf {
-        self.directory.join(format!("{id}.json"))
+    fn path(&self, container: &str, network: &str) -> PathBuf {
+        let network = network.get(..12).unwrap_or(network);
+        self.directory.join(format!("{container}-{network}.json"))
     }
 }
 
@@ -119,18 +194,41 @@ impl Leases {
 mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
+    use crate::{Gateway, Kind};
 
-    fn lease(ip: Ipv4Addr) -> Endpoint {
+    fn spec() -> Spec {
+        Spec {
+            id: "n".repeat(64),
+            kind: Kind::Bridge,
+            interface: "x".into(),
+            pools: vec![Pool {
+                subnet: "10.9.0.0/29".parse().unwrap(),
+                range: None,
+                gateway: Some("10.9.0.1".parse().unwrap()),
+                aux: vec!["10.9.0.4".parse().unwrap()],
+            }],
+            mtu: 1500,
+            internal: false,
+            icc: true,
+            ipv4: Gateway::Nat,
+            ipv6: Gateway::Nat,
+            publish_on: None,
+        }
+    }
+
+    fn lease(address: Address) -> Endpoint {
         Endpoint {
             netns: PathBuf::from("/run/x"),
-            ip,
-            prefix_len: 29,
-            gateway: Ipv4Addr::new(10, 9, 0, 1),
+            ipv4: Some(address),
+            ipv6: None,
             mac: String::new(),
             endpoint_id: String::new(),
-            network_id: String::new(),
+            network_id: spec().id,
             iface: "eth0".to_owned(),
             host_iface: String::new(),
+            priority: 0,
+            network_name: String::new(),
+            leads_out: true,
         }
     }
 
@@ -138,27 +236,27 @@ mod tests {
     fn addresses_are_handed_out_lowest_first_and_survive_a_reopen() {
         let home = tempfile::tempdir().unwrap();
         let directory = home.path().join("leases");
-        let subnet: Subnet = "10.9.0.0/29".parse().unwrap();
         let mut leases = Leases::open(directory.clone()).unwrap();
-        for last in 2..=6 {
-            let ip = leases.free_address(subnet).unwrap();
-            assert_eq!(ip.octets()[3], last);
-            leases.insert(&format!("c{last}"), lease(ip)).unwrap();
+        for last in ["2", "3", "5", "6"] {
+            let address = leases.choose(&spec(), true, None).unwrap().unwrap();
+            assert_eq!(address.ip.to_string(), format!("10.9.0.{last}"));
+            leases.insert(&format!("c{last}"), lease(address)).unwrap();
         }
-        assert!(matches!(
-            leases.free_address(subnet),
-            Err(Error::NoFreeAddress { .. })
-        ));
-        let ended = leases.remove("c4").unwrap().unwrap();
-        assert_eq!(leases.remove("c4").unwrap(), None);
-        leases.free_address(subnet).unwrap_err();
-        leases.release(ended.ip);
-        assert_eq!(leases.free_address(subnet).unwrap(), ended.ip);
+        let full = leases.choose(&spec(), true, None);
+        assert!(matches!(full, Err(Error::NoFreeAddress { .. })));
+        assert_eq!(leases.choose(&spec(), false, None).unwrap(), None);
+        let ended = leases.remove("c5", &spec().id).unwrap().unwrap();
+        assert_eq!(leases.remove("c5", &spec().id).unwrap(), None);
+        leases.choose(&spec(), true, None).unwrap_err();
+        leases.release(&ended);
+        let wanted = leases.choose(&spec(), true, ended.ip()).unwrap().unwrap();
+        assert_eq!(Some(wanted.ip), ended.ip());
+        let outside = leases.choose(&spec(), true, Some("10.8.0.1".parse().unwrap()));
+        assert!(matches!(outside, Err(Error::NotInSubnet { .. })));
 
         fs::write(directory.join("torn.json"), b"{\"ip\":").unwrap();
         let leases = Leases::open(directory.clone()).unwrap();
-        assert_eq!(leases.containers(), ["c2", "c3", "c5", "c6"]);
-        assert_eq!(leases.free_address(subnet).unwrap().octets()[3], 4);
+        assert_eq!(leases.containers(), ["c2", "c3", "c6"]);
         assert!(!directory.join("torn.json").exists());
     }
 }

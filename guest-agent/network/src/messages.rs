@@ -1,21 +1,24 @@
 //! The changes and questions that this crate sends to the kernel.
 
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::IpAddr;
 use std::os::fd::{AsRawFd, BorrowedFd};
 
 use netlink_packet_core::{DefaultNla, NLM_F_CREATE, NLM_F_EXCL, NLM_F_REPLACE};
-use netlink_packet_route::address::{AddressAttribute, AddressMessage, AddressScope};
+use netlink_packet_route::address::{
+    AddressAttribute, AddressHeaderFlags, AddressMessage, AddressScope,
+};
 use netlink_packet_route::link::{
-    InfoBridge, InfoData, InfoKind, InfoVeth, LinkAttribute, LinkFlags, LinkInfo, LinkMessage,
+    InfoBridge, InfoBridgePort, InfoData, InfoIpVlan, InfoKind, InfoMacVlan, InfoPortData,
+    InfoPortKind, InfoVeth, LinkAttribute, LinkFlags, LinkInfo, LinkMessage,
 };
 use netlink_packet_route::route::{
-    RouteAddress, RouteAttribute, RouteHeader, RouteMessage, RouteProtocol, RouteScope, RouteType,
+    RouteAttribute, RouteHeader, RouteMessage, RouteProtocol, RouteScope, RouteType,
 };
 use netlink_packet_route::tc::{TcAttribute, TcHandle, TcMessage, TcOption};
 use netlink_packet_route::{AddressFamily, RouteNetlinkMessage};
 
-use crate::Subnet;
 use crate::netlink::Change;
+use crate::{Kind, Subnet};
 
 /// A hardware address.
 pub(crate) type Mac = [u8; 6];
@@ -116,8 +119,86 @@ pub(crate) fn remove_link(name: &str) -> Change {
     }
 }
 
+/// Keeps a port of a bridge from all other ports that are kept so, too.
+pub(crate) fn isolate(name: &str) -> Change {
+    let mut message = LinkMessage::default();
+    message.attributes = vec![
+        LinkAttribute::IfName(name.to_owned()),
+        LinkAttribute::LinkInfo(vec![
+            LinkInfo::PortKind(InfoPortKind::Bridge),
+            LinkInfo::PortData(InfoPortData::BridgePort(vec![InfoBridgePort::Isolated(
+                true,
+            )])),
+        ]),
+    ];
+    Change {
+        step: format!("keep {name} from its neighbours"),
+        // What a port is like is only read from this kind of message.
+        message: RouteNetlinkMessage::NewLink(message),
+        flags: 0,
+        fine: None,
+    }
+}
+
+/// Makes an interface of a macvlan or ipvlan network on `parent`, in the namespace `netns`.
+pub(crate) fn add_shared(
+    kind: Kind,
+    parent: u32,
+    name: &str,
+    netns: BorrowedFd<'_>,
+    mac: Option<Mac>,
+    mtu: u32,
+) -> Change {
+    let info = match kind {
+        Kind::Ipvlan(mode) => vec![
+            LinkInfo::Kind(InfoKind::IpVlan),
+            LinkInfo::Data(InfoData::IpVlan(vec![InfoIpVlan::Mode(mode.into())])),
+        ],
+        Kind::Macvlan(mode) => vec![
+            LinkInfo::Kind(InfoKind::MacVlan),
+            LinkInfo::Data(InfoData::MacVlan(vec![InfoMacVlan::Mode(mode.into())])),
+        ],
+        Kind::Bridge => Vec::new(),
+    };
+    let mut message = LinkMessage::default();
+    message.attributes = vec![
+        LinkAttribute::IfName(name.to_owned()),
+        LinkAttribute::Mtu(mtu),
+        LinkAttribute::Link(parent),
+        LinkAttribute::NetNsFd(netns.as_raw_fd()),
+        LinkAttribute::LinkInfo(info),
+    ];
+    message
+        .attributes
+        .extend(mac.map(|mac| LinkAttribute::Address(mac.to_vec())));
+    Change {
+        step: format!("make the interface {name}"),
+        message: RouteNetlinkMessage::NewLink(message),
+        flags: NLM_F_CREATE | NLM_F_EXCL,
+        fine: None,
+    }
+}
+
+/// Makes a dummy interface, for networks that share one and have none.
+pub(crate) fn add_dummy(name: &str, mtu: u32) -> Change {
+    let mut message = LinkMessage::default();
+    set_up(&mut message);
+    message.attributes = vec![
+        LinkAttribute::IfName(name.to_owned()),
+        LinkAttribute::Mtu(mtu),
+        LinkAttribute::LinkInfo(vec![LinkInfo::Kind(InfoKind::Dummy)]),
+    ];
+    Change {
+        step: format!("make the interface {name}"),
+        message: RouteNetlinkMessage::NewLink(message),
+        flags: NLM_F_CREATE | NLM_F_EXCL,
+        fine: Some(libc::EEXIST),
+    }
+}
+
 /// Gives an interface an address of a subnet.
-pub(crate) fn add_address(index: u32, name: &str, ip: Ipv4Addr, subnet: Subnet) -> Change {
+pub(crate) fn add_address(index: u32, name: &str, ip: impl Into<IpAddr>, subnet: Subnet) -> Change {
+    let ip = ip.into();
     Change {
         step: format!("add the address {ip}/{} to {name}", subnet.prefix_len()),
         message: RouteNetlinkMessage::NewAddress(address(index, ip, subnet)),
@@ -127,7 +208,13 @@ pub(crate) fn add_address(index: u32, name: &str, ip: Ipv4Addr, subnet: Subnet) 
 }
 
 /// Takes an address away from an interface.
-pub(crate) fn remove_address(index: u32, name: &str, ip: Ipv4Addr, subnet: Subnet) -> Change {
+pub(crate) fn remove_address(
+    index: u32,
+    name: &str,
+    ip: impl Into<IpAddr>,
+    subnet: Subnet,
+) -> Change {
+    let ip = ip.into();
     Change {
         step: format!("remove the address {ip} from {name}"),
         message: RouteNetlinkMessage::DelAddress(address(index, ip, subnet)),
@@ -136,35 +223,74 @@ pub(crate) fn remove_address(index: u32, name: &str, ip: Ipv4Addr, subnet: Subne
     }
 }
 
-fn address(index: u32, ip: Ipv4Addr, subnet: Subnet) -> AddressMessage {
+fn family(ip: IpAddr) -> AddressFamily {
+    match ip {
+        IpAddr::V4(_) => AddressFamily::Inet,
+        IpAddr::V6(_) => AddressFamily::Inet6,
+    }
+}
+
+fn address(index: u32, ip: IpAddr, subnet: Subnet) -> AddressMessage {
     let mut message = AddressMessage::default();
-    message.header.family = AddressFamily::Inet;
+    message.header.family = family(ip);
     message.header.prefix_len = subnet.prefix_len();
     message.header.scope = AddressScope::Universe;
     message.header.index = index;
-    message.attributes = vec![
-        AddressAttribute::Local(IpAddr::V4(ip)),
-        AddressAttribute::Address(IpAddr::V4(ip)),
-        AddressAttribute::Broadcast(subnet.broadcast()),
-    ];
+    message.attributes = vec![AddressAttribute::Local(ip), AddressAttribute::Address(ip)];
+    match subnet.last() {
+        IpAddr::V4(last) => message.attributes.push(AddressAttribute::Broadcast(last)),
+        // Nobody else can have it: no need to look for a second one before it is used.
+        IpAddr::V6(_) => message.header.flags = AddressHeaderFlags::Nodad,
+    }
     message
 }
 
-/// Sends everything that no other route takes to `gateway`.
-pub(crate) fn add_default_route(gateway: Ipv4Addr) -> Change {
+/// Sends everything that no other route takes out of an interface, to `gateway` if there is one.
+pub(crate) fn add_default_route(index: u32, ipv4: bool, gateway: Option<IpAddr>) -> Change {
+    let mut message = default_route(ipv4);
+    message.attributes = vec![RouteAttribute::Oif(index)];
+    if let Some(gateway) = gateway {
+        message
+            .attributes
+            .push(RouteAttribute::Gateway(gateway.into()));
+    } else {
+        message.header.scope = RouteScope::Link;
+    }
+    Change {
+        step: match gateway {
+            Some(gateway) => format!("add the default route through {gateway}"),
+            None => "add the default route".to_owned(),
+        },
+        message: RouteNetlinkMessage::NewRoute(message),
+        flags: NLM_F_CREATE | NLM_F_EXCL,
+        fine: Some(libc::EEXIST),
+    }
+}
+
+/// Takes the default route away; that there is none is fine.
+pub(crate) fn remove_default_route(ipv4: bool) -> Change {
+    let mut message = default_route(ipv4);
+    message.header.scope = RouteScope::NoWhere;
+    Change {
+        step: "remove the default route".to_owned(),
+        message: RouteNetlinkMessage::DelRoute(message),
+        flags: 0,
+        fine: Some(libc::ESRCH),
+    }
+}
+
+fn default_route(ipv4: bool) -> RouteMessage {
     let mut message = RouteMessage::default();
-    message.header.address_family = AddressFamily::Inet;
+    message.header.address_family = if ipv4 {
+        AddressFamily::Inet
+    } else {
+        AddressFamily::Inet6
+    };
     message.header.table = RouteHeader::RT_TABLE_MAIN;
     message.header.protocol = RouteProtocol::Boot;
     message.header.scope = RouteScope::Universe;
     message.header.kind = RouteType::Unicast;
-    message.attributes = vec![RouteAttribute::Gateway(RouteAddress::Inet(gateway))];
-    Change {
-        step: format!("add the default route through {gateway}"),
-        message: RouteNetlinkMessage::NewRoute(message),
-        flags: NLM_F_CREATE | NLM_F_EXCL,
-        fine: None,
-    }
+    message
 }
 
 /// The handle of our queueing discipline: what others put on an interface has another one.
@@ -235,18 +361,14 @@ pub(crate) fn list_links() -> RouteNetlinkMessage {
     RouteNetlinkMessage::GetLink(LinkMessage::default())
 }
 
-/// Asks for all IPv4 addresses.
+/// Asks for all addresses.
 pub(crate) fn list_addresses() -> RouteNetlinkMessage {
-    let mut message = AddressMessage::default();
-    message.header.family = AddressFamily::Inet;
-    RouteNetlinkMessage::GetAddress(message)
+    RouteNetlinkMessage::GetAddress(AddressMessage::default())
 }
 
-/// Asks for all IPv4 routes.
+/// Asks for all routes.
 pub(crate) fn list_routes() -> RouteNetlinkMessage {
-    let mut message = RouteMessage::default();
-    message.header.address_family = AddressFamily::Inet;
-    RouteNetlinkMessage::GetRoute(message)
+    RouteNetlinkMessage::GetRoute(RouteMessage::default())
 }
 
 fn set_up(message: &mut LinkMessage) {

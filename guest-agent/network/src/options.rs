@@ -3,18 +3,13 @@
 use std::net::IpAddr;
 use std::path::PathBuf;
 
-use crate::Subnet;
-
 /// How the network is set up; [`Options::default`] fits the virtual machine except for its
 /// name servers.
 #[derive(Debug, Clone)]
 pub struct Options {
-    /// Name of the bridge's interface and of the firewall table, at most 13 bytes; when another
+    /// Name of the default bridge's interface and of the firewall table, at most 13 bytes; when another
     /// engine has it, the number at its end goes up.
     pub bridge: String,
-    /// Addresses to use; `None` takes 172.17.0.0/16, or the first of 172.18.0.0/16 to
-    /// 172.31.0.0/16 that no route of the machine overlaps.
-    pub subnet: Option<Subnet>,
     /// The `nft` program.
     pub nft: PathBuf,
     /// Largest packet in bytes.
@@ -37,7 +32,6 @@ impl Default for Options {
     fn default() -> Self {
         Self {
             bridge: "slipway0".to_owned(),
-            subnet: None,
             nft: default_nft(),
             mtu: 1500,
             name_servers: NameServers::Machine,

@@ -44,6 +44,19 @@ impl Resolvers {
         }
     }
 
+    /// Whom the machine itself asks, those on its loopback interface too.
+    pub(crate) fn upstream(setting: &NameServers) -> Vec<IpAddr> {
+        match setting {
+            NameServers::Fixed(servers) => servers.clone(),
+            NameServers::Machine => std::fs::read_to_string("/etc/resolv.conf")
+                .unwrap_or_default()
+                .lines()
+                .filter_map(|line| line.trim().strip_prefix("nameserver"))
+                .filter_map(|rest| rest.trim().parse().ok())
+                .collect(),
+        }
+    }
+
     /// Reads `resolv.conf(5)`, leaving out servers that a container can't reach: those on the
     /// loopback interface, and IPv6 ones because the bridge has no IPv6.
     #[must_use]

@@ -1,6 +1,6 @@
 //! Which addresses the machine's own routes already use.
 
-use std::net::Ipv4Addr;
+use std::net::IpAddr;
 
 use netlink_packet_route::RouteNetlinkMessage;
 use netlink_packet_route::route::{RouteAddress, RouteAttribute, RouteType};
@@ -8,37 +8,36 @@ use netlink_packet_route::route::{RouteAddress, RouteAttribute, RouteType};
 use crate::netlink::Netlink;
 use crate::{Error, Subnet, messages};
 
-/// Chooses the network's addresses: `wanted` if it is given, else the first default subnet that
-/// overlaps no route; routes through the interface `own` (our bridge, from before) don't count.
-pub(crate) fn choose_subnet(
-    netlink: &mut Netlink,
-    wanted: Option<Subnet>,
-    own: Option<u32>,
-) -> Result<Subnet, Error> {
-    if let Some(subnet) = wanted {
-        return Ok(subnet);
-    }
-    let taken = taken(netlink, own)?;
-    first_free(&taken).ok_or(Error::NoFreeSubnet)
-}
+/// Docker's pools: where the subnets of networks come from that name none, and how long their
+/// prefixes are.
+const POOLS: [(&str, u8); 2] = [("172.16.0.0/12", 16), ("192.168.0.0/16", 20)];
 
-/// Whether `subnet` overlaps a route of the machine that isn't through `own`.
-pub(crate) fn is_taken(
-    netlink: &mut Netlink,
-    subnet: Subnet,
-    own: Option<u32>,
-) -> Result<bool, Error> {
-    let taken = taken(netlink, own)?;
-    Ok(taken.iter().any(|other| other.overlaps(&subnet)))
-}
+/// The part of the first that Docker leaves alone.
+const LEFT_ALONE: ([u8; 4], u8) = ([172, 16, 0, 0], 16);
 
-fn first_free(taken: &[Subnet]) -> Option<Subnet> {
-    (17..=31)
-        .map(|second| Subnet::new(Ipv4Addr::new(172, second, 0, 0), 16))
+/// The first subnet of a pool that overlaps nothing that is taken. `pools` are the person's own,
+/// or else Docker's.
+#[must_use]
+pub fn free_subnet(pools: &[(Subnet, u8)], taken: &[Subnet]) -> Option<Subnet> {
+    let default: Vec<(Subnet, u8)> = POOLS
+        .iter()
+        .filter_map(|(text, prefix_len)| Some((text.parse().ok()?, *prefix_len)))
+        .collect();
+    let left_alone = Subnet::new(LEFT_ALONE.0, LEFT_ALONE.1);
+    let own = !pools.is_empty();
+    let pools = if own { pools } else { &default };
+    pools
+        .iter()
+        .flat_map(|(pool, prefix_len)| {
+            let bits = u32::from(prefix_len.saturating_sub(pool.prefix_len())).min(20);
+            (0..1_u128 << bits).filter_map(|number| pool.nth(*prefix_len, number))
+        })
+        .filter(|subnet| own || *subnet != left_alone)
         .find(|subnet| !taken.iter().any(|other| other.overlaps(subnet)))
 }
 
-fn taken(netlink: &mut Netlink, own: Option<u32>) -> Result<Vec<Subnet>, Error> {
+/// What the machine's routes lead to; those through the interfaces `own` (indices) don't count.
+pub(crate) fn taken(netlink: &mut Netlink, own: &[u32]) -> Result<Vec<Subnet>, Error> {
     let mut taken = Vec::new();
     for message in netlink.dump(messages::list_routes())? {
         let RouteNetlinkMessage::NewRoute(route) = message else {
@@ -50,16 +49,22 @@ fn taken(netlink: &mut Netlink, own: Option<u32>) -> Result<Vec<Subnet>, Error> 
         if prefix_len == 0 || route.header.kind != RouteType::Unicast {
             continue;
         }
-        let mut destination = None;
+        let mut destination: Option<IpAddr> = None;
         let mut interface = None;
         for attribute in &route.attributes {
             match attribute {
-                RouteAttribute::Destination(RouteAddress::Inet(ip)) => destination = Some(*ip),
+                RouteAttribute::Destination(RouteAddress::Inet(ip)) => {
+                    destination = Some((*ip).into());
+                }
+                RouteAttribute::Destination(RouteAddress::Inet6(ip)) => {
+                    destination = Some((*ip).into());
+                }
                 RouteAttribute::Oif(index) => interface = Some(*index),
                 _ => {}
             }
         }
-        if interface.is_none() || interface != own {
+        let link_local = matches!(destination, Some(IpAddr::V6(ip)) if ip.is_unicast_link_local());
+        if !link_local && interface.is_none_or(|index| !own.contains(&index)) {
             taken.extend(destination.map(|ip| Subnet::new(ip, prefix_len)));
         }
     }
@@ -68,13 +73,24 @@ fn taken(netlink: &mut Netlink, own: Option<u32>) -> Result<Vec<Subnet>, Error> 
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::unwrap_used)]
     use super::*;
 
     #[test]
     fn the_first_subnet_that_nothing_overlaps_is_taken() {
-        let at = |second, prefix_len| Subnet::new(Ipv4Addr::new(172, second, 0, 0), prefix_len);
-        assert_eq!(first_free(&[]), Some(at(17, 16)));
-        assert_eq!(first_free(&[at(17, 24), at(18, 15)]), Some(at(20, 16)));
-        assert_eq!(first_free(&[at(16, 12)]), None);
+        let at = |text: &str| text.parse::<Subnet>().unwrap();
+        let free = |taken: &[&str]| {
+            let taken: Vec<Subnet> = taken.iter().map(|text| at(text)).collect();
+            free_subnet(&[], &taken).map(|subnet| subnet.to_string())
+        };
+        assert_eq!(free(&[]).as_deref(), Some("172.17.0.0/16"));
+        let two = ["172.17.0.0/24", "172.18.0.0/15"];
+        assert_eq!(free(&two).as_deref(), Some("172.20.0.0/16"));
+        let full = free(&["172.16.0.0/12"]);
+        assert_eq!(full.as_deref(), Some("192.168.0.0/20"));
+        assert_eq!(free(&["172.16.0.0/12", "192.168.0.0/16"]), None);
+        let own = [(at("10.77.0.0/16"), 24)];
+        let found = free_subnet(&own, &[at("10.77.0.0/24")]).unwrap();
+        assert_eq!(found, at("10.77.1.0/24"));
     }
 }

@@ -1,14 +1,13 @@
 //! Removes interfaces behind the back of the caller: the kernel takes some 30 ms to remove a pair,
 //! mostly waiting for all processors to let go of it, and nobody needs to wait along.
 
-use std::net::Ipv4Addr;
 use std::sync::mpsc::{self, Receiver, Sender};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 
 use crate::leases::Leases;
 use crate::netlink::Netlink;
-use crate::{Error, messages};
+use crate::{Endpoint, Error, messages};
 
 /// The thread that removes interfaces.
 #[derive(Debug)]
@@ -18,9 +17,11 @@ pub(crate) struct Sweeper {
 
 /// What the thread is told.
 enum Order {
-    /// Remove an interface; its address is free again afterwards, not before, so that two
-    /// containers never answer to one address.
-    Remove { name: String, ip: Ipv4Addr },
+    /// Remove the interface of a lease that ended; its addresses are free again afterwards, not
+    /// before, so that two containers never answer to one address.
+    End(Box<Endpoint>),
+    /// Remove an interface.
+    Remove(String),
     /// Say when everything before this is done.
     Answer(Sender<()>),
 }
@@ -37,11 +38,16 @@ impl Sweeper {
         Ok(Self { orders })
     }
 
-    /// Has an interface removed and its address given back.
-    pub(crate) fn remove(&self, name: String, ip: Ipv4Addr) -> Result<(), Error> {
-        self.orders
-            .send(Order::Remove { name, ip })
-            .map_err(|_| Error::Worker)
+    /// Has the interface of a lease that ended removed, and its addresses given back.
+    pub(crate) fn end(&self, lease: Endpoint) -> Result<(), Error> {
+        let order = Order::End(Box::new(lease));
+        self.orders.send(order).map_err(|_| Error::Worker)
+    }
+
+    /// Has an interface removed.
+    pub(crate) fn remove(&self, name: String) -> Result<(), Error> {
+        let order = Order::Remove(name);
+        self.orders.send(order).map_err(|_| Error::Worker)
     }
 
     /// Waits until everything ordered so far is done.
@@ -57,8 +63,11 @@ impl Sweeper {
 fn sweep(mut netlink: Netlink, orders: &Receiver<Order>, leases: &Mutex<Leases>) {
     while let Ok(order) = orders.recv() {
         match order {
-            Order::Remove { name, ip } => {
-                if let Err(error) = netlink.apply(vec![messages::remove_link(&name)]) {
+            Order::End(lease) => {
+                let name = &lease.host_iface;
+                if !name.is_empty()
+                    && let Err(error) = netlink.apply(vec![messages::remove_link(name)])
+                {
                     // The address stays taken: whatever holds the interface may still use it.
                     tracing::warn!(%name, %error, "an interface could not be removed");
                     continue;
@@ -66,7 +75,12 @@ fn sweep(mut netlink: Netlink, orders: &Receiver<Order>, leases: &Mutex<Leases>)
                 leases
                     .lock()
                     .unwrap_or_else(PoisonError::into_inner)
-                    .release(ip);
+                    .release(&lease);
+            }
+            Order::Remove(name) => {
+                if let Err(error) = netlink.apply(vec![messages::remove_link(&name)]) {
+                    tracing::warn!(%name, %error, "an interface could not be removed");
+                }
             }
             // Whoever asked may have gone away; then nobody waits.
             Order::Answer(answer) => drop(answer.send(())),

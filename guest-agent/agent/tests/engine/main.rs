@@ -22,6 +22,7 @@ mod host_link;
 mod images;
 mod limits;
 mod logs;
+mod networks;
 mod noise;
 mod python;
 mod registries;

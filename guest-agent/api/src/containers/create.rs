@@ -1,13 +1,14 @@
 //! `POST /containers/create`.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use axum::extract::{Request, State};
-use engine::Engine;
 use engine::containers::{Config, CreateRequest, HostConfig};
+use engine::{EndpointSettings, Engine};
 use http::StatusCode;
 use serde::Deserialize;
-use serde_json::{Map, Value, json};
+use serde_json::{Map, json};
 
 use crate::error::{ApiError, Result};
 use crate::query::Query;
@@ -25,7 +26,7 @@ struct Beside {
 #[derive(Debug, Default, Deserialize)]
 #[serde(default, rename_all = "PascalCase")]
 struct Networking {
-    endpoints_config: Map<String, Value>,
+    endpoints_config: BTreeMap<String, Option<EndpointSettings>>,
 }
 
 /// `POST /containers/create`.
@@ -61,7 +62,7 @@ pub(crate) async fn create(
                 .networking_config
                 .endpoints_config
                 .into_iter()
-                .map(|(n, _)| n)
+                .map(|(name, settings)| (name, settings.unwrap_or_default()))
                 .collect(),
             platform: query.optional("platform").map(str::to_owned),
         })

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use axum::extract::{Path, State};
-use engine::Engine;
 use engine::containers::{Record, Snapshot, State as Life};
+use engine::{Attachment, Engine};
 use serde_json::{Map, Value, json};
 
 use super::list;
@@ -114,62 +114,86 @@ fn state(snapshot: &Snapshot) -> Value {
 
 /// The networks that the container is on, by name.
 pub(crate) fn networks(record: &Record) -> Value {
-    let mode = record.host_config.network_mode.as_str();
-    let mut networks = Map::new();
-    if !mode.starts_with("container:") {
-        let endpoint = record.endpoint.as_ref();
-        networks.insert(
-            mode.to_owned(),
-            json!({
-                "IPAMConfig": null,
-                "Links": null,
-                "Aliases": null,
-                "MacAddress": endpoint.map_or("", |e| &e.mac),
-                "DriverOpts": null,
-                "GwPriority": 0,
-                "NetworkID": endpoint.map_or("", |e| &e.network_id),
-                "EndpointID": endpoint.map_or("", |e| &e.endpoint_id),
-                "Gateway": endpoint.map_or(String::new(), |e| e.gateway.to_string()),
-                "IPAddress": endpoint.map_or(String::new(), |e| e.ip.to_string()),
-                "IPPrefixLen": endpoint.map_or(0, |e| e.prefix_len),
-                "IPv6Gateway": "",
-                "GlobalIPv6Address": "",
-                "GlobalIPv6PrefixLen": 0,
-                "DNSNames": null,
-            }),
-        );
+    let networks = record.networks.iter();
+    networks
+        .map(|(name, attachment)| (name.clone(), network(record, name, attachment)))
+        .collect::<Map<String, Value>>()
+        .into()
+}
+
+fn network(record: &Record, name: &str, attachment: &Attachment) -> Value {
+    let settings = &attachment.settings;
+    let endpoint = attachment.endpoint.as_ref();
+    let address = |address: Option<engine::Address>| {
+        address.map_or((String::new(), 0, String::new()), |address| {
+            let gateway = address
+                .gateway
+                .map_or_else(String::new, |ip| ip.to_string());
+            (address.ip.to_string(), address.prefix_len, gateway)
+        })
+    };
+    let (ipv4, prefix, gateway) = address(endpoint.and_then(|e| e.ipv4));
+    let (ipv6, prefix6, gateway6) = address(endpoint.and_then(|e| e.ipv6));
+    let names = engine::dns_names(record, name);
+    json!({
+        "IPAMConfig": settings.ipam_config,
+        "Links": settings.links,
+        "Aliases": settings.aliases,
+        "MacAddress": endpoint.map_or(settings.mac_address.as_str(), |e| &e.mac),
+        "DriverOpts": settings.driver_opts,
+        "GwPriority": settings.gw_priority,
+        "NetworkID": attachment.network_id,
+        "EndpointID": endpoint.map_or("", |e| &e.endpoint_id),
+        "Gateway": gateway,
+        "IPAddress": ipv4,
+        "IPPrefixLen": prefix,
+        "IPv6Gateway": gateway6,
+        "GlobalIPv6Address": ipv6,
+        "GlobalIPv6PrefixLen": prefix6,
+        "DNSNames": names,
+    })
+}
+
+/// Ports by their key: exposed ones, and where they are published.
+fn ports(record: &Record) -> Map<String, Value> {
+    if record.state.pid().is_none() {
+        return Map::new();
     }
-    Value::Object(networks)
+    let exposed = record.config.exposed_ports.keys();
+    let exposed = exposed.chain(record.host_config.port_bindings.keys());
+    let mut ports: Map<String, Value> = exposed.map(|key| (key.clone(), Value::Null)).collect();
+    for (key, bound) in &record.ports {
+        ports.insert(key.clone(), json!(bound));
+    }
+    ports
 }
 
 fn network_settings(record: &Record) -> Value {
-    let endpoint = record.endpoint.as_ref();
-    let ports: Map<String, Value> = record
-        .config
-        .exposed_ports
-        .keys()
-        .filter(|_| record.state.pid().is_some())
-        .map(|port| (port.clone(), Value::Null))
-        .collect();
+    // The old fields tell of the default bridge alone.
+    let bridge = record.networks.get("bridge");
+    let old = bridge.map_or(Value::Null, |bridge| network(record, "bridge", bridge));
+    let text = |key: &str| json!(old[key].as_str().unwrap_or_default());
+    let number = |key: &str| json!(old[key].as_u64().unwrap_or_default());
+    let endpoint = record.endpoint();
     let sandbox = endpoint.map_or(String::new(), |e| e.netns.display().to_string());
     json!({
         "Bridge": "",
         "SandboxID": endpoint.map_or("", |_| record.id.as_str()),
         "SandboxKey": sandbox,
-        "Ports": ports,
+        "Ports": ports(record),
         "HairpinMode": false,
         "LinkLocalIPv6Address": "",
         "LinkLocalIPv6PrefixLen": 0,
         "SecondaryIPAddresses": null,
         "SecondaryIPv6Addresses": null,
-        "EndpointID": endpoint.map_or("", |e| &e.endpoint_id),
-        "Gateway": endpoint.map_or(String::new(), |e| e.gateway.to_string()),
-        "GlobalIPv6Address": "",
-        "GlobalIPv6PrefixLen": 0,
-        "IPAddress": endpoint.map_or(String::new(), |e| e.ip.to_string()),
-        "IPPrefixLen": endpoint.map_or(0, |e| e.prefix_len),
-        "IPv6Gateway": "",
-        "MacAddress": endpoint.map_or("", |e| &e.mac),
+        "EndpointID": text("EndpointID"),
+        "Gateway": text("Gateway"),
+        "GlobalIPv6Address": text("GlobalIPv6Address"),
+        "GlobalIPv6PrefixLen": number("GlobalIPv6PrefixLen"),
+        "IPAddress": text("IPAddress"),
+        "IPPrefixLen": number("IPPrefixLen"),
+        "IPv6Gateway": text("IPv6Gateway"),
+        "MacAddress": text("MacAddress"),
         "Networks": networks(record),
     })
 }

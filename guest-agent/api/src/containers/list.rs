@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use axum::extract::State;
-use engine::containers::{ListRequest, MountPoint, Snapshot};
+use engine::containers::{ListRequest, MountPoint, Record, Snapshot};
 use engine::{ContainerSize, Engine};
 use serde_json::{Map, Value, json};
 
@@ -46,17 +46,7 @@ pub(crate) fn summary(
     size: Option<ContainerSize>,
 ) -> Value {
     let record = &snapshot.record;
-    let mut ports: Vec<Value> = record
-        .config
-        .exposed_ports
-        .keys()
-        .filter(|_| record.state.pid().is_some())
-        .map(|port| {
-            let (number, protocol) = port.split_once('/').unwrap_or((port, "tcp"));
-            json!({ "PrivatePort": number.parse::<u16>().unwrap_or(0), "Type": protocol })
-        })
-        .collect();
-    ports.sort_by_key(|port| port["PrivatePort"].as_u64());
+    let ports = ports(record);
     let mut host = Map::new();
     host.insert("NetworkMode".into(), json!(record.host_config.network_mode));
     if version.at_least(46) && !record.host_config.annotations.is_empty() {
@@ -86,6 +76,36 @@ pub(crate) fn summary(
         }
     }
     summary
+}
+
+/// Exposed and published ports.
+fn ports(record: &Record) -> Vec<Value> {
+    if record.state.pid().is_none() {
+        return Vec::new();
+    }
+    let key = |key: &str| {
+        let (number, protocol) = key.split_once('/').unwrap_or((key, "tcp"));
+        (number.parse::<u16>().unwrap_or(0), protocol.to_owned())
+    };
+    let mut ports: Vec<Value> = Vec::new();
+    for (name, bound) in &record.ports {
+        let (private, protocol) = key(name);
+        for one in bound {
+            ports.push(json!({
+                "IP": one.host_ip,
+                "PrivatePort": private,
+                "PublicPort": one.host_port.parse::<u16>().unwrap_or(0),
+                "Type": protocol,
+            }));
+        }
+    }
+    let exposed = record.config.exposed_ports.keys();
+    for name in exposed.filter(|name| !record.ports.contains_key(*name)) {
+        let (private, protocol) = key(name);
+        ports.push(json!({ "PrivatePort": private, "Type": protocol }));
+    }
+    ports.sort_by_key(|port| port["PrivatePort"].as_u64());
+    ports
 }
 
 /// A mount as list and inspect show it.

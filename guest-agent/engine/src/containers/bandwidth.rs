@@ -154,7 +154,7 @@ impl Engine {
                         container.id
                     )));
                 }
-                (wanted, record.endpoint.is_some())
+                (wanted, record.endpoint().is_some())
             };
             if attached {
                 let network = engine.network().await?;

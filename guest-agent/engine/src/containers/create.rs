@@ -8,7 +8,7 @@ use serde_json::Value;
 use super::{Bandwidth, Config, Container, HostConfig, Record, State, mounts, validate};
 use crate::events::Subject;
 use crate::time::Time;
-use crate::{Engine, Error, blocking, ids};
+use crate::{Attachment, EndpointSettings, Engine, Error, blocking, ids};
 
 /// What a client asks for.
 #[derive(Debug, Clone, Default)]
@@ -19,8 +19,8 @@ pub struct CreateRequest {
     pub config: Config,
     /// The machine's half.
     pub host_config: HostConfig,
-    /// Networks named in `NetworkingConfig.EndpointsConfig`.
-    pub networks: Vec<String>,
+    /// `NetworkingConfig.EndpointsConfig`.
+    pub networks: BTreeMap<String, EndpointSettings>,
     /// Wanted platform, such as `linux/arm64`.
     pub platform: Option<String>,
 }
@@ -46,15 +46,11 @@ impl Engine {
         }
         let warnings = validate::host_config(&mut request.host_config, &self.limits())?;
         let bandwidth = Bandwidth::from_labels(&request.config.labels)?;
-        if let [extra] = request.networks.as_slice()
-            && extra != "default"
-            && request.host_config.network_mode == "bridge"
-        {
-            request.host_config.network_mode = extra.clone();
-        }
+        let networks = self.first_networks(&mut request)?;
         let this = Arc::clone(self);
         blocking::to_the_end(async move {
-            let id = blocking::run(move || this.create_blocking(request, bandwidth)).await?;
+            let id =
+                blocking::run(move || this.create_blocking(request, networks, bandwidth)).await?;
             Ok(Created { id, warnings })
         })
         .await
@@ -63,6 +59,7 @@ impl Engine {
     fn create_blocking(
         &self,
         request: CreateRequest,
+        networks: BTreeMap<String, Attachment>,
         bandwidth: Bandwidth,
     ) -> Result<String, Error> {
         let CreateRequest {
@@ -130,7 +127,8 @@ impl Engine {
             error: String::new(),
             restart_count: 0,
             manually_stopped: false,
-            endpoint: None,
+            networks,
+            ports: BTreeMap::new(),
             bandwidth,
             health: None,
         };

@@ -54,7 +54,7 @@ impl Engine {
             record.exit_code = exit.code;
             record.oom_killed = exit.oom_killed;
             record.finished_at = finished_at;
-            record.endpoint = None;
+            record.leave_all();
             let restart = !inner.removing
                 && !inner.exit_on_next
                 && !self.is_shutting_down()

@@ -182,11 +182,11 @@ fn matches(snapshot: &Snapshot, filters: &Filters) -> bool {
         })
         && filters.any("isolation", |wanted| matches!(wanted, "" | "default"))
         && filters.any("network", |wanted| {
-            record.host_config.network_mode == wanted
-                || record
-                    .endpoint
-                    .as_ref()
-                    .is_some_and(|endpoint| endpoint.network_id.starts_with(wanted))
+            record.networks.iter().any(|(name, attachment)| {
+                name == wanted
+                    || (!attachment.network_id.is_empty()
+                        && attachment.network_id.starts_with(wanted))
+            })
         })
         && filters.any("volume", |wanted| {
             record

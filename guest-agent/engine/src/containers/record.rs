@@ -1,12 +1,13 @@
 //! What is kept of a container on disk, in `<root>/containers/<id>/config.json`.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
 use super::{Config, Health, HostConfig, State};
 use crate::time::Time;
-use crate::{Error, VolumeRequest, state_file};
+use crate::{Attachment, Bound, Error, VolumeRequest, state_file};
 
 /// Everything about a container that outlives the engine.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -43,8 +44,12 @@ pub struct Record {
     pub restart_count: u32,
     /// A person stopped it: the restart policy leaves it alone.
     pub manually_stopped: bool,
-    /// Its place on the bridge network, while it runs.
-    pub endpoint: Option<network::Endpoint>,
+    /// Its places on networks, by the networks' names.
+    #[serde(default)]
+    pub networks: BTreeMap<String, Attachment>,
+    /// Its ports (`80/tcp`) that the machine answers for, while it runs.
+    #[serde(default)]
+    pub ports: BTreeMap<String, Vec<Bound>>,
     /// How fast its network may be.
     #[serde(default)]
     pub bandwidth: super::Bandwidth,
@@ -107,6 +112,23 @@ impl MountPoint {
 }
 
 impl Record {
+    /// Its place on the network of its mode; of another one where it has none there.
+    #[must_use]
+    pub fn endpoint(&self) -> Option<&network::Endpoint> {
+        let own = self.networks.get(&self.host_config.network_mode);
+        own.into_iter()
+            .chain(self.networks.values())
+            .find_map(|attachment| attachment.endpoint.as_ref())
+    }
+
+    /// It has no place on any network any more.
+    pub(crate) fn leave_all(&mut self) {
+        for attachment in self.networks.values_mut() {
+            attachment.endpoint = None;
+        }
+        self.ports.clear();
+    }
+
     /// Reads a record.
     pub(crate) fn read(path: &Path) -> Result<Self, Error> {
         let content = std::fs::read(path).map_err(|e| Error::file("reading", path, e))?;

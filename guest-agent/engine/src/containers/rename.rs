@@ -28,6 +28,7 @@ impl Engine {
             reserved
         };
         container.lock().record.name = reserved;
+        self.names.stale();
         container.save().await?;
         self.container_event(&container, "rename", &[("oldName", format!("/{old}"))]);
         Ok(())

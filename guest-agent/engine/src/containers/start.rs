@@ -79,7 +79,7 @@ impl Engine {
                     record.state = before;
                     record.exit_code = exit_code;
                     record.error = error.to_string();
-                    record.endpoint = None;
+                    record.leave_all();
                     record.host_config.auto_remove
                 };
                 drop(alone);
@@ -130,15 +130,9 @@ impl Engine {
     /// Everything that must be there before the process: network, files, mounts, layers.
     async fn prepare(self: &Arc<Self>, container: &Arc<Container>) -> Result<ContainerSpec, Error> {
         let record = container.lock().record.clone();
-        let net = self.join_network(container, &record).await?;
-        let resolvers = match record.host_config.network_mode.as_str() {
-            "none" | "host" => network::Resolvers::default(),
-            _ => self.network().await?.resolvers(),
-        };
-        let gateway = match self.localhost_alias() {
-            Some(std::net::IpAddr::V4(alias)) => Some(alias),
-            _ => container.lock().record.endpoint.as_ref().map(|e| e.gateway),
-        };
+        let net = self.join_networks(container, &record).await?;
+        let joined = container.lock().record.clone();
+        let surroundings = self.name_surroundings(&joined).await?;
         let engine = Arc::clone(self);
         let container = Arc::clone(container);
         blocking::run(move || {
@@ -162,8 +156,7 @@ impl Engine {
                     &container.dir,
                     &host_files::Facts {
                         record: &record,
-                        resolvers,
-                        gateway,
+                        surroundings,
                     },
                 )?,
             };
@@ -190,6 +183,55 @@ impl Engine {
         .await
     }
 
+    /// Where a container finds names.
+    async fn name_surroundings(
+        self: &Arc<Self>,
+        record: &Record,
+    ) -> Result<host_files::Surroundings, Error> {
+        let mode = record.host_config.network_mode.as_str();
+        let resolvers = match mode {
+            "none" | "host" => network::Resolvers::default(),
+            _ => self.network().await?.resolvers(),
+        };
+        let bridge = || {
+            let mut places = record.networks.values();
+            places.find_map(|attachment| attachment.endpoint.as_ref()?.ipv4?.gateway)
+        };
+        Ok(host_files::Surroundings {
+            resolvers,
+            own_names: self.asks_us_for_names(record),
+            gateway: self
+                .localhost_alias()
+                .filter(|_| !matches!(mode, "none" | "host"))
+                .or_else(bridge),
+        })
+    }
+
+    /// Writes a running container's files of names anew: its networks have changed.
+    pub(crate) async fn rewrite_host_files(self: &Arc<Self>, container: &Arc<Container>) {
+        let record = container.lock().record.clone();
+        if record.state.pid().is_none() {
+            return;
+        }
+        let written = match self.name_surroundings(&record).await {
+            Ok(surroundings) => {
+                let dir = container.dir.clone();
+                blocking::run(move || {
+                    let facts = host_files::Facts {
+                        record: &record,
+                        surroundings,
+                    };
+                    host_files::rewrite(&dir, &facts)
+                })
+                .await
+            }
+            Err(error) => Err(error),
+        };
+        if let Err(error) = written {
+            tracing::warn!(container = container.id, %error, "its /etc/hosts is old");
+        }
+    }
+
     /// The namespace that `host`, `container:ID` or anything else (a new one) means.
     fn process_namespace(&self, mode: &str, kind: &str) -> Result<Namespace, Error> {
         if mode == "host" {
@@ -202,7 +244,7 @@ impl Engine {
         Ok(Namespace::Path(format!("/proc/{pid}/ns/{kind}").into()))
     }
 
-    fn pid_of(&self, name: &str) -> Result<i32, Error> {
+    pub(crate) fn pid_of(&self, name: &str) -> Result<i32, Error> {
         let other = self.container(name)?;
         let state = other.lock().record.state;
         state.pid().ok_or_else(|| {
@@ -213,76 +255,11 @@ impl Engine {
         })
     }
 
-    async fn join_network(
-        &self,
-        container: &Arc<Container>,
-        record: &Record,
-    ) -> Result<Namespace, Error> {
-        let id = container.id.clone();
-        let mode = record.host_config.network_mode.as_str();
-        if record.config.network_disabled || mode == "none" {
-            let network = self.network().await?;
-            let path = blocking::run(move || Ok(network.attach_none(&id)?)).await?;
-            return Ok(Namespace::Path(path));
-        }
-        if mode == "host" {
-            return Ok(Namespace::Host);
-        }
-        if let Some(other) = record.host_config.network_container() {
-            let pid = self.pid_of(other).map_err(|e| match e {
-                Error::Conflict(_) => Error::Conflict(format!(
-                    "cannot join network of a non running container: {other}"
-                )),
-                e => e,
-            })?;
-            return Ok(Namespace::Path(format!("/proc/{pid}/ns/net").into()));
-        }
-        if mode != "bridge" {
-            return Err(Error::NotFound(format!(
-                "failed to set up container networking: network {mode} not found"
-            )));
-        }
-        let network = self.network().await?;
-        let bandwidth = record.bandwidth;
-        let endpoint = blocking::run(move || {
-            let endpoint = network.attach(&id)?;
-            if !bandwidth.is_unlimited() {
-                network.limit(&id, &bandwidth.into())?;
-            }
-            Ok(endpoint)
-        })
-        .await
-        .map_err(|e| e.prefixed("failed to set up container networking: "))?;
-        let path = endpoint.netns.clone();
-        self.network_event(container, "connect", &endpoint.network_id);
-        container.lock().record.endpoint = Some(endpoint);
-        Ok(Namespace::Path(path))
-    }
-
     /// Gives the container's network namespace and address back, and its shared memory.
     pub(crate) async fn release_network(self: &Arc<Self>, container: &Arc<Container>) {
         shared_memory::release(container);
         self.release_volumes(container).await;
-        let (mode, endpoint) = {
-            let inner = container.lock();
-            (
-                inner.record.host_config.network_mode.clone(),
-                inner.record.endpoint.clone(),
-            )
-        };
-        if mode == "host" || mode.starts_with("container:") {
-            return;
-        }
-        let Ok(network) = self.network().await else {
-            return;
-        };
-        let id = container.id.clone();
-        if let Err(error) = blocking::run(move || Ok(network.detach(&id)?)).await {
-            tracing::warn!(container = container.id, %error, "leaving the network failed");
-        }
-        if let Some(endpoint) = endpoint {
-            self.network_event(container, "disconnect", &endpoint.network_id);
-        }
+        self.leave_networks(container).await;
     }
 
     /// Whether an exit belongs to a start that is still being recorded; keeps it then.

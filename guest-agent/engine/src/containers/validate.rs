@@ -2,7 +2,7 @@
 
 use super::resources::{self, Machine};
 use super::{Config, HostConfig, Ulimit, capabilities, devices, security, signals};
-use crate::Error;
+use crate::{Error, networks};
 
 fn invalid<T>(message: impl Into<String>) -> Result<T, Error> {
     Err(Error::Invalid(message.into()))
@@ -41,12 +41,7 @@ pub(crate) fn host_config(host: &mut HostConfig, machine: &Machine) -> Result<Ve
     }
     restart_policy(host)?;
     extra_hosts(host)?;
-    for key in host.port_bindings.keys() {
-        let port = key.split('/').next().unwrap_or_default();
-        if port.parse::<u16>().is_err() {
-            return invalid(format!("invalid port specification: \"{port}\""));
-        }
-    }
+    networks::check_ports(host)?;
     capabilities::normalise(host.cap_add.as_deref().unwrap_or_default(), "CapAdd")?;
     capabilities::normalise(host.cap_drop.as_deref().unwrap_or_default(), "CapDrop")?;
     if !matches!(host.isolation.as_str(), "" | "default") {
@@ -74,16 +69,8 @@ pub(crate) fn host_config(host: &mut HostConfig, machine: &Machine) -> Result<Ve
             host.oom_score_adj
         ));
     }
-    let publishes = host.port_bindings.values().flatten().flatten().next();
-    if host.network_mode == "host" {
-        if !host.port_bindings.is_empty() {
-            warnings.push("Published ports are discarded when using host network mode".into());
-        }
-    } else if publishes.is_some() || host.publish_all_ports {
-        warnings.push(
-            "Slipway does not publish ports yet: the container runs, but its ports can't be reached from outside the machine"
-                .into(),
-        );
+    if host.network_mode == "host" && !host.port_bindings.is_empty() {
+        warnings.push("Published ports are discarded when using host network mode".into());
     }
     if host
         .cgroup_parent
@@ -106,12 +93,6 @@ pub(crate) fn host_config(host: &mut HostConfig, machine: &Machine) -> Result<Ve
     if host.runtime.is_empty() {
         // By Docker's name: clients compare it.
         host.runtime = "runc".into();
-    }
-    if host.links.iter().flatten().next().is_some() {
-        return Err(Error::NotSupported(format!(
-            "--link is not supported by Slipway {} yet",
-            crate::VERSION
-        )));
     }
     Ok(warnings)
 }

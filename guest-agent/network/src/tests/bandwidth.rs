@@ -6,8 +6,8 @@ use std::path::Path;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use super::lab::{Lab, id, inside};
-use crate::{Bandwidth, Error, Network};
+use super::lab::{Lab, Net, addresses, id, inside};
+use crate::{Bandwidth, Error};
 
 /// How long a measurement takes, and how much of its beginning does not count: the token bucket
 /// starts full.
@@ -45,7 +45,7 @@ fn throughput(from: &Path, to: &Path, address: Ipv4Addr) -> f64 {
 }
 
 /// False, with a reason printed, where the kernel can't limit.
-fn limit(network: &Network, number: u32, egress: Option<u64>, ingress: Option<u64>) -> bool {
+fn limit(network: &Net, number: u32, egress: Option<u64>, ingress: Option<u64>) -> bool {
     match network.limit(&id(number), &Bandwidth { egress, ingress }) {
         Ok(()) => true,
         Err(Error::NoShaping) => {
@@ -62,8 +62,8 @@ fn a_limit_is_kept_in_its_direction_and_lifted_again() {
         let network = lab.network();
         let first = network.attach(&id(1)).unwrap();
         let second = network.attach(&id(2)).unwrap();
-        let sends = || throughput(&first.netns, &second.netns, second.ip);
-        let receives = || throughput(&second.netns, &first.netns, first.ip);
+        let sends = || throughput(&first.netns, &second.netns, addresses(&second).0);
+        let receives = || throughput(&second.netns, &first.netns, addresses(&first).0);
         let near = |measured: f64, megabits: f64| {
             let ratio = measured / (megabits * 1e6);
             assert!(

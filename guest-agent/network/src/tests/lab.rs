@@ -16,7 +16,10 @@ use rustix::thread::{LinkNameSpaceType, UnshareFlags};
 
 use crate::namespace::Namespaces;
 use crate::netlink::Netlink;
-use crate::{Network, Options, Subnet, bridge, messages};
+use crate::{
+    Endpoint, Error, Gateway, Kind, Networks, Options, Pool, Request, Restore, Spec, Subnet,
+    bridge, messages,
+};
 
 /// The outside: the machine is `.1`, the internet `.2`. It has no route to the containers, so it
 /// can answer only what was masqueraded.
@@ -78,7 +81,7 @@ impl Lab {
             .unwrap();
         outside
             .create("internet", |netns| {
-                crate::network::prepare_settings()?;
+                crate::sandbox::prepare_settings()?;
                 let mac = [2, 0, 0, 0, 0, 2];
                 netlink.apply(vec![messages::add_veth(
                     "out1", index, "eth0", netns, mac, 1500,
@@ -94,18 +97,16 @@ impl Lab {
         Self { directory, outside }
     }
 
-    /// The network under test.
-    pub(super) fn network(&self) -> Network {
+    /// The networks under test: the default one.
+    pub(super) fn network(&self) -> Net {
         self.network_with(Options::default())
     }
 
-    pub(super) fn network_with(&self, options: Options) -> Network {
-        Network::open(
-            &self.run_directory(),
-            &self.directory.join("state"),
-            options,
-        )
-        .unwrap()
+    pub(super) fn network_with(&self, options: Options) -> Net {
+        let networks = Networks::open(&self.run_directory(), options).unwrap();
+        let net = Net { networks };
+        net.recover(&net.attached());
+        net
     }
 
     pub(super) fn run_directory(&self) -> PathBuf {
@@ -152,4 +153,85 @@ fn on_own_thread<T: Send>(body: impl FnOnce() -> T + Send) -> T {
 /// A container id for tests.
 pub(super) fn id(number: u32) -> String {
     format!("{number:012x}{}", "0".repeat(52))
+}
+
+/// The default network alone.
+pub(super) struct Net {
+    pub(super) networks: Networks,
+}
+
+impl std::ops::Deref for Net {
+    type Target = Networks;
+
+    fn deref(&self) -> &Networks {
+        &self.networks
+    }
+}
+
+/// Its id.
+pub(super) const DEFAULT: &str = "0123456789abcdef";
+
+impl Net {
+    pub(super) fn attach(&self, container: &str) -> Result<Endpoint, Error> {
+        let request = Request {
+            network: DEFAULT.to_owned(),
+            ..Request::default()
+        };
+        let mut made = self.open_sandbox(container, &[request], false)?;
+        Ok(made.endpoints.remove(0))
+    }
+
+    pub(super) fn detach(&self, container: &str) {
+        self.close_sandbox(container).unwrap();
+    }
+
+    pub(super) fn of(&self, container: &str) -> Option<Endpoint> {
+        self.endpoint(container, DEFAULT)
+    }
+
+    /// What an engine that starts does.
+    pub(super) fn recover(&self, live: &[String]) -> Vec<String> {
+        let found = Restore {
+            specs: vec![spec(DEFAULT, self.default_interface(), "172.17.0.0/16")],
+            live: live.to_vec(),
+            ..Restore::default()
+        };
+        self.restore(found).unwrap()
+    }
+
+    fn attached(&self) -> Vec<String> {
+        self.leases().containers()
+    }
+}
+
+/// A bridge network.
+pub(super) fn spec(id: &str, interface: &str, subnet: &str) -> Spec {
+    let subnet: Subnet = subnet.parse().unwrap();
+    Spec {
+        id: id.to_owned(),
+        kind: Kind::Bridge,
+        interface: interface.to_owned(),
+        pools: vec![Pool {
+            subnet,
+            range: None,
+            gateway: subnet.hosts().next(),
+            aux: Vec::new(),
+        }],
+        mtu: 1500,
+        internal: false,
+        icc: true,
+        ipv4: Gateway::Nat,
+        ipv6: Gateway::Nat,
+        publish_on: None,
+    }
+}
+
+/// The IPv4 address and gateway of an endpoint.
+pub(super) fn addresses(endpoint: &Endpoint) -> (Ipv4Addr, Ipv4Addr) {
+    let address = endpoint.ipv4.unwrap();
+    let v4 = |ip| match ip {
+        std::net::IpAddr::V4(ip) => ip,
+        std::net::IpAddr::V6(ip) => panic!("{ip} is not IPv4"),
+    };
+    (v4(address.ip), v4(address.gateway.unwrap()))
 }

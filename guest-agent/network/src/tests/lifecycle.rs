@@ -4,10 +4,10 @@ use std::fs;
 use std::process::Command;
 use std::time::Instant;
 
-use super::lab::{Lab, id};
+use super::lab::{DEFAULT, Lab, addresses, id, spec};
 use crate::messages;
 use crate::netlink::Netlink;
-use crate::{Error, Options};
+use crate::{Error, Options, Protocol, Published};
 
 fn nft(arguments: &[&str]) -> String {
     let output = Command::new(Options::default().nft)
@@ -31,21 +31,24 @@ fn two_hundred_attachments_leave_nothing() {
                 let begun = Instant::now();
                 let endpoint = network.attach(&id(number)).unwrap();
                 attaching.push(begun.elapsed());
-                assert!(endpoint.ip.octets()[3] > 1, "round {round}: {endpoint:?}");
+                assert!(
+                    addresses(&endpoint).0.octets()[3] > 1,
+                    "round {round}: {endpoint:?}"
+                );
             }
             for number in 0..4 {
                 let begun = Instant::now();
-                network.detach(&id(number)).unwrap();
+                network.detach(&id(number));
                 detaching.push(begun.elapsed());
             }
         }
         let begun = Instant::now();
-        network.recover(&[] as &[&str]).unwrap();
+        network.recover(&[]);
         eprintln!("settled after {:?}", begun.elapsed());
         assert_eq!(lab.interfaces(), interfaces);
         assert_eq!(lab.mounts(), mounts);
-        assert_eq!(network.attach(&id(0)).unwrap().ip.octets()[3], 2);
-        network.detach(&id(0)).unwrap();
+        assert_eq!(addresses(&network.attach(&id(0)).unwrap()).0.octets()[3], 2);
+        network.detach(&id(0));
         for directory in ["netns", "leases"] {
             let path = lab.run_directory().join(directory);
             assert_eq!(fs::read_dir(path).unwrap().count(), 0, "{directory}");
@@ -67,7 +70,7 @@ fn attachments_at_once_get_different_addresses() {
             let threads: Vec<_> = (0..16)
                 .map(|number| {
                     let network = &network;
-                    scope.spawn(move || network.attach(&id(number)).unwrap().ip)
+                    scope.spawn(move || network.attach(&id(number)).unwrap().ip())
                 })
                 .collect();
             threads
@@ -87,8 +90,7 @@ fn an_engine_that_starts_again_keeps_the_living_and_removes_the_dead() {
         let before = lab.network();
         let kept = before.attach(&id(1)).unwrap();
         before.attach(&id(2)).unwrap();
-        before.attach_none(&id(3)).unwrap();
-        let identity = before.info().id;
+        before.open_sandbox(&id(3), &[], false).unwrap();
         drop(before);
 
         // Half an attachment: a port of ours without a lease, and a file without a mount.
@@ -106,10 +108,9 @@ fn an_engine_that_starts_again_keeps_the_living_and_removes_the_dead() {
         fs::write(lab.run_directory().join("netns").join(id(4)), "").unwrap();
 
         let after = lab.network();
-        assert_eq!(after.info().id, identity);
-        assert_eq!(after.recover(&[id(1)]).unwrap(), [id(1)]);
-        assert_eq!(after.endpoint(&id(1)), Some(kept.clone()));
-        assert!(after.endpoint(&id(2)).is_none());
+        assert_eq!(after.recover(&[id(1)]), [id(1)]);
+        assert_eq!(after.of(&id(1)), Some(kept.clone()));
+        assert!(after.of(&id(2)).is_none());
         let names = lab.interfaces();
         assert!(names.contains(&kept.host_iface), "{names:?}");
         assert!(names.contains(&"sw-foreign".to_owned()), "{names:?}");
@@ -121,7 +122,7 @@ fn an_engine_that_starts_again_keeps_the_living_and_removes_the_dead() {
             after.attach(&id(1)),
             Err(Error::AlreadyAttached { .. })
         ));
-        assert_eq!(after.attach(&id(5)).unwrap().ip.octets()[3], 3);
+        assert_eq!(addresses(&after.attach(&id(5)).unwrap()).0.octets()[3], 3);
     });
 }
 
@@ -135,9 +136,9 @@ fn a_failed_attach_leaves_nothing_and_can_be_repeated() {
         network.attach(&id(1)).unwrap_err();
         fs::remove_dir(&place).unwrap();
         // Detaching continues where the failure was; then all is well.
-        network.detach(&id(1)).unwrap();
-        network.recover(&[] as &[&str]).unwrap();
-        assert_eq!(network.attach(&id(1)).unwrap().ip.octets()[3], 2);
+        network.detach(&id(1));
+        network.recover(&[]);
+        assert_eq!(addresses(&network.attach(&id(1)).unwrap()).0.octets()[3], 2);
         for wrong in ["", "../../etc/passwd", "abc", "zzzzzzzzzzzzzzzz"] {
             assert!(matches!(
                 network.attach(wrong),
@@ -158,7 +159,7 @@ fn only_our_own_table_is_touched() {
         drop(network);
         let network = lab.network();
         assert_eq!(nft(&["list", "table", "inet", "slipway0"]), first);
-        assert!(network.info().warnings.is_empty());
+        assert!(network.warnings().is_empty());
         network.attach(&id(1)).unwrap();
         network.close().unwrap();
         let left = nft(&["list", "ruleset"]);
@@ -176,7 +177,7 @@ fn a_forward_chain_that_drops_is_a_warning() {
         nft(&["add", "table", "ip", "filter"]);
         let chain = "{ type filter hook forward priority 0; policy drop; }";
         nft(&["add", "chain", "ip", "filter", "FORWARD", chain]);
-        let warnings = lab.network().info().warnings;
+        let warnings = lab.network().warnings();
         assert_eq!(warnings.len(), 1, "{warnings:?}");
         assert!(warnings[0].contains("ip filter FORWARD"), "{warnings:?}");
     });
@@ -191,33 +192,58 @@ fn without_nft_attaching_says_what_to_install() {
         });
         let error = network.attach(&id(1)).unwrap_err().to_string();
         assert!(error.contains("install the package nftables"), "{error}");
-        assert_eq!(network.info().warnings.len(), 1);
-        network.attach_none(&id(2)).unwrap();
-        assert!(network.endpoint(&id(1)).is_none());
+        assert_eq!(network.warnings().len(), 1);
+        network.open_sandbox(&id(2), &[], false).unwrap();
+        assert!(network.of(&id(1)).is_none());
     });
 }
 
 #[test]
-fn a_subnet_that_the_machine_uses_is_left_alone() {
+fn what_the_machine_uses_is_known() {
     Lab::run(|lab| {
-        let mut netlink = Netlink::open().unwrap();
-        let out0 = crate::bridge::links(&mut netlink).unwrap()["out0"].index;
-        let theirs = "172.17.4.0/24".parse().unwrap();
-        let address = std::net::Ipv4Addr::new(172, 17, 4, 1);
-        let add = || messages::add_address(out0, "out0", address, theirs);
-        netlink.apply(vec![add()]).unwrap();
         let network = lab.network();
-        assert_eq!(network.info().subnet.to_string(), "172.18.0.0/16");
-        let identity = network.info().id;
-        drop(network);
-        // Kept, although 172.17 is free again: addresses don't jump around for nothing.
-        let remove = messages::remove_address(out0, "out0", address, theirs);
-        netlink.apply(vec![remove]).unwrap();
+        let taken = network.taken().unwrap();
+        let taken: Vec<String> = taken.iter().map(ToString::to_string).collect();
+        assert_eq!(taken, ["203.0.113.0/24"], "our own network is no obstacle");
+    });
+}
+
+#[test]
+fn networks_come_and_go_with_their_rules() {
+    Lab::run(|lab| {
         let network = lab.network();
-        assert_eq!(network.info().subnet.to_string(), "172.18.0.0/16");
-        assert_eq!(network.info().id, identity);
-        let endpoint = network.attach(&id(1)).unwrap();
-        assert_eq!(endpoint.gateway.to_string(), "172.18.0.1");
+        let table = || nft(&["list", "table", "inet", "slipway0"]);
+        let before = (table(), lab.interfaces());
+        let other = "fedcba9876543210";
+        network.up(spec(other, "br-test", "10.5.0.0/24")).unwrap();
+        let request = |network: &str| crate::Request {
+            network: network.to_owned(),
+            ..crate::Request::default()
+        };
+        network
+            .open_sandbox(&id(1), &[request(DEFAULT), request(other)], true)
+            .unwrap();
+        let names: Vec<String> = network
+            .endpoints(&id(1))
+            .into_iter()
+            .map(|endpoint| endpoint.iface)
+            .collect();
+        assert_eq!(names, ["eth0", "eth1"]);
+        let port = Published {
+            network: other.to_owned(),
+            protocol: Protocol::Tcp,
+            host: "0.0.0.0".parse().unwrap(),
+            host_port: 8080,
+            target: "10.5.0.2:80".parse().unwrap(),
+        };
+        network.publish(&id(1), vec![port]).unwrap();
+        assert!(table().contains("8080"), "{}", table());
+        network.leave(&id(1), DEFAULT).unwrap();
+        network.publish(&id(1), Vec::new()).unwrap();
+        network.detach(&id(1));
+        network.down(other).unwrap();
+        network.recover(&[]);
+        assert_eq!((table(), lab.interfaces()), before);
     });
 }
 
@@ -241,18 +267,20 @@ fn two_engines_on_one_machine_keep_to_themselves() {
         let kept = first.attach(&id(1)).unwrap();
         let open = || {
             let directory = lab.directory.join("second");
-            let state = directory.join("state");
-            crate::Network::open(&directory, &state, Options::default()).unwrap()
+            let networks = crate::Networks::open(&directory, Options::default()).unwrap();
+            let net = super::lab::Net { networks };
+            let interface = net.default_interface().to_owned();
+            net.up(spec(DEFAULT, &interface, "172.18.0.0/16")).unwrap();
+            net
         };
         let second = open();
-        assert_eq!(first.info().bridge, "slipway0");
-        assert_eq!(second.info().bridge, "slipway1");
-        assert_eq!(second.info().subnet.to_string(), "172.18.0.0/16");
+        assert_eq!(first.default_interface(), "slipway0");
+        assert_eq!(second.default_interface(), "slipway1");
         second.attach(&id(1)).unwrap();
         drop(second);
         let second = open();
-        assert_eq!(second.info().bridge, "slipway1");
-        second.recover(&[] as &[&str]).unwrap();
+        assert_eq!(second.default_interface(), "slipway1");
+        second.recover(&[]);
         second.close().unwrap();
         assert!(matches!(
             second.attach(&id(2)),

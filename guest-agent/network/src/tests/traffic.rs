@@ -9,7 +9,7 @@ use std::time::Duration;
 use rustix::net::sockopt::{Timeout, set_socket_timeout};
 use rustix::net::{AddressFamily, RecvFlags, SendFlags, SocketAddrV4, SocketType, ipproto};
 
-use super::lab::{Lab, OUTSIDE_HOST, OUTSIDE_MACHINE, id, inside};
+use super::lab::{Lab, OUTSIDE_HOST, OUTSIDE_MACHINE, addresses, id, inside};
 
 /// Long enough for a packet that will come, short enough for one that won't.
 const PATIENCE: Duration = Duration::from_millis(700);
@@ -59,15 +59,15 @@ fn containers_reach_each_other_and_themselves() {
         let network = lab.network();
         let first = network.attach(&id(1)).unwrap();
         let second = network.attach(&id(2)).unwrap();
-        assert_eq!(first.ip, Ipv4Addr::new(172, 17, 0, 2));
+        assert_eq!(addresses(&first).0, Ipv4Addr::new(172, 17, 0, 2));
         assert_eq!(first.mac, "02:42:ac:11:00:02");
-        assert_eq!(second.ip, Ipv4Addr::new(172, 17, 0, 3));
+        assert_eq!(addresses(&second).0, Ipv4Addr::new(172, 17, 0, 3));
         assert!(
-            inside(&first.netns, || reaches(second.ip)),
+            inside(&first.netns, || reaches(addresses(&second).0)),
             "first to second"
         );
         assert!(
-            inside(&second.netns, || reaches(first.ip)),
+            inside(&second.netns, || reaches(addresses(&first).0)),
             "second to first"
         );
         assert!(inside(&first.netns, || ping(Ipv4Addr::LOCALHOST)), "lo");
@@ -76,14 +76,14 @@ fn containers_reach_each_other_and_themselves() {
         let greeter = greet_one(listener);
         let text = inside(&second.netns, || {
             let mut text = String::new();
-            connect(first.ip, 80)
+            connect(addresses(&first).0, 80)
                 .unwrap()
                 .read_to_string(&mut text)
                 .unwrap();
             text
         });
         assert_eq!(text, "hello");
-        assert_eq!(greeter.join().unwrap(), IpAddr::V4(second.ip));
+        assert_eq!(greeter.join().unwrap(), IpAddr::V4(addresses(&second).0));
     });
 }
 
@@ -109,10 +109,16 @@ fn the_way_out_is_masqueraded_and_nothing_comes_in() {
         // Even a neighbour that knows the way can't open a connection to a container.
         lab.on_the_internet(|| {
             let mut netlink = crate::netlink::Netlink::open().unwrap();
-            let route = crate::messages::add_default_route(OUTSIDE_MACHINE);
+            let route = {
+                let eth0 = crate::bridge::links(&mut netlink).unwrap()["eth0"].index;
+                crate::messages::add_default_route(eth0, true, Some(OUTSIDE_MACHINE.into()))
+            };
             netlink.apply(vec![route]).unwrap();
             assert!(ping(OUTSIDE_MACHINE));
-            assert!(!ping(endpoint.ip), "a container answered the outside");
+            assert!(
+                !ping(addresses(&endpoint).0),
+                "a container answered the outside"
+            );
         });
     });
 }
@@ -125,25 +131,25 @@ fn the_machines_own_services_are_out_of_reach() {
         let listener = TcpListener::bind(("0.0.0.0", 2375)).unwrap();
         // The listener does work, from the outside and from the machine.
         lab.on_the_internet(|| connect(OUTSIDE_MACHINE, 2375).unwrap());
-        connect(endpoint.gateway, 2375).unwrap();
+        connect(addresses(&endpoint).1, 2375).unwrap();
         drop(listener.accept());
-        for address in [endpoint.gateway, OUTSIDE_MACHINE] {
+        for address in [addresses(&endpoint).1, OUTSIDE_MACHINE] {
             let refused = inside(&endpoint.netns, || connect(address, 2375).unwrap_err());
             assert_eq!(refused.kind(), ErrorKind::TimedOut, "{address}: {refused}");
         }
-        assert!(inside(&endpoint.netns, || ping(endpoint.gateway)));
+        assert!(inside(&endpoint.netns, || ping(addresses(&endpoint).1)));
         // The machine itself may speak to a container.
         let inner = inside(&endpoint.netns, || {
             TcpListener::bind(("0.0.0.0", 80)).unwrap()
         });
         let greeter = greet_one(inner);
         let mut text = String::new();
-        connect(endpoint.ip, 80)
+        connect(addresses(&endpoint).0, 80)
             .unwrap()
             .read_to_string(&mut text)
             .unwrap();
         assert_eq!(text, "hello");
-        assert_eq!(greeter.join().unwrap(), IpAddr::V4(endpoint.gateway));
+        assert_eq!(greeter.join().unwrap(), IpAddr::V4(addresses(&endpoint).1));
     });
 }
 
@@ -151,14 +157,14 @@ fn the_machines_own_services_are_out_of_reach() {
 fn a_container_without_network_has_only_loopback() {
     Lab::run(|lab| {
         let network = lab.network();
-        let netns = network.attach_none(&id(1)).unwrap();
+        let netns = network.open_sandbox(&id(1), &[], false).unwrap().netns;
         inside(&netns, || {
             let names: Vec<String> = lab.interfaces();
             assert!(!names.iter().any(|name| name == "eth0"), "{names:?}");
             assert!(ping(Ipv4Addr::LOCALHOST));
             assert!(!ping(Ipv4Addr::new(172, 17, 0, 1)));
         });
-        network.detach(&id(1)).unwrap();
+        network.detach(&id(1));
         assert!(!netns.exists());
     });
 }

@@ -1,0 +1,110 @@
+//! Answers to containers' questions for names: those of their neighbours from memory, others from
+//! where the machine asks.
+
+mod index;
+mod server;
+mod upstream;
+
+use std::collections::HashMap;
+use std::net::IpAddr;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use network::NameSockets;
+use tokio_util::sync::{CancellationToken, DropGuard};
+
+use self::index::Index;
+use crate::Engine;
+use crate::containers::Record;
+
+/// Who is answered, and from what.
+#[derive(Debug, Default)]
+pub(crate) struct Names {
+    serving: Mutex<HashMap<String, Vec<DropGuard>>>,
+    index: Mutex<Option<Arc<Index>>>,
+    /// Turns of names that several share.
+    turn: std::sync::atomic::AtomicUsize,
+}
+
+impl Names {
+    /// Somebody has come or gone: the index is made anew when it is needed.
+    pub(crate) fn stale(&self) {
+        *self.index.lock().unwrap_or_else(PoisonError::into_inner) = None;
+    }
+}
+
+impl Engine {
+    /// Begins to answer what arrives at these sockets.
+    pub(crate) fn serve_names(self: &Arc<Self>, container: &str, sockets: NameSockets) {
+        let end = CancellationToken::new();
+        server::start(self, container, sockets, end.clone());
+        let mut serving = self
+            .names
+            .serving
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        serving
+            .entry(container.to_owned())
+            .or_default()
+            .push(end.drop_guard());
+    }
+
+    /// Answers a container no more.
+    pub(crate) fn stop_names(&self, container: &str) {
+        let mut serving = self
+            .names
+            .serving
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        serving.remove(container);
+    }
+
+    /// Everybody's names now.
+    fn name_index(&self) -> Arc<Index> {
+        let mut kept = self
+            .names
+            .index
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        if let Some(index) = &*kept {
+            return Arc::clone(index);
+        }
+        let index = Arc::new(Index::new(self));
+        *kept = Some(Arc::clone(&index));
+        index
+    }
+
+    /// What `host.docker.internal` is for a container.
+    fn host_alias(&self, container: &str) -> Option<IpAddr> {
+        if let Some(alias) = self.localhost_alias() {
+            return Some(alias);
+        }
+        let container = self.container(container).ok()?;
+        let inner = container.lock();
+        inner
+            .record
+            .networks
+            .values()
+            .find_map(|attachment| attachment.endpoint.as_ref()?.ipv4?.gateway)
+    }
+}
+
+/// The names that others on a network know a container by.
+#[must_use]
+pub fn dns_names(record: &Record, network: &str) -> Option<Vec<String>> {
+    let attachment = record.networks.get(network)?;
+    if matches!(network, "bridge" | "host" | "none") {
+        return None;
+    }
+    let mut names = vec![record.name.clone()];
+    let aliases = attachment.settings.aliases.iter().flatten().cloned();
+    let more = aliases.chain([
+        crate::ids::short(&record.id).to_owned(),
+        record.config.hostname.clone(),
+    ]);
+    for name in more {
+        if !name.is_empty() && !names.contains(&name) {
+            names.push(name);
+        }
+    }
+    Some(names)
+}

@@ -1,0 +1,201 @@
+//! Bringing networks up: the default one with addresses that are free, all others as they were.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use network::{Gateway, Kind, Networks, Pool, Restore, Spec, Subnet};
+
+use super::{Attachment, IpamConfig, NetworkRecord};
+use crate::containers::{CreateRequest, Record};
+use crate::engine::Machine;
+use crate::{Engine, Error, blocking};
+
+impl Engine {
+    /// The networks, brought up on first use: it takes longer than the rest of the start.
+    pub(crate) async fn network(self: &Arc<Self>) -> Result<Arc<Networks>, Error> {
+        let network = self
+            .network
+            .get_or_try_init(|| async {
+                let engine = Arc::clone(self);
+                blocking::run(move || engine.bring_up_networks()).await
+            })
+            .await?;
+        Ok(Arc::clone(network))
+    }
+
+    fn bring_up_networks(&self) -> Result<Arc<Networks>, Error> {
+        let run: PathBuf = self.options.run.join("network");
+        std::fs::create_dir_all(&run).map_err(|e| Error::file("creating", &run, e))?;
+        let options = match self.options.machine {
+            Machine::Vm => network::Options::for_machine(),
+            Machine::Native => network::Options::default(),
+        };
+        let network = Networks::open(&run, options)?;
+        self.settle_default(&network)?;
+        let running: Vec<Record> = self
+            .all_containers()
+            .iter()
+            .map(|container| container.lock().record.clone())
+            .filter(|record| record.state.pid().is_some())
+            .collect();
+        let specs = self
+            .networks
+            .lock()
+            .values()
+            .filter_map(|record| record.spec.clone())
+            .collect();
+        // Nobody can have attached yet, so what is not live is left over.
+        network.restore(Restore {
+            specs,
+            live: running.iter().map(|record| record.id.clone()).collect(),
+            published: running
+                .iter()
+                .map(|record| (record.id.clone(), Self::published_before(record)))
+                .collect(),
+        })?;
+        Ok(Arc::new(network))
+    }
+
+    /// The default bridge keeps its addresses unless the machine claims them for something else (a
+    /// VPN, a new network) while no container uses them.
+    fn settle_default(&self, network: &Networks) -> Result<(), Error> {
+        let mut record = self.networks.find("bridge")?;
+        let mut taken = network.taken()?;
+        taken.extend(self.avoided_subnets());
+        let others: Vec<Subnet> = self
+            .networks
+            .lock()
+            .values()
+            .filter(|other| other.name != "bridge")
+            .filter_map(|other| other.spec.as_ref())
+            .flat_map(|spec| spec.pools.iter().map(|pool| pool.subnet))
+            .collect();
+        taken.extend(others);
+        let kept = record.spec.as_ref().and_then(|spec| {
+            let subnet = spec.pools.first()?.subnet;
+            let free = !taken.iter().any(|other| other.overlaps(&subnet));
+            (free || !network.is_unused(&record.id)).then_some(subnet)
+        });
+        let subnet = match kept {
+            Some(subnet) => subnet,
+            None => network::free_subnet(&self.address_pools(), &taken)
+                .ok_or(network::Error::NoFreeSubnet)?,
+        };
+        let spec = default_spec(&record, network, subnet);
+        if record.spec.as_ref() == Some(&spec) {
+            return Ok(());
+        }
+        describe(&mut record, &spec);
+        record.spec = Some(spec);
+        self.networks.keep(record)
+    }
+
+    /// Subnets that the person's own computer uses, which no network may take.
+    pub(super) fn avoided_subnets(&self) -> Vec<Subnet> {
+        Vec::new()
+    }
+
+    /// The person's own pools that subnets come from.
+    pub(super) fn address_pools(&self) -> Vec<(Subnet, u8)> {
+        Vec::new()
+    }
+
+    /// The networks of a container that is being made: that of its mode, and others that are named.
+    pub(crate) fn first_networks(
+        &self,
+        request: &mut CreateRequest,
+    ) -> Result<BTreeMap<String, Attachment>, Error> {
+        let named = std::mem::take(&mut request.networks);
+        let mode = &mut request.host_config.network_mode;
+        if let Some(only) = named.keys().next()
+            && named.len() == 1
+            && only != "default"
+            && mode == "bridge"
+        {
+            mode.clone_from(only);
+        }
+        let mut networks = BTreeMap::new();
+        if mode.starts_with("container:") {
+            return Ok(networks);
+        }
+        networks.insert(mode.clone(), Attachment::default());
+        for (name, settings) in named {
+            let name = if name == "default" {
+                "bridge".into()
+            } else {
+                name
+            };
+            let record = self.networks.find(&name).ok();
+            if let Some(record) = record.filter(|record| record.spec.is_some()) {
+                super::attach::request(&record, &settings)?;
+            }
+            let attachment = Attachment {
+                settings,
+                ..Attachment::default()
+            };
+            networks.insert(name, attachment);
+        }
+        Ok(networks)
+    }
+
+    /// Whether a container asks our own name server.
+    pub(crate) fn asks_us_for_names(&self, record: &Record) -> bool {
+        record.networks.values().any(|attachment| {
+            let network = self.networks.find(&attachment.network_id);
+            attachment.endpoint.is_some() && network.is_ok_and(|network| network.has_names())
+        })
+    }
+}
+
+fn default_spec(record: &NetworkRecord, network: &Networks, subnet: Subnet) -> Spec {
+    Spec {
+        id: record.id.clone(),
+        kind: Kind::Bridge,
+        interface: network.default_interface().to_owned(),
+        pools: vec![Pool {
+            subnet,
+            range: None,
+            gateway: subnet.hosts().next(),
+            aux: Vec::new(),
+        }],
+        mtu: network.mtu(),
+        internal: false,
+        icc: true,
+        ipv4: Gateway::Nat,
+        ipv6: Gateway::Nat,
+        publish_on: None,
+    }
+}
+
+/// What `docker network inspect bridge` shows.
+fn describe(record: &mut NetworkRecord, spec: &Spec) {
+    record.ipam.config = spec.pools.first().map(|pool| {
+        vec![IpamConfig {
+            subnet: pool.subnet.to_string(),
+            gateway: pool.gateway.map_or_else(String::new, |ip| ip.to_string()),
+            ..IpamConfig::default()
+        }]
+    });
+    let options = [
+        (
+            "com.docker.network.bridge.default_bridge",
+            "true".to_owned(),
+        ),
+        ("com.docker.network.bridge.enable_icc", "true".to_owned()),
+        (
+            "com.docker.network.bridge.enable_ip_masquerade",
+            "true".to_owned(),
+        ),
+        (
+            "com.docker.network.bridge.host_binding_ipv4",
+            "0.0.0.0".to_owned(),
+        ),
+        ("com.docker.network.bridge.name", spec.interface.clone()),
+        ("com.docker.network.driver.mtu", spec.mtu.to_string()),
+    ];
+    record.options = options
+        .into_iter()
+        .map(|(key, value)| (key.to_owned(), value))
+        .collect();
+}

@@ -1,0 +1,256 @@
+//! Published ports: which of the machine's ports lead to which container. The kernel leads packets;
+//! a socket of ours holds each port, so that nobody else takes it, and answers where the kernel
+//! can't: on IPv6 for containers that have none, and on the IPv6 loopback address.
+
+mod holder;
+mod want;
+
+use std::collections::BTreeMap;
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+
+use network::{Protocol, Published};
+use serde::{Deserialize, Serialize};
+
+pub(crate) use holder::PortTable;
+pub(crate) use want::check;
+
+use self::holder::{Claim, Held};
+use self::want::Want;
+use crate::containers::{Container, Record};
+use crate::{Engine, Error, blocking};
+
+/// A port of the machine that leads to a container's.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "PascalCase")]
+pub struct Bound {
+    /// The machine's address.
+    pub host_ip: String,
+    /// The machine's port.
+    pub host_port: String,
+}
+
+/// The endpoint that published ports lead to: the one with the default route.
+fn way_in(record: &Record) -> Option<&network::Endpoint> {
+    record
+        .networks
+        .values()
+        .filter_map(|attachment| attachment.endpoint.as_ref())
+        .filter(|endpoint| endpoint.leads_out && !endpoint.host_iface.is_empty())
+        .min_by_key(|endpoint| (-endpoint.priority, endpoint.network_name.clone()))
+}
+
+impl Engine {
+    /// Publishes what a container that starts asks for.
+    pub(super) async fn publish_ports(
+        self: &Arc<Self>,
+        container: &Arc<Container>,
+    ) -> Result<(), Error> {
+        let record = container.lock().record.clone();
+        let wants = want::all(&record)?;
+        let Some(endpoint) = way_in(&record).filter(|_| !wants.is_empty()) else {
+            container.lock().record.ports.clear();
+            return Ok(());
+        };
+        let publish_on = self.publish_on(&endpoint.network_id);
+        let mut bound: BTreeMap<String, Vec<Bound>> = BTreeMap::new();
+        let mut published = Vec::new();
+        let opened = wants.iter().try_for_each(|want| {
+            let claims = self.claim_ports(&record, endpoint, want, publish_on)?;
+            for claim in claims {
+                bound.entry(want.key()).or_default().push(claim.bound());
+                published.extend(claim.published(&endpoint.network_id));
+            }
+            Ok(())
+        });
+        let prefix = format!(
+            "driver failed programming external connectivity on endpoint {} ({}): ",
+            record.name, endpoint.endpoint_id
+        );
+        let installed = match opened {
+            Ok(()) => self.install_ports(&container.id, published).await,
+            Err(error) => Err(error),
+        };
+        if let Err(error) = installed {
+            self.ports.release(&container.id);
+            return Err(Error::prefixed(error, &prefix));
+        }
+        container.lock().record.ports = bound;
+        Ok(())
+    }
+
+    async fn install_ports(
+        self: &Arc<Self>,
+        container: &str,
+        published: Vec<Published>,
+    ) -> Result<(), Error> {
+        let network = self.network().await?;
+        let id = container.to_owned();
+        blocking::run(move || Ok(network.publish(&id, published)?)).await
+    }
+
+    fn publish_on(&self, network: &str) -> Option<IpAddr> {
+        let networks = self.networks.lock();
+        networks.get(network)?.spec.as_ref()?.publish_on
+    }
+
+    /// Takes ports for one wish: the same on all addresses.
+    fn claim_ports(
+        &self,
+        record: &Record,
+        endpoint: &network::Endpoint,
+        want: &Want,
+        publish_on: Option<IpAddr>,
+    ) -> Result<Vec<Claim>, Error> {
+        let addresses = want.addresses(publish_on);
+        let claims = |port: u16| -> Vec<Claim> {
+            addresses
+                .iter()
+                .filter_map(|host| {
+                    let same = match host {
+                        IpAddr::V4(_) => endpoint.ipv4,
+                        IpAddr::V6(_) => endpoint.ipv6,
+                    };
+                    let target = same.or(endpoint.ipv4)?.ip;
+                    Some(Claim {
+                        protocol: want.protocol,
+                        host: SocketAddr::new(*host, port),
+                        target: SocketAddr::new(target, want.port),
+                    })
+                })
+                .collect()
+        };
+        let group = want::replica_of(record, want);
+        let mut last = None;
+        for port in want.candidates() {
+            match self
+                .ports
+                .take(&record.id, &record.name, group.as_deref(), claims(port))
+            {
+                Ok(taken) => return Ok(taken),
+                Err(error) => last = Some(error),
+            }
+        }
+        Err(last.unwrap_or_else(|| Error::System("no port is left to publish on".into())))
+    }
+
+    /// Takes a container's ports back at its end.
+    pub(super) async fn withdraw_ports(self: &Arc<Self>, container: &Arc<Container>) {
+        let had = !std::mem::take(&mut container.lock().record.ports).is_empty();
+        self.ports.release(&container.id);
+        if !had {
+            return;
+        }
+        if let Err(error) = self.install_ports(&container.id, Vec::new()).await {
+            tracing::warn!(container = container.id, %error, "its ports stay published");
+        }
+    }
+
+    /// Leads a running container's ports to the network that leads out now.
+    pub(super) async fn move_ports(self: &Arc<Self>, container: &Arc<Container>) {
+        let record = container.lock().record.clone();
+        if record.ports.is_empty() {
+            return;
+        }
+        self.ports.release(&container.id);
+        let published = match way_in(&record) {
+            Some(endpoint) => self.held_again(&record, endpoint),
+            None => Vec::new(),
+        };
+        if let Err(error) = self.install_ports(&container.id, published).await {
+            tracing::warn!(container = container.id, %error, "its ports lead nowhere");
+        }
+    }
+
+    /// What an earlier engine has published for a container that runs.
+    pub(crate) fn published_before(record: &Record) -> Vec<Published> {
+        let Some(endpoint) = way_in(record) else {
+            return Vec::new();
+        };
+        claims_of(record, endpoint)
+            .filter_map(|claim| claim.published(&endpoint.network_id))
+            .collect()
+    }
+
+    /// Takes the ports of a container that runs again, after the engine's own restart.
+    pub(super) async fn hold_ports(self: &Arc<Self>, container: &Arc<Container>) {
+        let record = container.lock().record.clone();
+        if let Some(endpoint) = way_in(&record) {
+            self.held_again(&record, endpoint);
+        }
+    }
+
+    fn held_again(&self, record: &Record, endpoint: &network::Endpoint) -> Vec<Published> {
+        let mut published = Vec::new();
+        for claim in claims_of(record, endpoint) {
+            published.extend(claim.published(&endpoint.network_id));
+            let group = want::group_of(record, claim.protocol, claim.target.port());
+            let taken = self
+                .ports
+                .take(&record.id, &record.name, group.as_deref(), vec![claim]);
+            if let Err(error) = taken {
+                tracing::warn!(container = record.id, %error, "a published port is not held");
+            }
+        }
+        published
+    }
+}
+
+/// A record's ports as claims.
+fn claims_of<'a>(
+    record: &'a Record,
+    endpoint: &'a network::Endpoint,
+) -> impl Iterator<Item = Claim> + 'a {
+    record.ports.iter().flat_map(move |(key, bound)| {
+        let parsed = want::parse_key(key).ok();
+        bound.iter().filter_map(move |bound| {
+            let (port, protocol) = parsed?;
+            let host: IpAddr = bound.host_ip.parse().ok()?;
+            let same = match host {
+                IpAddr::V4(_) => endpoint.ipv4,
+                IpAddr::V6(_) => endpoint.ipv6,
+            };
+            Some(Claim {
+                protocol,
+                host: SocketAddr::new(host, bound.host_port.parse().ok()?),
+                target: SocketAddr::new(same.or(endpoint.ipv4)?.ip, port),
+            })
+        })
+    })
+}
+
+impl Claim {
+    fn bound(&self) -> Bound {
+        Bound {
+            host_ip: self.host.ip().to_string(),
+            host_port: self.host.port().to_string(),
+        }
+    }
+
+    /// What the kernel can do of it.
+    fn published(&self, network: &str) -> Option<Published> {
+        (self.host.is_ipv4() == self.target.is_ipv4()).then(|| Published {
+            network: network.to_owned(),
+            protocol: self.protocol,
+            host: self.host.ip(),
+            host_port: self.host.port(),
+            target: self.target,
+        })
+    }
+
+    /// Whether a socket of ours must answer in the kernel's place.
+    fn needs_proxy(&self) -> bool {
+        self.protocol == Protocol::Tcp && self.host.is_ipv6()
+    }
+}
+
+impl Held {
+    /// Whether two places are one: the same port on addresses that overlap.
+    fn meets(&self, claim: &Claim) -> bool {
+        let (a, b) = (self.claim.host, claim.host);
+        self.claim.protocol == claim.protocol
+            && a.port() == b.port()
+            && a.is_ipv4() == b.is_ipv4()
+            && (a.ip() == b.ip() || a.ip().is_unspecified() || b.ip().is_unspecified())
+    }
+}

@@ -1,0 +1,402 @@
+//! A container's network namespace, and its endpoints on networks.
+
+use std::io;
+use std::net::IpAddr;
+use std::os::fd::{AsFd, BorrowedFd};
+use std::path::{Path, PathBuf};
+
+use crate::bridge::{self, switch};
+use crate::names::NameSockets;
+use crate::netlink::{Change, Netlink};
+use crate::networks::{Networks, VETH_PREFIX};
+use crate::{Endpoint, Error, Gateway, Kind, Request, Spec, Subnet, firewall, messages};
+
+/// The loopback interface is the first of every namespace.
+const LOOPBACK: u32 = 1;
+
+/// A namespace that was made.
+#[derive(Debug)]
+pub struct Sandbox {
+    /// A bind mount of its nsfs file.
+    pub netns: PathBuf,
+    /// Its endpoints, as they were asked for.
+    pub endpoints: Vec<Endpoint>,
+    /// Where its questions for names arrive.
+    pub names: Option<NameSockets>,
+}
+
+/// An endpoint that has addresses and no interface yet.
+struct Planned {
+    spec: Spec,
+    endpoint: Endpoint,
+    mac: Option<[u8; 6]>,
+    sysctls: Vec<(String, String)>,
+}
+
+impl Networks {
+    /// Gives a container a namespace with endpoints on networks; without any it has the loopback
+    /// interface alone. With `names`, what it asks at 127.0.0.11 arrives at sockets of ours.
+    ///
+    /// # Errors
+    /// When it has one already, no address is free, or the machine can't do it; nothing is left
+    /// behind then.
+    pub fn open_sandbox(
+        &self,
+        container: &str,
+        requests: &[Request],
+        names: bool,
+    ) -> Result<Sandbox, Error> {
+        let id = checked(container)?;
+        let mut planned = Vec::new();
+        let made = self.plan_all(id, requests, &mut planned).and_then(|()| {
+            self.namespaces.create(id, |netns| {
+                prepare_settings()?;
+                for one in &planned {
+                    self.connect(one, netns)?;
+                }
+                let mut netlink = Netlink::open()?;
+                netlink.apply(vec![messages::bring_up(LOOPBACK, "lo")])?;
+                for one in &planned {
+                    configure(&mut netlink, one)?;
+                }
+                let endpoints: Vec<&Endpoint> = planned.iter().map(|one| &one.endpoint).collect();
+                route(&mut netlink, &endpoints, false)?;
+                if !names {
+                    return Ok(None);
+                }
+                Ok(Some(self.bind_names(id)?))
+            })
+        });
+        match made {
+            Ok(names) => Ok(Sandbox {
+                netns: self.namespaces.path(id),
+                endpoints: planned.into_iter().map(|one| one.endpoint).collect(),
+                names,
+            }),
+            Err(error) => {
+                if let Err(left) = self.close_sandbox(id) {
+                    tracing::warn!(error = %left, "a half-made attachment stays until the next start");
+                }
+                Err(error)
+            }
+        }
+    }
+
+    /// Takes everything of a container away: namespace, leases, interfaces (a little later, when
+    /// the kernel gets to it; addresses stay taken until then). Nothing being there is fine.
+    ///
+    /// # Errors
+    /// When the kernel refuses a step; calling again continues.
+    pub fn close_sandbox(&self, container: &str) -> Result<(), Error> {
+        let id = checked(container)?;
+        self.namespaces.remove(id)?;
+        self.names.forget(id);
+        for endpoint in self.endpoints(id) {
+            self.end(id, &endpoint.network_id)?;
+        }
+        Ok(())
+    }
+
+    /// Connects a container that has a namespace to another network.
+    ///
+    /// # Errors
+    /// As [`Networks::open_sandbox`].
+    pub fn join(&self, container: &str, request: &Request) -> Result<Endpoint, Error> {
+        let id = checked(container)?;
+        let planned = self.plan(id, request)?;
+        let path = self.namespaces.path(id);
+        let made = std::fs::File::open(&path)
+            .map_err(Error::file("open", &path))
+            .and_then(|netns| {
+                self.connect(&planned, netns.as_fd())?;
+                self.namespaces.enter(id, || {
+                    let mut netlink = Netlink::open()?;
+                    configure(&mut netlink, &planned)?;
+                    let all = self.endpoints(id);
+                    route(&mut netlink, &all.iter().collect::<Vec<_>>(), true)
+                })
+            });
+        if let Err(error) = made {
+            if let Err(left) = self.end(id, &request.network) {
+                tracing::warn!(error = %left, "a half-made attachment stays until the next start");
+            }
+            return Err(error);
+        }
+        Ok(planned.endpoint)
+    }
+
+    /// Disconnects a container from a network; that it is not on it is fine.
+    ///
+    /// # Errors
+    /// When the kernel refuses a step.
+    pub fn leave(&self, container: &str, network: &str) -> Result<(), Error> {
+        let id = checked(container)?;
+        let Some(endpoint) = self.endpoint(id, network) else {
+            return Ok(());
+        };
+        if self.namespaces.exists(id) {
+            let left: Vec<Endpoint> = self
+                .endpoints(id)
+                .into_iter()
+                .filter(|other| other.network_id != network)
+                .collect();
+            self.namespaces.enter(id, || {
+                let mut netlink = Netlink::open()?;
+                netlink.apply(vec![messages::remove_link(&endpoint.iface)])?;
+                route(&mut netlink, &left.iter().collect::<Vec<_>>(), true)
+            })?;
+        }
+        self.end(id, network)
+    }
+
+    /// The sockets of a container whose namespace an earlier engine made; nothing where it asks
+    /// elsewhere for names.
+    ///
+    /// # Errors
+    /// When they can't be had.
+    pub fn reopen_names(&self, container: &str) -> Result<Option<NameSockets>, Error> {
+        let Some(ports) = self.names.of(container) else {
+            return Ok(None);
+        };
+        self.namespaces
+            .enter(container, || NameSockets::bind(Some(ports)).map(Some))
+    }
+
+    /// Sockets for the questions of a container that has had none so far.
+    ///
+    /// # Errors
+    /// When they can't be had.
+    pub fn open_names(&self, container: &str) -> Result<Option<NameSockets>, Error> {
+        let id = checked(container)?;
+        if self.names.of(id).is_some() {
+            return Ok(None);
+        }
+        self.namespaces.enter(id, || self.bind_names(id).map(Some))
+    }
+
+    /// Sockets in the calling thread's namespace, and the way to them.
+    fn bind_names(&self, id: &str) -> Result<NameSockets, Error> {
+        let sockets = NameSockets::bind(None)?;
+        let (udp, tcp) = sockets.ports()?;
+        firewall::redirect_names(&self.options.nft, udp, tcp)?;
+        self.names.remember(id, (udp, tcp))?;
+        Ok(sockets)
+    }
+
+    fn end(&self, id: &str, network: &str) -> Result<(), Error> {
+        let ended = self.leases().remove(id, network)?;
+        ended.map_or(Ok(()), |lease| self.sweeper.end(lease))
+    }
+
+    fn plan_all(
+        &self,
+        id: &str,
+        requests: &[Request],
+        planned: &mut Vec<Planned>,
+    ) -> Result<(), Error> {
+        for request in requests {
+            planned.push(self.plan(id, request)?);
+        }
+        Ok(())
+    }
+
+    /// Reserves addresses.
+    fn plan(&self, id: &str, request: &Request) -> Result<Planned, Error> {
+        let spec = self.ensure_up(&mut self.shared(), &request.network)?;
+        let endpoint_id = random_id()?;
+        let mut leases = self.leases();
+        if leases.get(id, &spec.id).is_some() {
+            return Err(Error::AlreadyAttached {
+                id: id.to_owned(),
+                network: request.name.clone(),
+            });
+        }
+        let ipv4 = leases.choose(&spec, true, request.ipv4)?;
+        let ipv6 = leases.choose(&spec, false, request.ipv6)?;
+        let first = ipv4.or(ipv6).map(|address| address.ip);
+        let mac = request
+            .mac
+            .unwrap_or_else(|| first.map_or_else(|| bridge::scattered(&endpoint_id), bridge::mac));
+        let iface = match &request.interface {
+            Some(name) => name.clone(),
+            None => next_name(&leases.of(id)),
+        };
+        let isolated = |ipv4| spec.gateway_mode(ipv4) == Gateway::Isolated;
+        let endpoint = Endpoint {
+            netns: self.namespaces.path(id),
+            ipv4,
+            ipv6,
+            mac: mac.map(|byte| format!("{byte:02x}")).join(":"),
+            host_iface: match spec.kind {
+                Kind::Bridge => veth(&endpoint_id),
+                Kind::Macvlan(_) | Kind::Ipvlan(_) => String::new(),
+            },
+            endpoint_id,
+            network_id: spec.id.clone(),
+            iface,
+            priority: request.priority,
+            network_name: request.name.clone(),
+            leads_out: !(spec.internal || isolated(true) && isolated(false)),
+        };
+        leases.insert(id, endpoint.clone())?;
+        Ok(Planned {
+            spec,
+            endpoint,
+            mac: Some(mac),
+            sysctls: request.sysctls.clone(),
+        })
+    }
+
+    /// Makes the interfaces from the machine's side.
+    fn connect(&self, planned: &Planned, netns: BorrowedFd<'_>) -> Result<(), Error> {
+        let Planned { spec, endpoint, .. } = planned;
+        let mut shared = self.shared();
+        let link = |index: u32| -> Vec<Change> {
+            let name = &endpoint.host_iface;
+            let mac = planned.mac.unwrap_or_default();
+            match spec.kind {
+                Kind::Bridge => {
+                    let pair =
+                        messages::add_veth(name, index, &endpoint.iface, netns, mac, spec.mtu);
+                    let alone = (!spec.icc).then(|| messages::isolate(name));
+                    std::iter::once(pair).chain(alone).collect()
+                }
+                kind => {
+                    // All of an ipvlan have the address of the interface that they share.
+                    let mac = matches!(kind, Kind::Macvlan(_)).then_some(mac);
+                    let iface = &endpoint.iface;
+                    vec![messages::add_shared(
+                        kind, index, iface, netns, mac, spec.mtu,
+                    )]
+                }
+            }
+        };
+        let first = bridge::index_of(&mut shared.netlink, &spec.interface)
+            .and_then(|index| shared.netlink.apply(link(index)));
+        let Err(first) = first else {
+            return Ok(());
+        };
+        // Somebody may have taken the bridge away (a network manager, an `ip link delete`), or
+        // left an interface of this name: put that right and try once more.
+        tracing::warn!(error = %first, "connecting a container failed, trying once more");
+        if !endpoint.host_iface.is_empty() {
+            let old = messages::remove_link(&endpoint.host_iface);
+            shared.netlink.apply(vec![old])?;
+        }
+        let index = self.repair(&mut shared, spec)?;
+        shared.netlink.apply(link(index))
+    }
+}
+
+/// Addresses and settings of an interface, from inside the namespace.
+fn configure(netlink: &mut Netlink, planned: &Planned) -> Result<(), Error> {
+    let endpoint = &planned.endpoint;
+    let name = &endpoint.iface;
+    let index = index(name)?;
+    if endpoint.ipv6.is_some() {
+        let path = format!("/proc/sys/net/ipv6/conf/{name}/disable_ipv6");
+        switch(Path::new(&path), "0")?;
+    }
+    let mut changes = vec![messages::bring_up(index, name)];
+    for address in endpoint.addresses() {
+        let subnet = Subnet::new(address.ip, address.prefix_len);
+        changes.push(messages::add_address(index, name, address.ip, subnet));
+    }
+    netlink.apply(changes)?;
+    for (key, value) in &planned.sysctls {
+        let path = Path::new("/proc/sys/net").join(key.replace("IFNAME", name));
+        if !switch(&path, value)? {
+            return Err(Error::file("find", path)(io::Error::from(
+                io::ErrorKind::NotFound,
+            )));
+        }
+    }
+    Ok(())
+}
+
+/// The default routes: through the endpoint with the highest priority, of several the first by the
+/// network's name.
+fn route(netlink: &mut Netlink, endpoints: &[&Endpoint], replace: bool) -> Result<(), Error> {
+    let mut changes = Vec::new();
+    for ipv4 in [true, false] {
+        let gateway = |endpoint: &Endpoint| -> Option<IpAddr> {
+            let address = if ipv4 { endpoint.ipv4 } else { endpoint.ipv6 };
+            address.and_then(|address| address.gateway)
+        };
+        let best = endpoints
+            .iter()
+            .filter(|endpoint| endpoint.leads_out && gateway(endpoint).is_some())
+            .min_by_key(|endpoint| (-endpoint.priority, endpoint.network_name.clone()));
+        if replace {
+            changes.push(messages::remove_default_route(ipv4));
+        }
+        if let Some(best) = best {
+            let index = index(&best.iface)?;
+            changes.push(messages::add_default_route(index, ipv4, gateway(best)));
+        }
+    }
+    netlink.apply(changes)
+}
+
+fn index(name: &str) -> Result<u32, Error> {
+    let socket = rustix::net::socket(
+        rustix::net::AddressFamily::INET,
+        rustix::net::SocketType::DGRAM,
+        None,
+    )
+    .map_err(|error| Error::Netlink(error.into()))?;
+    rustix::net::netdevice::name_to_index(socket, name).map_err(|error| Error::Refused {
+        step: format!("show the interface {name} that it just made"),
+        source: error.into(),
+    })
+}
+
+/// Settings of a fresh namespace, before it has interfaces: no IPv6 addresses of its own on
+/// `eth0`, and Docker's permission for low ports and pings without capabilities. The names under
+/// `/proc/sys/net` are those of the calling thread's namespace.
+pub(crate) fn prepare_settings() -> Result<(), Error> {
+    for (name, value) in [
+        ("ipv6/conf/default/disable_ipv6", "1"),
+        ("ipv4/ip_unprivileged_port_start", "0"),
+        ("ipv4/ping_group_range", "0 2147483647"),
+    ] {
+        let path = Path::new("/proc/sys/net").join(name);
+        switch(&path, value)?;
+    }
+    Ok(())
+}
+
+/// Container ids are file names and parts of interface names here.
+pub(crate) fn checked(id: &str) -> Result<&str, Error> {
+    if id.len() >= 12 && id.bytes().all(|byte| byte.is_ascii_hexdigit()) {
+        Ok(id)
+    } else {
+        Err(Error::InvalidId { id: id.to_owned() })
+    }
+}
+
+/// The first of `eth0`, `eth1` … that no endpoint has.
+fn next_name(endpoints: &[Endpoint]) -> String {
+    (0..=endpoints.len())
+        .map(|number| format!("eth{number}"))
+        .find(|name| !endpoints.iter().any(|endpoint| endpoint.iface == *name))
+        .unwrap_or_else(|| format!("eth{}", endpoints.len()))
+}
+
+/// Name of an endpoint's interface on the machine: as much of its id as the kernel's 15 bytes
+/// leave room for. A new attachment has a new name, so it never meets one that is being removed.
+fn veth(endpoint_id: &str) -> String {
+    format!(
+        "{VETH_PREFIX}{}",
+        endpoint_id.get(..12).unwrap_or(endpoint_id)
+    )
+}
+
+/// 64 random hexadecimal digits.
+fn random_id() -> Result<String, Error> {
+    let mut bytes = [0_u8; 32];
+    getrandom::fill(&mut bytes)
+        .map_err(|error| io::Error::other(error.to_string()))
+        .map_err(Error::file("read", "the kernel's random numbers"))?;
+    Ok(bytes.iter().map(|byte| format!("{byte:02x}")).collect())
+}

@@ -1,0 +1,99 @@
+//! What a network is made of, as its owner has decided.
+
+use std::net::IpAddr;
+
+use serde::{Deserialize, Serialize};
+
+use crate::Subnet;
+
+/// A network.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Spec {
+    /// 64 hexadecimal digits.
+    pub id: String,
+    /// What joins its endpoints.
+    pub kind: Kind,
+    /// Name of the bridge, or of the interface that endpoints share.
+    pub interface: String,
+    /// Its addresses.
+    pub pools: Vec<Pool>,
+    /// Largest packet in bytes.
+    pub mtu: u32,
+    /// No way out, and no way in.
+    pub internal: bool,
+    /// Endpoints may talk to each other.
+    pub icc: bool,
+    /// IPv4 goes out like this.
+    pub ipv4: Gateway,
+    /// IPv6 goes out like this.
+    pub ipv6: Gateway,
+    /// Ports are published on this address, unless said otherwise.
+    #[serde(default)]
+    pub publish_on: Option<IpAddr>,
+}
+
+/// What joins endpoints.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Kind {
+    /// A bridge of the network's own.
+    Bridge,
+    /// Addresses of their own on an interface of the machine: 1 private, 2 vepa, 4 bridge,
+    /// 8 passthru.
+    Macvlan(u32),
+    /// The address of an interface of the machine: 0 is l2, 1 l3, 2 l3s.
+    Ipvlan(u16),
+}
+
+/// How packets leave a network.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Gateway {
+    /// With the machine's address.
+    #[default]
+    Nat,
+    /// With the machine's address, and everybody may come in by the endpoint's own.
+    NatUnprotected,
+    /// With their own address; published ports are open under it.
+    Routed,
+    /// Not at all: the bridge has no address.
+    Isolated,
+}
+
+/// A subnet and who has which part of it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Pool {
+    /// All addresses.
+    pub subnet: Subnet,
+    /// Where endpoints get theirs from.
+    pub range: Option<Subnet>,
+    /// The bridge's own address, and the default route of endpoints.
+    pub gateway: Option<IpAddr>,
+    /// Addresses that others have.
+    pub aux: Vec<IpAddr>,
+}
+
+impl Spec {
+    /// Whether its endpoints have addresses of that kind.
+    #[must_use]
+    pub fn has(&self, ipv4: bool) -> bool {
+        self.pools.iter().any(|pool| pool.subnet.is_ipv4() == ipv4)
+    }
+
+    /// How packets of that kind leave.
+    pub(crate) fn gateway_mode(&self, ipv4: bool) -> Gateway {
+        if ipv4 { self.ipv4 } else { self.ipv6 }
+    }
+
+    /// Whether it is a bridge of ours.
+    pub(crate) fn is_bridge(&self) -> bool {
+        self.kind == Kind::Bridge
+    }
+
+    /// The bridge's addresses.
+    pub(crate) fn gateways(&self) -> impl Iterator<Item = (IpAddr, Subnet)> + '_ {
+        self.pools.iter().filter_map(|pool| {
+            let mode = self.gateway_mode(pool.subnet.is_ipv4());
+            let gateway = pool.gateway.filter(|_| mode != Gateway::Isolated)?;
+            Some((gateway, pool.subnet))
+        })
+    }
+}
