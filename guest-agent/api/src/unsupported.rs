@@ -26,19 +26,6 @@ pub(crate) fn routes() -> Router<Arc<Engine>> {
         ("/build/cancel", "building images"),
         ("/session", "building images with BuildKit"),
         ("/grpc", "building images with BuildKit"),
-<<<<<<< HEAD
-        ("/networks/create", "creating networks"),
-        (
-            "/networks/{id}/connect",
-            "connecting containers to networks",
-        ),
-        (
-            "/networks/{id}/disconnect",
-            "disconnecting containers from networks",
-        ),
-=======
-        ("/distribution/{*rest}", "asking registries about images"),
->>>>>>> f930b8c (networks: of one's own, with names, isolation and published ports)
     ] {
         router = router.route(
             path,
