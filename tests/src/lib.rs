@@ -10,6 +10,7 @@
 pub mod busybox;
 pub mod docker;
 pub mod http;
+pub mod isolation;
 pub mod machine;
 pub mod peers;
 pub mod places;

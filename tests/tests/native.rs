@@ -3,21 +3,17 @@
 //! interfaces stay as they are.
 #![allow(clippy::expect_used, reason = "a test that can't go on fails")]
 
-use std::env;
-use std::process::Command;
 use std::time::Duration;
 
 use rustix::process::Signal;
 use tests::registry::Registry;
-use tests::steps::{skip, unable};
-use tests::{Driver, Machine, Steps, places, scenario, wait};
-
-const INSIDE: &str = "SLIPWAY_TEST_ISOLATED";
+use tests::steps::skip;
+use tests::{Driver, Machine, Steps, isolation, scenario, wait};
 
 #[test]
 fn docker_works_natively() {
-    if env::var_os(INSIDE).is_none() {
-        return isolate();
+    if !isolation::is_inside("docker_works_natively") {
+        return;
     }
     let registry = match Registry::start() {
         Ok(registry) => registry,
@@ -33,34 +29,6 @@ fn docker_works_natively() {
     steps.step("kill -9 of the engine", || engine_crash(&machine));
     steps.step("stop leaves nothing", || nothing_left(&machine));
     steps.end();
-}
-
-/// Runs this test again in namespaces of its own.
-fn isolate() {
-    if !rustix::process::geteuid().is_root() {
-        return unable("the native engine needs root");
-    }
-    let (Some(unshare), Some(ip)) = (places::in_path("unshare"), places::in_path("ip")) else {
-        return skip("unshare or ip (packages util-linux, iproute2) is not installed");
-    };
-    let script =
-        "\"$IP\" link set lo up && exec \"$TEST\" --exact docker_works_natively --nocapture";
-    let status = Command::new(unshare)
-        .args([
-            "--mount",
-            "--net",
-            "--propagation",
-            "private",
-            "sh",
-            "-c",
-            script,
-        ])
-        .env(INSIDE, "1")
-        .env("IP", ip)
-        .env("TEST", env::current_exe().expect("this program"))
-        .status()
-        .expect("unshare");
-    assert!(status.success(), "the isolated test failed: see above");
 }
 
 /// Containers, their output, exit codes and addresses survive the engine.

@@ -5,7 +5,7 @@ mod boot;
 mod containers;
 mod images;
 
-pub(crate) use containers::peers;
+pub(crate) use containers::{peers, skopeo};
 
 use anyhow::{Result, bail};
 use clap::{Args, ValueEnum};

@@ -59,7 +59,9 @@ pub(crate) fn command(project: &Project, options: &Options) -> Result<()> {
         tests.args(["--exclude", "tests"]);
     }
     if options.all {
-        tests.env("SLIPWAY_PEERS", bench::peers(project)?);
+        tests
+            .env("SLIPWAY_PEERS", bench::peers(project)?)
+            .env("SLIPWAY_SKOPEO", bench::skopeo(project)?);
     }
     session.tests("Rust tests", tests);
     if options.all {

@@ -80,6 +80,16 @@ pub(crate) fn peers(project: &Project) -> Result<PathBuf> {
     Ok(root)
 }
 
+/// A tree with skopeo.
+pub(crate) fn skopeo(project: &Project) -> Result<PathBuf> {
+    tree(
+        project,
+        "skopeo",
+        "skopeo, to exchange images with",
+        &["skopeo"],
+    )
+}
+
 /// A tree of packages and all that they need.
 fn tree(project: &Project, name: &str, what: &str, packages: &[&str]) -> Result<PathBuf> {
     let suite = Suite::new(project, setup::TOOLS_SUITE);
