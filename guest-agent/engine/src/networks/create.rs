@@ -278,12 +278,6 @@ fn check(request: &mut NetworkRequest) -> Result<(), Error> {
             "operation is not permitted on predefined {name} network"
         )));
     }
-    let plain = |c: char| c.is_ascii_alphanumeric();
-    if !name.starts_with(plain) || !name.chars().all(|c| plain(c) || "_.-".contains(c)) {
-        return Err(Error::Invalid(format!(
-            "invalid network name \"{name}\": only [a-zA-Z0-9][a-zA-Z0-9_.-] are allowed"
-        )));
-    }
     if request.driver.is_empty() || request.driver == "default" {
         request.driver = "bridge".into();
     }
