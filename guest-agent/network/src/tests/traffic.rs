@@ -41,7 +41,11 @@ fn reaches(ip: Ipv4Addr) -> bool {
 }
 
 fn connect(ip: Ipv4Addr, port: u16) -> std::io::Result<TcpStream> {
-    TcpStream::connect_timeout(&SocketAddr::from((ip, port)), PATIENCE)
+    connect_within(ip, port, Duration::from_secs(20))
+}
+
+fn connect_within(ip: Ipv4Addr, port: u16, limit: Duration) -> std::io::Result<TcpStream> {
+    TcpStream::connect_timeout(&SocketAddr::from((ip, port)), limit)
 }
 
 /// Accepts one connection, says hello and reports who came.
@@ -134,7 +138,9 @@ fn the_machines_own_services_are_out_of_reach() {
         connect(addresses(&endpoint).1, 2375).unwrap();
         drop(listener.accept());
         for address in [addresses(&endpoint).1, OUTSIDE_MACHINE] {
-            let refused = inside(&endpoint.netns, || connect(address, 2375).unwrap_err());
+            let refused = inside(&endpoint.netns, || {
+                connect_within(address, 2375, PATIENCE).unwrap_err()
+            });
             assert_eq!(refused.kind(), ErrorKind::TimedOut, "{address}: {refused}");
         }
         assert!(inside(&endpoint.netns, || ping(addresses(&endpoint).1)));
