@@ -216,8 +216,8 @@ impl Warden {
         let (ours, theirs) = UnixStream::pair().unwrap();
         ours.set_read_timeout(Some(PATIENCE)).unwrap();
         let call = Call::Start {
+            attach: vec![all(stdin, spec.process.tty)],
             spec: Box::new(spec),
-            attach: vec![all(stdin)],
         };
         match self.call(call, &[theirs.as_fd()]) {
             Outcome::Started { pid, .. } => assert!(pid > 0),
@@ -244,8 +244,8 @@ impl Warden {
         let call = Call::Exec {
             container: container.to_owned(),
             exec: exec.to_owned(),
+            attach: vec![all(stdin, process.tty)],
             process: Box::new(process),
-            attach: vec![all(stdin)],
         };
         match self.call(call, &[theirs.as_fd()]) {
             Outcome::Started { .. } => Ok((target, ours)),
@@ -320,12 +320,12 @@ fn accept(listener: &UnixListener) -> UnixStream {
     engine
 }
 
-fn all(stdin: bool) -> AttachStreams {
+fn all(stdin: bool, raw: bool) -> AttachStreams {
     AttachStreams {
         stdin,
         stdout: true,
         stderr: true,
-        raw: false,
+        raw,
     }
 }
 
