@@ -9,6 +9,7 @@
 
 pub mod busybox;
 pub mod docker;
+pub mod figure;
 pub mod http;
 pub mod isolation;
 pub mod machine;

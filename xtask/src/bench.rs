@@ -5,13 +5,14 @@ mod boot;
 mod containers;
 mod images;
 
-pub(crate) use containers::{peers, skopeo};
+use std::process::Command;
 
 use anyhow::{Result, bail};
 use clap::{Args, ValueEnum};
 
+use crate::peers;
 use crate::progress::say;
-use crate::project::Project;
+use crate::project::{Project, cargo};
 
 /// What to measure.
 #[derive(Clone, Copy, ValueEnum)]
@@ -49,6 +50,19 @@ pub(crate) fn command(project: &Project, options: &Options) -> Result<()> {
         Name::Containers => containers::bench(project, options.rounds, options.as_built),
         Name::Images => images::bench(project, options.rounds, options.as_built),
     }
+}
+
+/// A measurement of `tests/benches`, told where all that it needs is.
+fn measurement(project: &Project, name: &str, rounds: u32) -> Result<Command> {
+    let mut command = Command::new(cargo());
+    command
+        .current_dir(&project.root)
+        .args(["bench", "--quiet", "--package", "tests", "--bench", name])
+        .env("SLIPWAY_BENCH_ROUNDS", rounds.to_string())
+        .env("SLIPWAY_PEERS", peers::dockerd(project)?)
+        .env("SLIPWAY_TEST_TOOLS", project.tools())
+        .env("SLIPWAY_GUEST_DIR", project.guest_programs());
+    Ok(command)
 }
 
 /// Prints a figure's line; a ratio above the line is an error.

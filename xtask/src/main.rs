@@ -6,6 +6,7 @@ mod cross;
 mod elf;
 mod image;
 mod packages;
+mod peers;
 mod progress;
 mod project;
 mod python;

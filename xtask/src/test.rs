@@ -12,7 +12,7 @@ use clap::Args;
 
 use crate::project::Project;
 use crate::setup::{self, Need};
-use crate::{bench, build, cross, image, python};
+use crate::{build, cross, image, peers, python};
 use session::Session;
 
 /// Which tests to run.
@@ -60,8 +60,8 @@ pub(crate) fn command(project: &Project, options: &Options) -> Result<()> {
     }
     if options.all {
         tests
-            .env("SLIPWAY_PEERS", bench::peers(project)?)
-            .env("SLIPWAY_SKOPEO", bench::skopeo(project)?);
+            .env("SLIPWAY_PEERS", peers::dockerd(project)?)
+            .env("SLIPWAY_SKOPEO", peers::skopeo(project)?);
     }
     session.tests("Rust tests", tests);
     if options.all {

@@ -7,7 +7,7 @@ use serde_json::json;
 use tests::peers::Peer;
 use tests::{busybox, http};
 
-use crate::figure::time;
+use tests::figure::time;
 
 /// One request; anything but success ends the measurement.
 pub(crate) fn ask(engine: &Path, method: &str, path: &str, body: &str) -> http::Answer {

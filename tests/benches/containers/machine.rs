@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use tests::{Driver, Machine};
 
 use crate::engine;
-use crate::figure::{Figures, median, time};
+use tests::figure::{Figures, median, time};
 
 /// How many containers one of crun's rounds runs.
 const RUNS: u32 = 10;

@@ -9,7 +9,6 @@
 )]
 
 mod engine;
-mod figure;
 mod machine;
 mod memory;
 mod runc;
@@ -17,8 +16,8 @@ mod runc;
 use std::path::Path;
 use std::process::{Command, ExitCode};
 
-use figure::{Figures, median, time};
 use tests::busybox::Image;
+use tests::figure::{Figures, median, time};
 use tests::peers::Peer;
 
 /// How many lines `logs` returns.
@@ -31,7 +30,7 @@ fn main() -> ExitCode {
         .ok()
         .and_then(|text| text.parse().ok())
         .unwrap_or(5);
-    let figures = Figures::default();
+    let figures = Figures::new("containers");
     let image = Image::make().expect("the test image");
     let ours = Peer::ours().expect("our engine");
     memory::idle(&figures, &ours);

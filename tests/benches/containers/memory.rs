@@ -5,7 +5,7 @@ use std::fs;
 use tests::peers::Peer;
 
 use crate::engine;
-use crate::figure::Figures;
+use tests::figure::Figures;
 
 /// MiB that warden and engine may take together while nothing runs.
 const IDLE: f64 = 25.0;

@@ -8,7 +8,7 @@ use tests::busybox::Image;
 use tests::peers::Peer;
 
 use crate::engine;
-use crate::figure::{Figures, median, time};
+use tests::figure::{Figures, median, time};
 
 /// A container's whole life against `runc run`. It has to be quicker, with all that it does more.
 pub(crate) fn compare(

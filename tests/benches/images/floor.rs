@@ -7,8 +7,8 @@ use std::path::Path;
 
 use flate2::bufread::GzDecoder;
 
-use crate::figure::time;
 use crate::sample::Sample;
+use tests::figure::time;
 
 /// Written at once.
 const PIECE: usize = 1 << 20;

@@ -8,7 +8,6 @@
 )]
 
 mod engine;
-mod figure;
 mod floor;
 mod sample;
 
@@ -16,8 +15,8 @@ use std::path::Path;
 use std::process::ExitCode;
 
 use engine::Served;
-use figure::{Figures, median, time};
 use sample::Sample;
+use tests::figure::{Figures, median, time};
 use tests::peers::Peer;
 
 /// The tags of the list.
@@ -30,7 +29,7 @@ fn main() -> ExitCode {
         .ok()
         .and_then(|text| text.parse().ok())
         .unwrap_or(5);
-    let figures = Figures::default();
+    let figures = Figures::new("images");
     let scratch = tempfile::tempdir_in("/tmp").expect("a folder");
     let sample = Sample::make();
     println!(
