@@ -71,6 +71,13 @@ pub struct Engine {
 }
 
 impl Engine {
+    /// Keeps other prunes out; Docker refuses them.
+    pub(crate) fn only_prune(&self) -> Result<tokio::sync::MutexGuard<'_, ()>, Error> {
+        self.pruning
+            .try_lock()
+            .map_err(|_| Error::Conflict("a prune operation is already running".into()))
+    }
+
     /// Starts the engine on its socket to the warden. Returns at once; reading the state from disk
     /// goes on in the background and [`Engine::ready`] waits for it.
     pub fn start(options: Options, warden: OwnedFd) -> Result<Arc<Self>, Error> {

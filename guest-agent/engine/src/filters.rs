@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use regex_lite::Regex;
 
 use crate::Error;
+use crate::time::Time;
 
 /// Parsed filters; empty lets everything through.
 #[derive(Debug, Clone, Default)]
@@ -99,6 +100,17 @@ impl Filters {
         }
     }
 
+    /// The one moment that a prune's `until` names.
+    pub(crate) fn until(&self) -> Result<Option<Time>, Error> {
+        match self.get("until") {
+            [] => Ok(None),
+            [text] => moment(text).map(Some),
+            _ => Err(Error::Invalid(
+                "more than one until filter specified".into(),
+            )),
+        }
+    }
+
     /// Whether the labels pass the `label` and `label!` filters (`key` or `key=value`): all of the
     /// first, not all of the second.
     #[must_use]
@@ -109,6 +121,15 @@ impl Filters {
         };
         self.all("label", has) && !(self.has("label!") && self.all("label!", has))
     }
+}
+
+/// A value of an `until` filter.
+pub(crate) fn moment(text: &str) -> Result<Time, Error> {
+    Time::parse_client(text, Time::now()).ok_or_else(|| {
+        Error::Invalid(format!(
+            "failed to parse value as time or duration: \"{text}\""
+        ))
+    })
 }
 
 /// Whether a regular expression of a name filter occurs in `text`. One that is damaged matches

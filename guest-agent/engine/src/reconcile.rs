@@ -8,7 +8,7 @@ use warden::protocol::{Call, Outcome, ProcessState};
 
 use crate::containers::{Container, HealthStatus, Record, State, wants_restart};
 use crate::time::Time;
-use crate::{Engine, Error, blocking};
+use crate::{Engine, Error, blocking, state_file};
 
 /// The exit code of a container that was running when the machine went down.
 const LOST: i32 = 255;
@@ -168,11 +168,8 @@ impl Engine {
 }
 
 fn read_all(dir: &Path) -> Result<Vec<Record>, Error> {
-    std::fs::create_dir_all(dir).map_err(|e| Error::file("creating", dir, e))?;
     let mut records = Vec::new();
-    let entries = std::fs::read_dir(dir).map_err(|e| Error::file("reading", dir, e))?;
-    for entry in entries {
-        let path = entry.map_err(|e| Error::file("reading", dir, e))?.path();
+    for path in state_file::entries(dir)? {
         let config = path.join("config.json");
         let made = match config.metadata() {
             Ok(file) => file.len() > 0,

@@ -1,10 +1,11 @@
-//! Writing a state file so that a crash of the engine at any instant leaves the old or the new
-//! content: to a temporary file, then a rename. What must survive a loss of power is synced too,
-//! before the write returns or, where somebody waits for more than the disk, right after it.
+//! Directories of state, and writing a state file so that a crash of the engine at any instant
+//! leaves the old or the new content: to a temporary file, then a rename. What must survive a loss
+//! of power is synced too, before the write returns or, where somebody waits for more than the
+//! disk, right after it.
 
 use std::fs::{self, File};
 use std::io::Write;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::LazyLock;
 use std::sync::mpsc::{SyncSender, TrySendError, sync_channel};
 
@@ -54,6 +55,14 @@ pub(crate) fn write_behind(path: &Path, content: &[u8]) -> Result<(), Error> {
 /// Replaces `path` with `content`; the disk has it some seconds later.
 pub(crate) fn write_soon(path: &Path, content: &[u8]) -> Result<(), Error> {
     replace(path, content, false).map(drop)
+}
+
+/// What is in a directory of state, which is made if it is not there.
+pub(crate) fn entries(dir: &Path) -> Result<Vec<PathBuf>, Error> {
+    fs::create_dir_all(dir).map_err(|e| Error::file("creating", dir, e))?;
+    fs::read_dir(dir)
+        .and_then(|entries| entries.map(|entry| Ok(entry?.path())).collect())
+        .map_err(|e| Error::file("reading", dir, e))
 }
 
 fn directory(path: &Path) -> Result<File, Error> {

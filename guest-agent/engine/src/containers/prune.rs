@@ -6,7 +6,6 @@ use std::sync::Arc;
 use super::State;
 use crate::events::Subject;
 use crate::filters::Filters;
-use crate::time::Time;
 use crate::{Engine, Error};
 
 /// What a prune removed.
@@ -22,24 +21,8 @@ impl Engine {
     /// Removes all containers that don't run and pass the filters `until` and `label`.
     pub async fn prune_containers(self: &Arc<Self>, filters: &Filters) -> Result<Pruned, Error> {
         filters.accept_only(&["label", "label!", "until"])?;
-        let until = match filters.get("until") {
-            [] => None,
-            [until] => Some(Time::parse_client(until, Time::now()).ok_or_else(|| {
-                Error::Invalid(format!(
-                    "failed to parse value as time or duration: \"{until}\""
-                ))
-            })?),
-            _ => {
-                return Err(Error::Invalid(
-                    "more than one until filter specified".into(),
-                ));
-            }
-        };
-        let Ok(_only_one) = self.pruning.try_lock() else {
-            return Err(Error::Conflict(
-                "a prune operation is already running".into(),
-            ));
-        };
+        let until = filters.until()?;
+        let _only_one = self.only_prune()?;
         let mut pruned = Pruned::default();
         for container in self.all_containers() {
             let snapshot = container.snapshot();

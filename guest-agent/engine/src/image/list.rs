@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use images::{Digest, Image, ImageManifest, Reference};
 
-use crate::filters::Filters;
+use crate::filters::{Filters, moment};
 use crate::time::Time;
 use crate::{Engine, Error, blocking};
 
@@ -117,7 +117,7 @@ impl Engine {
             limits.before = earlier(limits.before, created(&store.resolve(name)?));
         }
         for text in filters.get("until") {
-            limits.before = earlier(limits.before, Some(until(text)?));
+            limits.before = earlier(limits.before, Some(moment(text)?));
         }
         for name in filters.get("since") {
             let time = created(&store.resolve(name)?);
@@ -151,15 +151,6 @@ fn earlier(known: Option<Time>, time: Option<Time>) -> Option<Time> {
 /// When an image was made.
 pub(super) fn created(image: &Image) -> Option<Time> {
     image.created.as_deref().and_then(|text| text.parse().ok())
-}
-
-/// The value of an `until` filter.
-pub(super) fn until(text: &str) -> Result<Time, Error> {
-    Time::parse_client(text, Time::now()).ok_or_else(|| {
-        Error::Invalid(format!(
-            "failed to parse value as time or duration: \"{text}\""
-        ))
-    })
 }
 
 /// Docker's `reference` filter: a pattern for the whole name or for the name without its tag.

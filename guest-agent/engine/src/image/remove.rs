@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use images::{Digest, RemoveOptions, Removed};
 
-use super::list::{created, until};
+use super::list::created;
 use crate::containers::Pruned;
 use crate::events::Subject;
 use crate::filters::Filters;
@@ -55,20 +55,8 @@ impl Engine {
     ) -> Result<(Vec<Removed>, Pruned), Error> {
         filters.accept_only(&["dangling", "label", "label!", "until"])?;
         let only_dangling = filters.flag("dangling")?.unwrap_or(true);
-        let until = match filters.get("until") {
-            [] => None,
-            [text] => Some(until(text)?),
-            _ => {
-                return Err(Error::Invalid(
-                    "more than one until filter specified".into(),
-                ));
-            }
-        };
-        let Ok(_only_one) = self.pruning.try_lock() else {
-            return Err(Error::Conflict(
-                "a prune operation is already running".into(),
-            ));
-        };
+        let until = filters.until()?;
+        let _only_one = self.only_prune()?;
         let engine = Arc::clone(self);
         let by = by.to_owned();
         let (steps, pruned) = blocking::run(move || {

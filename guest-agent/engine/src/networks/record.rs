@@ -155,13 +155,7 @@ impl Table {
     /// Reads what there is; makes what every Docker has. The default bridge's addresses are chosen
     /// later.
     pub(crate) fn load(&self) -> Result<(), Error> {
-        std::fs::create_dir_all(&self.dir).map_err(|e| Error::file("creating", &self.dir, e))?;
-        let entries =
-            std::fs::read_dir(&self.dir).map_err(|e| Error::file("reading", &self.dir, e))?;
-        for entry in entries {
-            let path = entry
-                .map_err(|e| Error::file("reading", &self.dir, e))?
-                .path();
+        for path in state_file::entries(&self.dir)? {
             if path.extension().is_none_or(|extension| extension != "json") {
                 continue;
             }

@@ -6,7 +6,6 @@ use std::sync::Arc;
 use super::NetworkRecord;
 use crate::events::Subject;
 use crate::filters::Filters;
-use crate::time::Time;
 use crate::{Engine, Error, blocking, ids};
 
 impl Engine {
@@ -59,24 +58,8 @@ impl Engine {
     /// Removes networks that no container is on; returns their names.
     pub async fn prune_networks(self: &Arc<Self>, filters: &Filters) -> Result<Vec<String>, Error> {
         filters.accept_only(&["label", "label!", "until"])?;
-        let until = match filters.get("until") {
-            [] => None,
-            [until] => Some(Time::parse_client(until, Time::now()).ok_or_else(|| {
-                Error::Invalid(format!(
-                    "failed to parse value as time or duration: \"{until}\""
-                ))
-            })?),
-            _ => {
-                return Err(Error::Invalid(
-                    "more than one until filter specified".into(),
-                ));
-            }
-        };
-        let Ok(_only_one) = self.pruning.try_lock() else {
-            return Err(Error::Conflict(
-                "a prune operation is already running".into(),
-            ));
-        };
+        let until = filters.until()?;
+        let _only_one = self.only_prune()?;
         let all: Vec<NetworkRecord> = self.networks.lock().values().cloned().collect();
         let mut gone = Vec::new();
         for record in all {

@@ -15,11 +15,7 @@ impl Engine {
     pub async fn prune_volumes(self: &Arc<Self>, filters: Filters) -> Result<Pruned, Error> {
         filters.accept_only(&["label", "label!", "all"])?;
         let all = filters.flag("all")?.unwrap_or(false);
-        let Ok(_only_one) = self.pruning.try_lock() else {
-            return Err(Error::Conflict(
-                "a prune operation is already running".into(),
-            ));
-        };
+        let _only_one = self.only_prune()?;
         let engine = Arc::clone(self);
         let pruned = blocking::run(move || {
             let wanted: Vec<_> = engine

@@ -113,13 +113,7 @@ impl Volumes {
 
     /// Reads what there is, and removes what an interrupted create or remove has left.
     pub(crate) fn load(&self) -> Result<(), Error> {
-        std::fs::create_dir_all(&self.dir).map_err(|e| Error::file("creating", &self.dir, e))?;
-        let entries =
-            std::fs::read_dir(&self.dir).map_err(|e| Error::file("reading", &self.dir, e))?;
-        for entry in entries {
-            let path = entry
-                .map_err(|e| Error::file("reading", &self.dir, e))?
-                .path();
+        for path in state_file::entries(&self.dir)? {
             match read(&path) {
                 Ok(Some(volume)) => {
                     self.lock().known.insert(volume.name.clone(), volume);
