@@ -27,6 +27,7 @@ impl Status {
                 accelerator: None,
                 accelerator_note: None,
                 pid: None,
+                snapshot: false,
                 boot_ms: None,
                 steps: Vec::new(),
                 cpus: None,
@@ -64,6 +65,8 @@ pub struct Machine {
     pub accelerator_note: Option<String>,
     /// Process id of QEMU, or of the warden in native mode.
     pub pid: Option<u32>,
+    /// Whether the current or last start came from a snapshot of a booted machine.
+    pub snapshot: bool,
     /// Milliseconds from the start of QEMU to the API's first answer.
     pub boot_ms: Option<u64>,
     /// The steps of the current or last start, in order.

@@ -89,6 +89,8 @@ pub(crate) enum Progress {
     },
     /// The process.
     Process(u32),
+    /// Whether it comes from its snapshot.
+    Snapshot(bool),
     /// What the machine has.
     Size {
         cpus: Option<u32>,

@@ -24,7 +24,7 @@ use crate::project::Project;
 use lists::Lists;
 
 /// The files of an image, beside its manifest.
-pub(crate) const FILES: [&str; 2] = ["vmlinux", "root.ext2"];
+pub(crate) const FILES: [&str; 3] = ["vmlinux", "root.ext2", "initramfs.cpio"];
 
 /// The meta-package that names the current kernel, and how the kernel's own package begins.
 const KERNEL_META: &str = "linux-image-cloud-amd64";
@@ -167,6 +167,8 @@ fn assemble(project: &Project, inputs: &Inputs, into: &Path) -> Result<()> {
     let modules = modules::Modules::open(&kernel)?;
     let tree = root::root(project, &modules, &inputs.lists, &inputs.packages)?;
     root::write_ext2(&tree, &into.join("root.ext2"))?;
+    let initramfs = root::initramfs(project, &modules, &inputs.lists)?;
+    write(&into.join("initramfs.cpio"), &initramfs)?;
     manifest::write(into, inputs, &kernel.release)
 }
 

@@ -9,7 +9,7 @@ use std::process::Command;
 
 /// Who may depend on whom (ARCHITECTURE.md, "Code map"). A crate that is missing here is an error.
 const ARROWS: &[(&str, &[&str])] = &[
-    ("agent", &["api", "engine", "link"]),
+    ("agent", &["api", "engine", "link", "warden"]),
     ("api", &["engine"]),
     ("cli", &["client"]),
     ("client", &[]),

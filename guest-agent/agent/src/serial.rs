@@ -6,7 +6,6 @@
 
 use std::io;
 use std::os::fd::OwnedFd;
-use std::path::{Path, PathBuf};
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
@@ -14,31 +13,17 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fs::{Mode, OFlags};
 use tokio::io::unix::AsyncFd;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use warden::port;
 
 /// An open port.
 #[derive(Debug)]
 pub(crate) struct SerialPort(AsyncFd<OwnedFd>);
 
-/// The device of the port with that name: `/dev/vport0p1`.
-fn device(name: &str) -> io::Result<PathBuf> {
-    for entry in std::fs::read_dir("/sys/class/virtio-ports")? {
-        let entry = entry?;
-        let found = std::fs::read_to_string(entry.path().join("name")).unwrap_or_default();
-        if found.trim() == name {
-            return Ok(Path::new("/dev").join(entry.file_name()));
-        }
-    }
-    Err(io::Error::new(
-        io::ErrorKind::NotFound,
-        format!("no virtio port is called {name}"),
-    ))
-}
-
 impl SerialPort {
     /// Opens the port by name. Only one program may have it open.
     pub(crate) fn open(name: &str) -> io::Result<Self> {
         let flags = OFlags::RDWR | OFlags::NONBLOCK | OFlags::CLOEXEC | OFlags::NOCTTY;
-        let fd = rustix::fs::open(device(name)?, flags, Mode::empty())?;
+        let fd = rustix::fs::open(port::device(name)?, flags, Mode::empty())?;
         // SAFETY: the descriptor is owned by the `AsyncFd`, which alone closes it.
         Ok(Self(
             unsafe { AsyncFd::register(fd) }.map_err(io::Error::from)?,

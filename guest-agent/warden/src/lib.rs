@@ -22,6 +22,7 @@ mod supervisor;
 
 pub mod machine;
 pub mod native;
+pub mod port;
 pub mod protocol;
 pub mod wire;
 

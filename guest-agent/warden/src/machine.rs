@@ -2,10 +2,12 @@
 
 mod cmdline;
 mod disk;
+mod initramfs;
 mod modules;
 mod mounts;
 mod network;
 mod power;
+mod snapshot;
 mod tuning;
 
 use std::convert::Infallible;
@@ -36,22 +38,36 @@ const RUN: &str = "/run/slipway";
 
 /// Brings the machine up, lives its life, and switches it off.
 pub fn run() -> Result<Infallible, Error> {
+    if initramfs::is_root() {
+        return initramfs::leave();
+    }
     // Page by page, both would take a tenth of a second to come from the disk.
     read_ahead(SELF);
     read_ahead(AGENT);
     mounts::kernel_file_systems()?;
     mounts::connect_console();
+    let mut settings = Settings::read()?;
+    let prepared = match &settings.snapshot {
+        Some(port) => {
+            settings = snapshot::wait(port)?;
+            true
+        }
+        None => false,
+    };
     console::step("linux");
     // The engine takes longest to come up, so it begins first; what it asks is answered once the
     // rest is done.
-    let settings = Settings::read()?;
     tuning::raise_limits();
     let mut supervisor = Supervisor::new(agent(&settings.link))?;
     supervisor.announce_engine();
     supervisor.start_agent();
-    modules::load_list(Path::new("/lib/modules.disk"), |_| {});
+    if !prepared {
+        modules::load_list(Path::new("/lib/modules.disk"), |_| {});
+    }
     disk::mount_data(&settings.data, Path::new(STATE))?;
-    mounts::runtime_file_systems()?;
+    if !prepared {
+        mounts::runtime_file_systems()?;
+    }
     std::fs::create_dir_all(RUN).at("make", RUN)?;
     supervisor.find_cgroups();
     console::step("storage");
@@ -59,9 +75,11 @@ pub fn run() -> Result<Infallible, Error> {
         step: "set the host name",
         source,
     })?;
-    tuning::set_kernel();
-    // Nobody waits for the rest of the modules yet; who needs one early does (see `modules`).
-    supervisor.wait_for(modules::start_loader()?);
+    if !prepared {
+        tuning::set_kernel();
+        // Nobody waits for the rest of the modules yet; who needs one early does (see `modules`).
+        supervisor.wait_for(modules::start_loader()?);
+    }
     let outcome = supervisor.run();
     if let Err(error) = &outcome {
         console::failed(&error.in_full());

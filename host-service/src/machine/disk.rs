@@ -18,7 +18,7 @@ use client::wire::Problem;
 use super::host;
 use crate::problem::{Explain, file, problem};
 
-pub(crate) use platform::used;
+pub(crate) use platform::{private, used};
 
 /// Room that the host's disk must have before a machine is started on it.
 const LEAST_FREE: u64 = 256 << 20;

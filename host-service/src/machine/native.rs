@@ -193,6 +193,7 @@ fn launch(home: &Home) -> Result<(Process, Record), Problem> {
         cpus: None,
         memory_bytes: None,
         disk_bytes: None,
+        snapshot: false,
         boot_ms: None,
         steps: Vec::new(),
     };

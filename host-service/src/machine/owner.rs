@@ -425,6 +425,7 @@ impl Task {
                     machine.accelerator_note = note;
                 }
                 Progress::Process(pid) => machine.pid = Some(pid),
+                Progress::Snapshot(snapshot) => machine.snapshot = snapshot,
                 Progress::Size {
                     cpus,
                     memory_bytes,

@@ -7,6 +7,7 @@ mod image;
 mod monitor;
 mod program;
 mod run;
+mod snapshot;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -87,13 +88,23 @@ async fn begin(home: Arc<Home>, start: Start) -> Result<Run, Problem> {
     };
     start.say(Progress::State(State::Starting));
     let mut plan = plan;
+    let mut snapshot = snapshot::find(&home, &plan);
     let mut attempt = 1;
     loop {
         if start.cancel.is_cancelled() {
             return Err(problem("the start was cancelled"));
         }
-        match boot::boot(&home, &start, &plan, &mut steps, deadline).await {
-            Ok(run) => return Ok(run),
+        let resumes = snapshot.is_some();
+        match boot::boot(&home, &start, &plan, snapshot.take(), &mut steps, deadline).await {
+            Ok(run) => {
+                snapshot::keep(home, plan);
+                return Ok(run);
+            }
+            Err(failure) if resumes && !failure.told && !start.cancel.is_cancelled() => {
+                snapshot::distrust(&home, &plan, &failure.problem);
+                steps.again();
+                steps.begin("prepare");
+            }
             Err(failure) => {
                 let retry =
                     failure.retry && attempt < ATTEMPTS && tokio::time::Instant::now() < deadline;
@@ -137,6 +148,7 @@ pub(crate) fn diagnose(home: &Home) -> String {
             text.push('\n');
         }
     }
+    text.push_str(&format!("snapshot: {}\n", snapshot::describe(home)));
     match image::Image::find() {
         Ok(image) => text.push_str(&format!("image: {}\n", image.folder.display())),
         Err(error) => text.push_str(&format!("image: {}\n", error.message)),

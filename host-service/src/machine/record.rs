@@ -30,6 +30,9 @@ pub(crate) struct Record {
     pub(crate) cpus: Option<u32>,
     pub(crate) memory_bytes: Option<u64>,
     pub(crate) disk_bytes: Option<u64>,
+    /// Whether it came from its snapshot.
+    #[serde(default)]
+    pub(crate) snapshot: bool,
     /// Known when the engine has answered.
     pub(crate) boot_ms: Option<u64>,
     #[serde(default)]

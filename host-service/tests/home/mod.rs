@@ -27,7 +27,9 @@ impl Service {
         let image = dir.path().join("image");
         fs::create_dir(&image).unwrap();
         fs::write(image.join("vmlinux"), "\x7fELF").unwrap();
-        fs::write(image.join("root.ext2"), "").unwrap();
+        for file in ["root.ext2", "initramfs.cpio"] {
+            fs::write(image.join(file), "").unwrap();
+        }
         let program = dir.path().join("qemu");
         let script = format!(
             "#!/bin/sh\ncase \"$*\" in\n--version) echo 'QEMU emulator version 8.1.0';;\n\

@@ -10,7 +10,7 @@ use super::lists::{Lists, collect_files};
 use super::modules::{Module, Modules};
 use super::programs::{self, AGENT, HELLO, WARDEN};
 use super::tree::{Node, Tree};
-use super::{hello, read};
+use super::{cpio, hello, read};
 use crate::packages::Package;
 use crate::progress;
 use crate::project::Project;
@@ -52,6 +52,17 @@ pub(crate) fn root(
         bail!("the root has no loader: are all programs in vm-image/tree.txt static?");
     }
     Ok(tree)
+}
+
+/// The first root of machines whose root is not an NVMe disk: the warden as the kernel's init, and
+/// the modules that reach disks.
+pub(crate) fn initramfs(project: &Project, modules: &Modules, lists: &Lists) -> Result<Vec<u8>> {
+    let mut tree = Tree::default();
+    tree.link("lib", "usr/lib");
+    tree.file("init", read(&project.guest_programs().join(WARDEN))?, 0o755);
+    let disk = modules.load_order(&lists.disk_modules, &[])?;
+    add_modules(&mut tree, &modules.release, "modules.initramfs", disk);
+    cpio::archive(&tree)
 }
 
 /// Adds the modules and the list of their paths in load order.

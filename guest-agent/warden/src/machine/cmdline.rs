@@ -11,26 +11,32 @@ pub(super) struct Settings {
     pub(super) data: PathBuf,
     /// `slipway.link`: where the engine finds the host, `serial:NAME` or `vsock:PORT`.
     pub(super) link: String,
+    /// `slipway.snapshot`: the port where a snapshot waits for its start.
+    pub(super) snapshot: Option<String>,
 }
 
 impl Settings {
     pub(super) fn read() -> Result<Self, Error> {
         let path = "/proc/cmdline";
-        Ok(parse(&std::fs::read_to_string(path).at("read", path)?))
+        Ok(Self::parse(
+            &std::fs::read_to_string(path).at("read", path)?,
+        ))
     }
-}
 
-fn parse(line: &str) -> Settings {
-    let setting = |name: &str| {
-        line.split_whitespace().rev().find_map(|word| {
-            word.strip_prefix("slipway.")?
-                .strip_prefix(name)?
-                .strip_prefix('=')
-        })
-    };
-    Settings {
-        data: setting("data").unwrap_or("/dev/vda").into(),
-        link: setting("link").unwrap_or("serial:slipway.link").to_owned(),
+    /// The settings in a line of words.
+    pub(super) fn parse(line: &str) -> Self {
+        let setting = |name: &str| {
+            line.split_whitespace().rev().find_map(|word| {
+                word.strip_prefix("slipway.")?
+                    .strip_prefix(name)?
+                    .strip_prefix('=')
+            })
+        };
+        Self {
+            data: setting("data").unwrap_or("/dev/vda").into(),
+            link: setting("link").unwrap_or("serial:slipway.link").to_owned(),
+            snapshot: setting("snapshot").map(str::to_owned),
+        }
     }
 }
 
@@ -40,9 +46,12 @@ mod tests {
 
     #[test]
     fn settings_and_their_defaults() {
-        let found = parse("quiet slipway.data=/dev/vdc slipway.link=vsock:1024 -- x\n");
+        let found = Settings::parse("quiet slipway.data=/dev/vdc slipway.link=vsock:1024 -- x\n");
         assert_eq!(found.data, PathBuf::from("/dev/vdc"));
         assert_eq!(found.link, "vsock:1024");
-        assert_eq!(parse("quiet").link, "serial:slipway.link");
+        assert_eq!(found.snapshot, None);
+        let found = Settings::parse("quiet slipway.snapshot=slipway.start");
+        assert_eq!(found.link, "serial:slipway.link");
+        assert_eq!(found.snapshot.as_deref(), Some("slipway.start"));
     }
 }

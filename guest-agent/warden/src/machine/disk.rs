@@ -57,12 +57,12 @@ pub(super) fn mount_data(disk: &Path, target: &Path) -> Result<(), Error> {
 }
 
 /// Disks are found by the kernel while we already run.
-fn wait_for(disk: &Path) -> Result<(), Error> {
+pub(super) fn wait_for(disk: &Path) -> Result<(), Error> {
     let deadline = Instant::now() + PATIENCE;
     while !disk.exists() {
         if Instant::now() >= deadline {
             return Err(Error::Machine(format!(
-                "the data disk {} did not appear within {} s",
+                "the disk {} did not appear within {} s",
                 disk.display(),
                 PATIENCE.as_secs()
             )));

@@ -32,8 +32,13 @@ pub(super) fn kernel_file_systems() -> Result<(), Error> {
     mount_all(&[
         ("proc", "/proc", STRICT, c""),
         ("sysfs", "/sys", STRICT, c""),
-        ("devtmpfs", "/dev", MountFlags::NOSUID, c"mode=0755"),
-    ])
+    ])?;
+    devices()
+}
+
+/// The devices alone.
+pub(super) fn devices() -> Result<(), Error> {
+    mount_all(&[("devtmpfs", "/dev", MountFlags::NOSUID, c"mode=0755")])
 }
 
 /// What containers and the engine need.

@@ -12,7 +12,7 @@ pub(crate) fn used(path: &Path) -> Option<u64> {
 }
 
 /// Containers' data is its owner's business only.
-pub(super) fn private(options: &mut OpenOptions) {
+pub(crate) fn private(options: &mut OpenOptions) {
     options.mode(0o600);
 }
 

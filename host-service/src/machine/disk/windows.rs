@@ -11,7 +11,7 @@ pub(crate) fn used(_path: &Path) -> Option<u64> {
 }
 
 /// The folder's access list applies: it is in the person's profile.
-pub(super) fn private(_options: &mut OpenOptions) {}
+pub(crate) fn private(_options: &mut OpenOptions) {}
 
 /// Marks the file as sparse, or it would take its whole size at the first write near its end.
 pub(super) fn make_sparse(path: &Path) -> io::Result<()> {

@@ -18,6 +18,10 @@ use crate::problem::{Explain, problem};
 /// The guest's port for the link on vsock.
 const VSOCK_PORT: u32 = 1024;
 
+/// Names of virtio ports.
+const LINK_PORT: &str = "slipway.link";
+const START_PORT: &str = "slipway.start";
+
 /// All that a boot needs.
 #[derive(Debug, Clone)]
 pub(super) struct Plan {
@@ -94,19 +98,44 @@ fn vsock_offered() -> bool {
             .is_ok()
 }
 
+/// How a machine comes to be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum From {
+    /// The kernel boots.
+    Boot,
+    /// The kernel boots, and the guest waits for a snapshot to be taken. There is no data disk.
+    ForSnapshot,
+    /// From the snapshot on standard input.
+    Snapshot,
+}
+
 /// The channels of a machine about to start.
 #[derive(Debug, Clone)]
 pub(super) struct Channels {
     pub(super) monitor: Address,
     pub(super) link: Address,
+    /// Where a snapshot waits for its order to start.
+    pub(super) start: Option<Address>,
 }
 
 impl Channels {
-    pub(super) fn new(home: &Home, plan: &Plan) -> Result<Self, Problem> {
+    /// Channels whose names begin with `prefix`.
+    pub(super) fn new(home: &Home, plan: &Plan, from: From) -> Result<Self, Problem> {
         let run = home.run_dir();
         let failed =
             |error: std::io::Error| problem("cannot make the machine's channels").because(error);
-        let monitor = Address::new(&run, "qmp").map_err(failed)?;
+        let address = |name: &str| {
+            let name = match from {
+                From::ForSnapshot => format!("snapshot-{name}"),
+                From::Boot | From::Snapshot => name.to_owned(),
+            };
+            Address::new(&run, &name).map_err(failed)
+        };
+        let monitor = address("qmp")?;
+        let start = match from {
+            From::Boot => None,
+            From::ForSnapshot | From::Snapshot => Some(address("start")?),
+        };
         let link = if plan.vsock {
             let mut random = [0; 4];
             getrandom::fill(&mut random).map_err(|error| failed(std::io::Error::other(error)))?;
@@ -117,9 +146,21 @@ impl Channels {
                 port: VSOCK_PORT,
             }
         } else {
-            Address::new(&run, "link").map_err(failed)?
+            address("link")?
         };
-        Ok(Self { monitor, link })
+        Ok(Self {
+            monitor,
+            link,
+            start,
+        })
+    }
+
+    /// Where the guest finds the host, in its own words.
+    pub(super) fn guest_link(&self) -> String {
+        match self.link {
+            Address::Vsock { port, .. } => format!("vsock:{port}"),
+            _ => format!("serial:{LINK_PORT}"),
+        }
     }
 }
 
@@ -147,15 +188,11 @@ pub(super) fn board(accelerator: &str) -> Vec<String> {
 }
 
 /// The kernel's command line.
-fn kernel_line(plan: &Plan, channels: &Channels) -> String {
+fn kernel_line(plan: &Plan, channels: &Channels, from: From) -> String {
     let console = if cfg!(target_arch = "aarch64") {
         "ttyAMA0"
     } else {
         "ttyS0"
-    };
-    let link = match channels.link {
-        Address::Vsock { port, .. } => format!("vsock:{port}"),
-        _ => "serial:slipway.link".to_owned(),
     };
     let mut words = vec![
         format!("console={console}"),
@@ -174,11 +211,25 @@ fn kernel_line(plan: &Plan, channels: &Channels) -> String {
         // double fault in the kernel's allocator. The kernel does without it; programs still see it.
         words.push("clearcpuid=cx16".to_owned());
     }
-    words
-        .push("root=/dev/nvme0n1 rootfstype=ext4 rootwait ro init=/sbin/slipway-warden".to_owned());
-    words.push("slipway.data=/dev/vda".to_owned());
-    words.push(format!("slipway.link={link}"));
+    match from {
+        From::Boot => {
+            let root = "root=/dev/nvme0n1 rootfstype=ext4 rootwait ro init=/sbin/slipway-warden";
+            words.push(root.to_owned());
+            words.push(settings(channels));
+        }
+        From::ForSnapshot | From::Snapshot => {
+            words.push(format!("slipway.snapshot={START_PORT}"));
+        }
+    }
     words.join(" ")
+}
+
+/// What one start tells the warden.
+pub(super) fn settings(channels: &Channels) -> String {
+    format!(
+        "slipway.data=/dev/vda slipway.link={}",
+        channels.guest_link()
+    )
 }
 
 /// All arguments.
@@ -188,6 +239,7 @@ pub(super) fn arguments(
     channels: &Channels,
     uuid: &str,
     console: &Path,
+    from: From,
 ) -> Vec<OsString> {
     let mut all: Vec<OsString> = board(plan.choice.name)
         .into_iter()
@@ -202,26 +254,35 @@ pub(super) fn arguments(
         &format!("{}M", plan.size.memory_mib),
     ]);
     add(&["-kernel", &plan.image.kernel.display().to_string()]);
-    add(&["-append", &kernel_line(plan, channels)]);
+    add(&["-append", &kernel_line(plan, channels, from)]);
     add(&[
         "-chardev",
         &format!("file,id=console,path={}", escape(console)),
     ]);
     add(&["-serial", "chardev:console"]);
+    // The kernel has NVMe and ext4 built in, so that it needs no initramfs to boot. QEMU can't take
+    // a snapshot of NVMe.
+    let root_device = if from == From::Boot {
+        "nvme,serial=slipway-root"
+    } else {
+        add(&["-initrd", &plan.image.initramfs.display().to_string()]);
+        "virtio-blk-pci"
+    };
+    let data = match from {
+        From::ForSnapshot => format!("driver=null-co,read-zeroes=on,size={}", plan.disk_bytes),
+        From::Boot | From::Snapshot => format!(
+            "file={},format=raw,discard=unmap,detect-zeroes=unmap",
+            escape(&home.data_disk())
+        ),
+    };
+    add(&["-drive", &format!("if=none,id=data,{data}")]);
+    add(&["-device", "virtio-blk-pci,drive=data"]);
     let root = escape(&plan.image.root);
     add(&[
         "-drive",
         &format!("if=none,id=root,file={root},format=raw,readonly=on"),
     ]);
-    // The kernel has NVMe and ext4 built in, so that it needs no initramfs.
-    add(&["-device", "nvme,drive=root,serial=slipway-root"]);
-    let data = escape(&home.data_disk());
-    let give_back = "discard=unmap,detect-zeroes=unmap";
-    add(&[
-        "-drive",
-        &format!("if=none,id=data,file={data},format=raw,{give_back}"),
-    ]);
-    add(&["-device", "virtio-blk-pci,drive=data"]);
+    add(&["-device", &format!("{root_device},drive=root")]);
     add(&[
         "-netdev",
         "user,id=net",
@@ -235,12 +296,22 @@ pub(super) fn arguments(
         "virtio-rng-pci,rng=rng",
     ]);
     add(&["-device", "virtio-balloon-pci,free-page-reporting=on"]);
+    let mut ports = Vec::new();
     if let Address::Vsock { cid, .. } = channels.link {
         add(&["-device", &format!("vhost-vsock-pci,guest-cid={cid}")]);
     } else {
-        add(&["-chardev", &channels.link.chardev("link")]);
+        ports.push(("link", LINK_PORT, &channels.link));
+    }
+    ports.extend(channels.start.iter().map(|start| ("start", START_PORT, start)));
+    if !ports.is_empty() {
         add(&["-device", "virtio-serial-pci"]);
-        add(&["-device", "virtserialport,chardev=link,name=slipway.link"]);
+    }
+    for (id, name, address) in ports {
+        add(&["-chardev", &address.chardev(id)]);
+        add(&["-device", &format!("virtserialport,chardev={id},name={name}")]);
+    }
+    if from == From::Snapshot {
+        add(&["-incoming", "fd:0"]);
     }
     add(&["-chardev", &channels.monitor.chardev("monitor")]);
     add(&["-mon", "chardev=monitor,mode=control"]);

@@ -11,8 +11,9 @@ use client::wire::{Driver, Problem};
 use tokio::time::Instant;
 
 use super::accelerator::EMULATION;
-use super::arguments::{Channels, Plan, arguments};
+use super::arguments::{Channels, From, Plan, arguments};
 use super::run::Run;
+use super::snapshot;
 use crate::logs;
 use crate::machine::console::{Console, Said, parse};
 use crate::machine::process::Process;
@@ -24,6 +25,9 @@ use crate::problem::{Explain, file, problem};
 
 /// Silence on the console after which a boot is given up: with an accelerator, and without.
 const STALL: (Duration, Duration) = (Duration::from_secs(20), Duration::from_secs(45));
+
+/// The same for a machine that comes from its snapshot: it speaks at once.
+const RESUME: Duration = Duration::from_secs(10);
 
 /// The same once Linux runs.
 const AFTER_LINUX: Duration = Duration::from_secs(120);
@@ -41,6 +45,8 @@ pub(super) struct Failure {
     pub(super) retry: bool,
     /// Whether QEMU says that the accelerator is to blame.
     pub(super) blames_accelerator: bool,
+    /// Whether the guest says so itself.
+    pub(super) told: bool,
 }
 
 impl Failure {
@@ -50,6 +56,7 @@ impl Failure {
             problem,
             retry: false,
             blames_accelerator: false,
+            told: false,
         }
     }
 }
@@ -68,28 +75,39 @@ pub(super) async fn boot(
     home: &Arc<Home>,
     start: &Start,
     plan: &Plan,
+    snapshot: Option<File>,
     steps: &mut Steps,
     deadline: Instant,
 ) -> Result<Run, Failure> {
     let began = Instant::now();
-    let (process, record) = launch(home, plan).map_err(Failure::lasting)?;
+    let resumes = snapshot.is_some();
+    let (process, record, channels) = launch(home, plan, snapshot).map_err(Failure::lasting)?;
     start.say(Progress::Process(process.pid()));
+    start.say(Progress::Snapshot(resumes));
     plan.announce(start);
     steps.begin("linux");
     let tether = Tether::new(record.link.clone(), Channel::New, start.clone());
-    let stall = if plan.choice.name == EMULATION {
-        STALL.1
-    } else {
-        STALL.0
+    let stall = match (resumes, plan.choice.name) {
+        (true, _) => RESUME,
+        (false, EMULATION) => STALL.1,
+        (false, _) => STALL.0,
     };
     let stall = setting("SLIPWAY_BOOT_STALL_S", stall);
-    let watching = watch(home, steps, &process, &tether, stall, deadline);
+    let watching = async {
+        let told = snapshot::begin(&channels).await.map_err(Failure::lasting)?;
+        let result = watch(home, steps, &process, &tether, stall, deadline).await;
+        drop(told);
+        result
+    };
     let result = tokio::select! {
         result = watching => result,
         () = start.cancel.cancelled() => {
             Err(Failure::lasting(problem("the start was cancelled")))
         }
     };
+    if let Some(address) = &channels.start {
+        address.remove();
+    }
     if let Err(failure) = result {
         drop(tether);
         process.kill().await;
@@ -108,17 +126,26 @@ pub(super) async fn boot(
 }
 
 /// Starts QEMU; it lives on when slipwayd dies.
-fn launch(home: &Home, plan: &Plan) -> Result<(Process, Record), Problem> {
+fn launch(
+    home: &Home,
+    plan: &Plan,
+    snapshot: Option<File>,
+) -> Result<(Process, Record, Channels), Problem> {
+    let from = if snapshot.is_some() {
+        From::Snapshot
+    } else {
+        From::Boot
+    };
     let console = home.console_log();
     logs::rotate(&console).map_err(|error| file("rotate", &console, &error))?;
-    let channels = Channels::new(home, plan)?;
+    let channels = Channels::new(home, plan, from)?;
     let uuid = uuid()?;
     let errors = stderr_log(home);
     let stderr = File::create(&errors).map_err(|error| file("create", &errors, &error))?;
     let mut command = Command::new(&plan.program.path);
     command
-        .args(arguments(home, plan, &channels, &uuid, &console))
-        .stdin(Stdio::null())
+        .args(arguments(home, plan, &channels, &uuid, &console, from))
+        .stdin(snapshot.map_or_else(Stdio::null, Stdio::from))
         .stdout(Stdio::null())
         .stderr(stderr);
     tracing::info!(?command, "starting QEMU");
@@ -130,8 +157,9 @@ fn launch(home: &Home, plan: &Plan) -> Result<(Process, Record), Problem> {
         pid: process.pid(),
         uuid,
         started_ms: now_ms(),
-        monitor: Some(channels.monitor),
-        link: channels.link,
+        monitor: Some(channels.monitor.clone()),
+        link: channels.link.clone(),
+        snapshot: from == From::Snapshot,
         accelerator: Some(plan.choice.name.to_owned()),
         accelerator_note: plan.choice.note.clone(),
         cpus: Some(plan.size.cpus),
@@ -141,7 +169,7 @@ fn launch(home: &Home, plan: &Plan) -> Result<(Process, Record), Problem> {
         steps: Vec::new(),
     };
     record.save(home)?;
-    Ok((process, record))
+    Ok((process, record, channels))
 }
 
 pub(super) fn stderr_log(home: &Home) -> std::path::PathBuf {
@@ -180,7 +208,10 @@ pub(super) async fn watch(
                 Some(Said::Failed(why)) => {
                     let failed = problem("the machine gave up while it started");
                     let failed = failed.because(why).hint(HINT);
-                    return Err(Failure::lasting(with_console(failed, &path)));
+                    return Err(Failure {
+                        told: true,
+                        ..Failure::lasting(with_console(failed, &path))
+                    });
                 }
                 Some(Said::Panicked(why)) => {
                     let failed = problem("the machine's kernel gave up while it started");
@@ -192,6 +223,7 @@ pub(super) async fn watch(
                         problem: with_console(failed, &path),
                         retry,
                         blames_accelerator: false,
+                        told: false,
                     });
                 }
                 None => {}
@@ -217,6 +249,7 @@ pub(super) async fn watch(
                 problem: silent(tether, &path, &what),
                 retry: true,
                 blames_accelerator: false,
+                told: false,
             });
         }
         tokio::select! {
@@ -249,6 +282,7 @@ fn died(home: &Home, exit: &crate::machine::process::Exit) -> Failure {
         problem: with_console(failed.hint(HINT), &home.console_log()),
         retry: said.is_empty() || blames_accelerator || blames(&["vsock", "already in use"]),
         blames_accelerator,
+        told: false,
     }
 }
 

@@ -1,4 +1,4 @@
-//! The machine's image: kernel, root.
+//! The machine's image: kernel, root, and the first root of a snapshot.
 
 use std::io::Read;
 use std::path::{Path, PathBuf};
@@ -13,6 +13,7 @@ pub(super) struct Image {
     pub(super) folder: PathBuf,
     pub(super) kernel: PathBuf,
     pub(super) root: PathBuf,
+    pub(super) initramfs: PathBuf,
 }
 
 impl Image {
@@ -62,6 +63,7 @@ impl Image {
         Ok(Self {
             kernel,
             root: file("root.ext2")?,
+            initramfs: file("initramfs.cpio")?,
             folder: folder.to_owned(),
         })
     }

@@ -4,7 +4,7 @@ use std::io;
 use std::time::Duration;
 
 use qapi::futures::{QapiStream, QmpStreamTokio};
-use qapi::qmp;
+use qapi::qmp::{self, MigrationStatus};
 use tokio::io::{ReadHalf, WriteHalf};
 
 use crate::machine::channel::{Address, Channel};
@@ -13,6 +13,9 @@ type Half<T> = QmpStreamTokio<T>;
 type Stream = QapiStream<Half<ReadHalf<Box<dyn Channel>>>, Half<WriteHalf<Box<dyn Channel>>>>;
 
 const PATIENCE: Duration = Duration::from_secs(5);
+
+/// How often a save under way is asked about.
+const LOOK: Duration = Duration::from_millis(10);
 
 async fn connect(address: &Address) -> io::Result<Stream> {
     let channel = address.connect().await?;
@@ -41,6 +44,43 @@ pub(super) async fn uuid(address: &Address) -> io::Result<String> {
         Ok(answer.UUID)
     })
     .await
+}
+
+/// Has QEMU write the machine's whole state to `uri`. The machine is stopped at the end, by QEMU: one
+/// that was stopped before would come back stopped.
+pub(super) async fn save(address: &Address, uri: &str) -> io::Result<()> {
+    let mut stream = in_time(connect(address)).await?;
+    let failed = |error: qapi::ExecuteError| io::Error::other(error);
+    let unlimited = qmp::MigrateSetParameters {
+        max_bandwidth: Some(1 << 40),
+        ..Default::default()
+    };
+    stream
+        .execute(qmp::migrate_set_parameters::from(unlimited))
+        .await
+        .map_err(failed)?;
+    let migrate = qmp::migrate {
+        uri: Some(uri.to_owned()),
+        channels: None,
+        detach: None,
+        resume: None,
+    };
+    stream.execute(migrate).await.map_err(failed)?;
+    loop {
+        let now = stream
+            .execute(qmp::query_migrate {})
+            .await
+            .map_err(failed)?;
+        match now.status {
+            Some(MigrationStatus::completed) => return Ok(()),
+            Some(MigrationStatus::failed | MigrationStatus::cancelled) => {
+                return Err(io::Error::other(
+                    now.error_desc.unwrap_or_else(|| "it failed".to_owned()),
+                ));
+            }
+            _ => tokio::time::sleep(LOOK).await,
+        }
+    }
 }
 
 /// Ends QEMU at once; disks are written out as far as the guest has flushed them.

@@ -116,6 +116,7 @@ pub(super) async fn adopt(home: Arc<Home>, start: Start) -> Option<Result<Run, P
         "adopting the machine of an earlier slipwayd"
     );
     start.say(Progress::Process(record.pid));
+    start.say(Progress::Snapshot(record.snapshot));
     let accelerator = ["kvm", "hvf", "whpx", EMULATION]
         .into_iter()
         .find(|name| record.accelerator.as_deref() == Some(*name))
