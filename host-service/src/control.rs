@@ -78,13 +78,16 @@ async fn route(request: Request<Incoming>, service: Service) -> Response<Body> {
             answer("application/x-ndjson", updates::events(&service.owner))
         }
         (Method::POST, "/slipway/machine/start") => match json::<StartRequest>(request).await {
-            Ok(start) => answer("application/x-ndjson", updates::start(service.owner, start)),
+            Ok(start) => answer(
+                "application/x-ndjson",
+                updates::start(service.owner, start).await,
+            ),
             Err(message) => refuse(StatusCode::BAD_REQUEST, &message),
         },
         (Method::POST, "/slipway/machine/restart") => match json::<StartRequest>(request).await {
             Ok(start) => answer(
                 "application/x-ndjson",
-                updates::restart(service.owner, start),
+                updates::restart(service.owner, start).await,
             ),
             Err(message) => refuse(StatusCode::BAD_REQUEST, &message),
         },
@@ -93,7 +96,7 @@ async fn route(request: Request<Incoming>, service: Service) -> Response<Body> {
                 let timeout = stop.timeout_s.map_or(STOP, Duration::from_secs);
                 answer(
                     "application/x-ndjson",
-                    updates::stop(service.owner, timeout),
+                    updates::stop(service.owner, timeout).await,
                 )
             }
             Err(message) => refuse(StatusCode::BAD_REQUEST, &message),

@@ -92,8 +92,8 @@ async fn serve(home: Home) -> Result<(), Problem> {
     }
     tracing::info!("slipwayd is told to end: stopping the machine");
     tokio::select! {
-        result = owner.stop(STOP) => result,
+        result = async { owner.stop(STOP).await.await } => result,
         // Who asks twice does not want to wait.
-        () = ending.wanted() => owner.stop(Duration::ZERO).await,
+        () = ending.wanted() => owner.stop(Duration::ZERO).await.await,
     }
 }

@@ -16,14 +16,16 @@ use tests::{Driver, Machine, Program, Steps, busybox, places, wait};
 
 #[test]
 fn a_machine_lives_and_comes_back() {
-    let machine = match Machine::absent(Driver::Qemu) {
+    let mut machine = match Machine::absent(Driver::Qemu) {
         Ok(machine) => machine,
         Err(why) => return skip(&why),
     };
+    machine.set("SLIPWAY_SNAPSHOT_DELAY_S", "0");
     let mut steps = Steps::begin();
     steps.step("before the first start", || absent(&machine));
     steps.step("first start", || first_start(&machine));
     steps.step("status", || status(&machine));
+    steps.step("a snapshot is taken beside it", || taken(&machine));
     steps.step("a start of what runs", || start_again(&machine));
     steps.step("a second slipwayd", || second_service(&machine));
     steps.step("an image and a container", || fill(&machine));
@@ -37,6 +39,9 @@ fn a_machine_lives_and_comes_back() {
         machine_crash(&machine)
     });
     steps.step("restart", || restart_command(&machine));
+    steps.step("a damaged snapshot costs a boot and nothing else", || {
+        damaged_snapshot(&machine);
+    });
     steps.end();
 }
 
@@ -130,6 +135,7 @@ fn status(machine: &Machine) {
         of["boot_ms"].as_u64().is_some_and(|ms| ms > 100),
         "{status}"
     );
+    assert_eq!(of["snapshot"], false, "{status}");
     assert!(of["error"].is_null(), "{status}");
     assert!(
         of["disk_bytes"]
@@ -206,6 +212,30 @@ fn sockets(pid: u32) -> Vec<String> {
             )
         })
         .collect()
+}
+
+fn taken(machine: &Machine) {
+    let folder = machine.home().join("machine");
+    wait::until_true("the snapshot", Duration::from_secs(120), || {
+        folder.join("snapshot.json").exists()
+    });
+    let mode = fs::metadata(folder.join("snapshot.state"))
+        .expect("the snapshot")
+        .permissions()
+        .mode();
+    assert_eq!(mode & 0o777, 0o600);
+    // The machine for it is gone, with all that it needed.
+    let left: Vec<String> = fs::read_dir(machine.home().join("run"))
+        .expect("a folder")
+        .filter_map(|entry| entry.ok()?.file_name().into_string().ok())
+        .filter(|name| name.contains("snapshot") || name.contains("start"))
+        .collect();
+    assert_eq!(left, Vec::<String>::new());
+}
+
+/// Whether the current start came from the snapshot.
+fn from_snapshot(machine: &Machine) -> bool {
+    machine.status()["machine"]["snapshot"] == true
 }
 
 fn start_again(machine: &Machine) {
@@ -296,6 +326,7 @@ fn stopped(machine: &Machine) {
 
 fn restart(machine: &Machine) {
     machine.start().ok();
+    assert!(from_snapshot(machine), "{}", machine.status());
     let state = machine
         .docker(&["inspect", "--format", "{{.State.Status}}", "keeper"])
         .text();
@@ -330,5 +361,34 @@ fn restart_command(machine: &Machine) {
         .run()
         .ok();
     assert_ne!(machine.machine_pid(), before);
+    check_kept(machine);
+}
+
+fn damaged_snapshot(machine: &Machine) {
+    // What two machines from one snapshot must not share, and what both must know.
+    let mut seen = Vec::new();
+    for _ in 0..2 {
+        machine.stop().ok();
+        machine.start().ok();
+        assert!(from_snapshot(machine), "{}", machine.status());
+        let script = "cat /proc/sys/kernel/random/boot_id; head -c 16 /dev/urandom | od -t x1; \
+                      date +%s";
+        let said = machine.run(&[], &["sh", "-c", script]).text();
+        let (random, now) = said.rsplit_once('\n').expect("two lines");
+        let now: u64 = now.parse().expect("a time");
+        let here = std::time::UNIX_EPOCH.elapsed().expect("a time").as_secs();
+        assert!(now.abs_diff(here) < 20, "{now} is not {here}");
+        seen.push(random.to_owned());
+    }
+    assert_ne!(seen[0], seen[1]);
+
+    machine.stop().ok();
+    let state = machine.home().join("machine/snapshot.state");
+    let file = fs::File::options().write(true).open(&state);
+    let file = file.expect("the snapshot");
+    let length = file.metadata().expect("the snapshot").len();
+    file.set_len(length / 2).expect("the snapshot");
+    machine.start().ok();
+    assert!(!from_snapshot(machine), "{}", machine.status());
     check_kept(machine);
 }

@@ -20,21 +20,23 @@ pub(super) fn events(owner: &Owner) -> Body {
     })
 }
 
-pub(super) fn start(owner: Owner, request: StartRequest) -> Body {
+/// The answer begins when the status says that the machine starts.
+pub(super) async fn start(owner: Owner, request: StartRequest) -> Body {
     let status = owner.status();
-    during(status, async move { owner.start(request).await })
+    during(status, owner.start(request).await)
 }
 
-pub(super) fn stop(owner: Owner, timeout: Duration) -> Body {
+pub(super) async fn stop(owner: Owner, timeout: Duration) -> Body {
     let status = owner.status();
-    during(status, async move { owner.stop(timeout).await })
+    during(status, owner.stop(timeout).await)
 }
 
-pub(super) fn restart(owner: Owner, request: StartRequest) -> Body {
+pub(super) async fn restart(owner: Owner, request: StartRequest) -> Body {
     let status = owner.status();
+    let stopped = owner.stop(super::STOP).await;
     during(status, async move {
-        owner.stop(super::STOP).await?;
-        owner.start(request).await
+        stopped.await?;
+        owner.start(request).await.await
     })
 }
 

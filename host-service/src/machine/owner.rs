@@ -6,6 +6,8 @@ use std::time::Duration;
 
 use client::Home;
 use client::wire::{self, Driver as Kind, Problem, StartRequest, State, Status};
+use futures::FutureExt;
+use futures::future::BoxFuture;
 use link::Opener;
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinHandle;
@@ -20,9 +22,20 @@ const RELINK: Duration = Duration::from_secs(30);
 
 type Reply = oneshot::Sender<Result<(), Problem>>;
 
+/// How a command is going to end.
+pub(crate) type Pending = BoxFuture<'static, Result<(), Problem>>;
+
 enum Command {
-    Start { request: StartRequest, reply: Reply },
-    Stop { timeout: Duration, reply: Reply },
+    Start {
+        request: StartRequest,
+        reply: Reply,
+    },
+    Stop {
+        timeout: Duration,
+        reply: Reply,
+    },
+    /// Answered when all commands before it were taken.
+    Mark(oneshot::Sender<()>),
 }
 
 /// A handle to the owner.
@@ -39,26 +52,30 @@ impl Owner {
         self.status.clone()
     }
 
-    /// Starts the machine; done when its engine answers.
-    pub(crate) async fn start(&self, request: StartRequest) -> Result<(), Problem> {
+    /// Starts the machine. The status says so when this returns; what it returns is done when the
+    /// engine answers.
+    pub(crate) async fn start(&self, request: StartRequest) -> Pending {
         let (reply, done) = oneshot::channel();
         self.ask(Command::Start { request, reply }, done).await
     }
 
-    /// Stops the machine; done when it has ended.
-    pub(crate) async fn stop(&self, timeout: Duration) -> Result<(), Problem> {
+    /// Stops the machine; in the same way done when it has ended.
+    pub(crate) async fn stop(&self, timeout: Duration) -> Pending {
         let (reply, done) = oneshot::channel();
         self.ask(Command::Stop { timeout, reply }, done).await
     }
 
-    async fn ask(
-        &self,
-        command: Command,
-        done: oneshot::Receiver<Result<(), Problem>>,
-    ) -> Result<(), Problem> {
-        let gone = || problem("slipwayd is shutting down");
-        self.commands.send(command).await.map_err(|_| gone())?;
-        done.await.map_err(|_| gone())?
+    async fn ask(&self, command: Command, done: oneshot::Receiver<Result<(), Problem>>) -> Pending {
+        let (mark, taken) = oneshot::channel();
+        // An owner that is gone drops the replies.
+        let _ = self.commands.send(command).await;
+        let _ = self.commands.send(Command::Mark(mark)).await;
+        let _ = taken.await;
+        async move {
+            done.await
+                .unwrap_or_else(|_| Err(problem("slipwayd is shutting down")))
+        }
+        .boxed()
     }
 
     /// The link to the engine; waits for a start that is under way.
@@ -225,6 +242,9 @@ impl Task {
 
     fn command(&mut self, command: Command) {
         match (command, &self.phase) {
+            (Command::Mark(taken), _) => {
+                let _ = taken.send(());
+            }
             (Command::Start { request, reply }, Phase::Idle) => self.start(&request, reply),
             (Command::Start { request, reply }, Phase::Running(_) | Phase::Starting { .. }) => {
                 if request

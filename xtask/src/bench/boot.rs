@@ -1,6 +1,7 @@
 //! How long a start takes: `slipway machine start` until the API answers `_ping`, against the same
-//! QEMU with the same kernel starting an init that only says that it runs. Both sides take turns,
-//! so that a busy machine is as unkind to the one as to the other.
+//! QEMU with the same kernel starting an init that only says that it runs. A start comes from the
+//! snapshot as all but the first after an installation do; the cold one is measured too. The sides
+//! take turns, so that a busy machine is as unkind to the one as to the other.
 
 use std::fs;
 use std::io::{BufRead, BufReader, Read, Write};
@@ -48,33 +49,80 @@ pub(super) fn prepare(project: &Project) -> Result<()> {
     image::ensure(project, false, false)
 }
 
-/// Measures both sides, `rounds` times in turn.
+/// Measures all sides, `rounds` times in turn.
 pub(super) fn bench(project: &Project, rounds: u32) -> Result<()> {
-    let session = Session::new(project)?;
-    let result = session.measure(rounds);
-    // The home goes even when a figure is short; what went wrong first is what is told.
-    let ended = session.end();
-    result.and(ended)
+    let warm = Home::new(project, "snapshot", true)?;
+    let cold = Home::new(project, "cold", false)?;
+    let result = measure(project, &warm, &cold, rounds);
+    // The homes go even when a figure is short; what went wrong first is what is told.
+    let ended = [cold.end(), warm.end()];
+    ended.into_iter().fold(result, Result::and)
 }
 
-struct Session<'a> {
+fn measure(project: &Project, warm: &Home<'_>, cold: &Home<'_>, rounds: u32) -> Result<()> {
+    let initramfs = warm.path.join("empty.cpio");
+    let bytes = initramfs_with(compile_init(project, &warm.path)?)?;
+    fs::write(&initramfs, bytes).with_context(|| format!("writing {}", initramfs.display()))?;
+    // The first start makes the data disk and probes accelerators, and the snapshot is taken after
+    // it: not part of a start.
+    step("the first starts, not measured", || {
+        cold.start()?;
+        warm.start()?;
+        warm.await_snapshot()
+    })?;
+    let arguments = cold.qemu_arguments()?;
+    for home in [warm, cold] {
+        home.stop()?;
+    }
+    let (mut warms, mut colds, mut peers) = (Vec::new(), Vec::new(), Vec::new());
+    let (mut warm_steps, mut cold_steps) = (Vec::new(), Vec::new());
+    for round in 1..=rounds {
+        let timed = |home: &Home<'_>, steps: &mut Vec<Value>| -> Result<u64> {
+            let (took, status) = home.start()?;
+            let machine = &status["machine"];
+            if machine["snapshot"].as_bool() != Some(home.snapshot) {
+                bail!("a start did not come from where it should: {machine}");
+            }
+            steps.push(machine["steps"].clone());
+            home.stop()?;
+            Ok(took)
+        };
+        let from_snapshot = timed(warm, &mut warm_steps)?;
+        let booted = timed(cold, &mut cold_steps)?;
+        let peer = peer(&arguments, &initramfs)?;
+        say(format_args!(
+            "round {round} of {rounds}: ours {from_snapshot} ms, cold {booted} ms, peer {peer} ms"
+        ));
+        warms.push(from_snapshot);
+        colds.push(booted);
+        peers.push(peer);
+    }
+    say("a start from the snapshot:");
+    explain(&warm_steps);
+    say("a cold start:");
+    explain(&cold_steps);
+    let peer = median(&peers);
+    let start = report("boot/start", median(&warms), peer, LINE);
+    report("boot/cold", median(&colds), peer, LINE).and(start)
+}
+
+/// A home of its own: a person's machine is left alone.
+struct Home<'a> {
     project: &'a Project,
-    /// A home of its own: a person's machine is left alone.
-    home: PathBuf,
-    initramfs: PathBuf,
+    path: PathBuf,
+    /// Whether its machine may start from a snapshot.
+    snapshot: bool,
 }
 
-impl<'a> Session<'a> {
-    fn new(project: &'a Project) -> Result<Self> {
-        let home = std::env::temp_dir().join(format!("slipway-bench-{}", std::process::id()));
-        fs::create_dir_all(&home).with_context(|| format!("creating {}", home.display()))?;
-        let initramfs = home.join("empty.cpio");
-        let bytes = initramfs_with(compile_init(project, &home)?)?;
-        fs::write(&initramfs, bytes).with_context(|| format!("writing {}", initramfs.display()))?;
+impl<'a> Home<'a> {
+    fn new(project: &'a Project, name: &str, snapshot: bool) -> Result<Self> {
+        let name = format!("slipway-bench-{}-{name}", std::process::id());
+        let path = std::env::temp_dir().join(name);
+        fs::create_dir_all(&path).with_context(|| format!("creating {}", path.display()))?;
         Ok(Self {
             project,
-            home,
-            initramfs,
+            path,
+            snapshot,
         })
     }
 
@@ -82,37 +130,29 @@ impl<'a> Session<'a> {
         let mut command = Command::new(self.project.host_programs().join("slipway"));
         command
             .args(arguments)
-            .env("SLIPWAY_HOME", &self.home)
-            .env("SLIPWAY_IMAGE_DIR", self.project.image());
+            .env("SLIPWAY_HOME", &self.path)
+            .env("SLIPWAY_IMAGE_DIR", self.project.image())
+            .env("SLIPWAY_SNAPSHOT", if self.snapshot { "on" } else { "off" })
+            .env("SLIPWAY_SNAPSHOT_DELAY_S", "0");
         command
     }
 
-    fn measure(&self, rounds: u32) -> Result<()> {
-        // The first start makes the data disk and probes accelerators: not part of a start.
-        step("the first start, not measured", || self.start().map(drop))?;
-        let (mut ours, mut peers, mut steps) = (Vec::new(), Vec::new(), Vec::new());
-        let arguments = self.qemu_arguments()?;
-        for round in 1..=rounds {
-            self.stop()?;
-            let (our, status) = self.start()?;
-            self.stop()?;
-            let peer = self.peer(&arguments)?;
-            say(format_args!(
-                "round {round} of {rounds}: ours {our} ms, peer {peer} ms"
-            ));
-            ours.push(our);
-            peers.push(peer);
-            steps.push(status["machine"]["steps"].clone());
+    fn await_snapshot(&self) -> Result<()> {
+        let begun = Instant::now();
+        while !self.path.join("machine/snapshot.json").exists() {
+            if begun.elapsed() > DEADLINE {
+                bail!("no snapshot was taken: see {}", self.path.display());
+            }
+            std::thread::sleep(Duration::from_millis(50));
         }
-        explain(&steps);
-        report("boot/start", median(&ours), median(&peers), LINE)
+        Ok(())
     }
 
     /// Starts the machine; how long until the API answered, and the status then.
     fn start(&self) -> Result<(u64, Value)> {
         let begun = Instant::now();
         output(&mut self.slipway(&["machine", "start"]))?;
-        ping(&self.home.join("run/docker.sock"))?;
+        ping(&self.path.join("run/docker.sock"))?;
         let took = milliseconds(begun);
         let status = output(&mut self.slipway(&["status", "--json"]))?;
         Ok((
@@ -141,54 +181,54 @@ impl<'a> Session<'a> {
         Ok(shared(&words))
     }
 
-    /// Runs the peer once; how long until its init spoke.
-    fn peer(&self, arguments: &[String]) -> Result<u64> {
-        let (program, arguments) = arguments
-            .split_first()
-            .context("QEMU's command line is empty")?;
-        let begun = Instant::now();
-        let mut child = Command::new(program)
-            .args(arguments)
-            .arg("-initrd")
-            .arg(&self.initramfs)
-            .args(["-serial", "stdio"])
-            .stdin(Stdio::null())
-            .stdout(Stdio::piped())
-            .spawn()
-            .with_context(|| format!("starting {program}"))?;
-        let console = child.stdout.take().context("reading the peer's console")?;
-        let mut said = String::new();
-        let mut took = None;
-        for line in BufReader::new(console).split(b'\n') {
-            let line =
-                String::from_utf8_lossy(&line.context("reading the peer's console")?).into_owned();
-            if line.contains(MARK) {
-                took = Some(milliseconds(begun));
-                break;
-            }
-            said.push_str(&line);
-            said.push('\n');
-            if begun.elapsed() > DEADLINE {
-                break;
-            }
-        }
-        // It turns itself off; a machine that does not is ended.
-        if took.is_none() {
-            child.kill().context("ending the peer")?;
-        }
-        child.wait().context("waiting for the peer")?;
-        took.with_context(|| format!("the empty init never spoke; the console said:\n{said}"))
-    }
-
     /// Stops the machine and slipwayd, and removes the home.
     fn end(&self) -> Result<()> {
         // Asked for even when the machine never ran.
         let stopped = self.stop();
-        end_service(&self.home);
-        fs::remove_dir_all(&self.home)
-            .with_context(|| format!("removing {}", self.home.display()))?;
+        end_service(&self.path);
+        fs::remove_dir_all(&self.path)
+            .with_context(|| format!("removing {}", self.path.display()))?;
         stopped
     }
+}
+
+/// Runs the peer once; how long until its init spoke.
+fn peer(arguments: &[String], initramfs: &Path) -> Result<u64> {
+    let (program, arguments) = arguments
+        .split_first()
+        .context("QEMU's command line is empty")?;
+    let begun = Instant::now();
+    let mut child = Command::new(program)
+        .args(arguments)
+        .arg("-initrd")
+        .arg(initramfs)
+        .args(["-serial", "stdio"])
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .spawn()
+        .with_context(|| format!("starting {program}"))?;
+    let console = child.stdout.take().context("reading the peer's console")?;
+    let mut said = String::new();
+    let mut took = None;
+    for line in BufReader::new(console).split(b'\n') {
+        let line =
+            String::from_utf8_lossy(&line.context("reading the peer's console")?).into_owned();
+        if line.contains(MARK) {
+            took = Some(milliseconds(begun));
+            break;
+        }
+        said.push_str(&line);
+        said.push('\n');
+        if begun.elapsed() > DEADLINE {
+            break;
+        }
+    }
+    // It turns itself off; a machine that does not is ended.
+    if took.is_none() {
+        child.kill().context("ending the peer")?;
+    }
+    child.wait().context("waiting for the peer")?;
+    took.with_context(|| format!("the empty init never spoke; the console said:\n{said}"))
 }
 
 /// Ends the slipwayd of a home by the process that listens on its socket.
@@ -291,12 +331,11 @@ fn compile_init(project: &Project, into: &Path) -> Result<Vec<u8>> {
     fs::read(&program).with_context(|| format!("reading {}", program.display()))
 }
 
-/// Says where the time of our starts went, by the medians of the steps.
+/// Says where the time of starts went, by the medians of the steps.
 fn explain(rounds: &[Value]) {
     let Some(first) = rounds.first().and_then(Value::as_array) else {
         return;
     };
-    say("where our time goes (medians):");
     for (at, one) in first.iter().enumerate() {
         let figures: Vec<u64> = rounds
             .iter()

@@ -4,6 +4,9 @@ use std::fs::{self, OpenOptions};
 use std::io::ErrorKind;
 use std::path::Path;
 
+/// Whether machines can start from a snapshot. KVM and emulation both can.
+pub(crate) const SNAPSHOTS: bool = true;
+
 /// Bytes of memory.
 pub(crate) fn memory() -> Option<u64> {
     let text = fs::read_to_string("/proc/meminfo").ok()?;

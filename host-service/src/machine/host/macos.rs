@@ -3,6 +3,9 @@
 use std::path::Path;
 use std::process::Command;
 
+/// Whether machines can start from a snapshot. Nobody has tried it under HVF yet.
+pub(crate) const SNAPSHOTS: bool = false;
+
 /// Bytes of memory.
 pub(crate) fn memory() -> Option<u64> {
     sysctl("hw.memsize")?.parse().ok()

@@ -8,6 +8,9 @@ use std::path::Path;
 
 use windows_sys::Win32::System::SystemInformation::{GlobalMemoryStatusEx, MEMORYSTATUSEX};
 
+/// Whether machines can start from a snapshot. QEMU cannot under WHPX.
+pub(crate) const SNAPSHOTS: bool = false;
+
 /// Bytes of memory.
 pub(crate) fn memory() -> Option<u64> {
     let mut status = MEMORYSTATUSEX::default();

@@ -302,13 +302,21 @@ pub(super) fn arguments(
     } else {
         ports.push(("link", LINK_PORT, &channels.link));
     }
-    ports.extend(channels.start.iter().map(|start| ("start", START_PORT, start)));
+    ports.extend(
+        channels
+            .start
+            .iter()
+            .map(|start| ("start", START_PORT, start)),
+    );
     if !ports.is_empty() {
         add(&["-device", "virtio-serial-pci"]);
     }
     for (id, name, address) in ports {
         add(&["-chardev", &address.chardev(id)]);
-        add(&["-device", &format!("virtserialport,chardev={id},name={name}")]);
+        add(&[
+            "-device",
+            &format!("virtserialport,chardev={id},name={name}"),
+        ]);
     }
     if from == From::Snapshot {
         add(&["-incoming", "fd:0"]);

@@ -44,7 +44,7 @@ const CHANNELS: Duration = Duration::from_secs(5);
 const LOOK: Duration = Duration::from_millis(10);
 
 /// A snapshot that failed so often is not taken again.
-const FAILURES: u32 = 3;
+const FAILURES: u32 = 2;
 
 /// Bytes of randomness for each start.
 const SEED: usize = 32;
@@ -117,8 +117,7 @@ pub(super) async fn begin(channels: &Channels) -> Result<Option<Box<dyn Channel>
     let Some(address) = &channels.start else {
         return Ok(None);
     };
-    let failed =
-        |error: std::io::Error| problem("cannot tell the machine to start").because(error);
+    let failed = |error: std::io::Error| problem("cannot tell the machine to start").because(error);
     let mut channel = connect(address).await.map_err(failed)?;
     let mut seed = [0; SEED];
     getrandom::fill(&mut seed)
@@ -144,9 +143,9 @@ async fn connect(address: &Address) -> std::io::Result<Box<dyn Channel>> {
     }
 }
 
-/// `SLIPWAY_SNAPSHOT=off` does without; and QEMU on Windows can't take one.
+/// `SLIPWAY_SNAPSHOT=off` does without.
 fn wanted() -> bool {
-    cfg!(unix) && std::env::var("SLIPWAY_SNAPSHOT").as_deref() != Ok("off")
+    host::SNAPSHOTS && std::env::var("SLIPWAY_SNAPSHOT").as_deref() != Ok("off")
 }
 
 async fn take(home: &Home, plan: &Plan) -> Result<(), Problem> {
@@ -219,9 +218,7 @@ async fn taken(process: &Process, console: &Path, monitor: &Address) -> Result<(
     let mut said = Console::new(console);
     loop {
         let ended = process.has_ended();
-        let (lines, _) = said
-            .read()
-            .map_err(|error| file("read", console, &error))?;
+        let (lines, _) = said.read().map_err(|error| file("read", console, &error))?;
         for line in lines {
             if line.contains(READY) {
                 return monitor::save(monitor, &format!("exec:exec cat > \"${TARGET}\""))
