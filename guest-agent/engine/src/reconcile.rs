@@ -66,9 +66,9 @@ impl Engine {
             self.warden.forget(old.target).await;
         }
         // It had ended and waited to be started again: that is still to be done.
-        let pending = process.is_none() && record.state == State::Restarting;
-        let lost =
-            process.is_none() && (record.state.pid().is_some() || record.state == State::Starting);
+        let pending = process.is_none() && record.state.is_restarting();
+        let lost = process.is_none()
+            && (record.state.pid().is_some() || record.state == State::Starting { again: false });
         let idle = process.is_none() && !record.started_at.is_zero();
         if let Some(process) = &process {
             let pid = process.pid;
@@ -83,6 +83,8 @@ impl Engine {
             record.exit_code = LOST;
             record.finished_at = Time::now();
             record.leave_all();
+        } else if pending {
+            record.state = State::Restarting;
         }
         if process.is_none()
             && let Some(health) = &mut record.health

@@ -190,7 +190,7 @@ impl Engine {
             .collect();
         let running = states
             .iter()
-            .filter(|s| matches!(s, State::Running { .. } | State::Restarting))
+            .filter(|s| matches!(s, State::Running { .. }) || s.is_restarting())
             .count();
         let paused = states
             .iter()

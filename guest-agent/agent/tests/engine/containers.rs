@@ -1,6 +1,6 @@
 //! run, create, start, stop and the other verbs of a container's life.
 
-use crate::support::{archive, host};
+use crate::support::{archive, host, request};
 use serde_json::json;
 
 #[test]
@@ -146,6 +146,36 @@ fn a_failing_container_is_restarted_as_often_as_its_policy_says() {
     });
     assert_eq!(host.field("again", ".RestartCount"), "2");
     assert_eq!(host.docker(&["logs", "again"]).good(), "run\nrun\nrun");
+}
+
+#[test]
+fn a_container_is_restarting_until_its_policy_has_started_it() {
+    let host = host!();
+    let policy = "on-failure:3";
+    let words = [
+        "run",
+        "-d",
+        "--name",
+        "again",
+        "--restart",
+        policy,
+        "busybox",
+        "false",
+    ];
+    host.docker(&words).good();
+    // Looking without a pause also meets it in the few milliseconds of each start.
+    let last = loop {
+        let (status, body) = request(&host, "GET", "/containers/again/json", "", "");
+        assert_eq!(status, 200, "{body}");
+        let found: serde_json::Value = serde_json::from_str(&body).unwrap();
+        if found["State"]["Running"] == json!(false) {
+            break found;
+        }
+        let word = found["State"]["Status"].as_str().unwrap();
+        assert!(["running", "restarting"].contains(&word), "{found}");
+    };
+    assert_eq!(last["State"]["Status"], "exited");
+    assert_eq!(last["RestartCount"], 3);
 }
 
 #[test]

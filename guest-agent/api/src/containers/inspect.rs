@@ -97,7 +97,7 @@ fn state(snapshot: &Snapshot) -> Value {
         "Status": snapshot.status(),
         "Running": life.is_running(),
         "Paused": matches!(life, Life::Paused { .. }),
-        "Restarting": life == Life::Restarting,
+        "Restarting": life.is_restarting(),
         "OOMKilled": record.oom_killed,
         "Dead": life == Life::Dead,
         "Pid": life.pid().unwrap_or(0),

@@ -107,7 +107,7 @@ impl Engine {
             .until(|inner| {
                 Some(match inner.record.state {
                     // The streams of a start under way are already on their way to the warden.
-                    State::Starting => return None,
+                    State::Starting { .. } => return None,
                     State::Paused { .. } => Err(Error::Conflict(format!(
                         "container {name} is paused, unpause the container before attach"
                     ))),

@@ -149,7 +149,7 @@ fn check_active(container: &Container, name: &str) -> Result<(), Error> {
         State::Paused { .. } => Err(Error::Conflict(format!(
             "Container {name} is paused, unpause the container before exec"
         ))),
-        State::Restarting => Err(Error::Conflict(format!(
+        state if state.is_restarting() => Err(Error::Conflict(format!(
             "Container {} is restarting, wait until the container is running",
             container.id
         ))),

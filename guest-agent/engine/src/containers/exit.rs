@@ -137,7 +137,7 @@ impl Engine {
                 if inner.record.state != State::Restarting || inner.removing {
                     return;
                 }
-                inner.record.state = State::Starting;
+                inner.record.state = State::Starting { again: true };
             }
             if let Err(error) = engine.start_claimed(&container, State::Exited).await {
                 tracing::warn!(container = container.id, %error, "restarting by policy failed");

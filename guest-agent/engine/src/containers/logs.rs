@@ -14,7 +14,7 @@ use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use runtime::spec::LogFormat;
 use tokio::sync::mpsc;
 
-use super::{Container, State};
+use super::Container;
 use crate::time::Time;
 use crate::{Engine, Error, blocking};
 use entry::Entry;
@@ -178,7 +178,7 @@ async fn stream(
             outcome = watch.changed() => outcome?,
             () = container.until(|inner| {
                 let state = inner.record.state;
-                let runs = state.is_running() || state == State::Starting;
+                let runs = state.is_running() || state.is_starting();
                 (!runs || inner.removed).then_some(())
             }) => {}
             () = sender.closed() => return Ok(()),
@@ -189,7 +189,7 @@ async fn stream(
 fn container_writes(container: &Container) -> bool {
     let inner = container.lock();
     let state = inner.record.state;
-    (state.is_running() || state == State::Starting) && !inner.removed
+    (state.is_running() || state.is_starting()) && !inner.removed
 }
 
 /// Whether there is more to read.

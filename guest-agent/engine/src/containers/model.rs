@@ -205,17 +205,11 @@ impl Snapshot {
         match self.record.state {
             State::Running { .. } => "running",
             State::Paused { .. } => "paused",
-            State::Restarting => "restarting",
+            state if state.is_restarting() => "restarting",
             _ if self.removing => "removing",
             State::Dead => "dead",
-            State::Created | State::Starting if self.record.started_at.is_zero() => "created",
-            State::Created | State::Starting | State::Exited => {
-                if self.record.started_at.is_zero() {
-                    "created"
-                } else {
-                    "exited"
-                }
-            }
+            _ if self.record.started_at.is_zero() => "created",
+            _ => "exited",
         }
     }
 

@@ -21,7 +21,7 @@ impl Engine {
                         container.id
                     )));
                 }
-                State::Restarting => {
+                state if state.is_restarting() => {
                     return Err(Error::Conflict(format!(
                         "Container {} is restarting, wait until the container is running",
                         container.id

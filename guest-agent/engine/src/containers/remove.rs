@@ -71,7 +71,7 @@ impl Engine {
                     ))));
                 }
                 match inner.record.state {
-                    State::Starting => return None,
+                    State::Starting { .. } => return None,
                     State::Paused { .. } if !force => {
                         return Some(Err(Error::Conflict(
                             "container is paused and must be unpaused first".into(),

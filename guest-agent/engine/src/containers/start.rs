@@ -265,7 +265,7 @@ impl Engine {
     /// Whether an exit belongs to a start that is still being recorded; keeps it then.
     pub(crate) fn keep_early_exit(container: &Container, exit: &Exit) -> bool {
         let mut inner = container.lock();
-        if inner.record.state == State::Starting {
+        if inner.record.state.is_starting() {
             inner.early_exit = Some(exit.clone());
             return true;
         }
@@ -279,7 +279,7 @@ async fn claim(container: &Arc<Container>) -> Result<State, Error> {
         .until(|inner| {
             let state = inner.record.state;
             Some(match state {
-                State::Starting => return None,
+                State::Starting { .. } => return None,
                 State::Paused { .. } => Err(Error::Conflict(
                     "cannot start a paused container, try unpause instead".into(),
                 )),
@@ -289,7 +289,7 @@ async fn claim(container: &Arc<Container>) -> Result<State, Error> {
                 ),
                 _ if inner.settling => return None,
                 State::Created | State::Exited | State::Dead => {
-                    inner.record.state = State::Starting;
+                    inner.record.state = State::Starting { again: false };
                     Ok(state)
                 }
             })

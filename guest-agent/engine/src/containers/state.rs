@@ -9,7 +9,11 @@ pub enum State {
     /// Never ran.
     Created,
     /// A start is under way; nobody else may start, and exits that arrive now are kept for it.
-    Starting,
+    Starting {
+        /// Its restart policy starts it: who asks is told `restarting`, not how it ended last.
+        #[serde(default)]
+        again: bool,
+    },
     /// Its first process runs.
     Running {
         /// Process id on the machine.
@@ -34,8 +38,23 @@ impl State {
     pub fn is_running(self) -> bool {
         matches!(
             self,
-            Self::Running { .. } | Self::Paused { .. } | Self::Restarting
+            Self::Running { .. }
+                | Self::Paused { .. }
+                | Self::Restarting
+                | Self::Starting { again: true }
         )
+    }
+
+    /// Whether a start is under way.
+    #[must_use]
+    pub fn is_starting(self) -> bool {
+        matches!(self, Self::Starting { .. })
+    }
+
+    /// Whether it is between two runs: Docker says `Restarting: true`.
+    #[must_use]
+    pub fn is_restarting(self) -> bool {
+        matches!(self, Self::Restarting | Self::Starting { again: true })
     }
 
     /// Process id, when there is a process.

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use warden::protocol::{Call, FailureReason, Target};
 
+use super::model::Inner;
 use super::{Container, State, signals};
 use crate::{Engine, Error, blocking};
 
@@ -89,7 +90,6 @@ impl Engine {
             Some(text) => signals::parse(text).map_err(|e| e.prefixed(&prefix))?,
         };
         let container = self.container(name).map_err(|e| e.prefixed(&prefix))?;
-        settled(&container).await;
         self.send_signal(&container, signal)
             .await
             .map_err(|e| e.prefixed(&prefix))?;
@@ -106,11 +106,14 @@ impl Engine {
         container: &Arc<Container>,
         signal: i32,
     ) -> Result<(), Error> {
-        let (state, thaw) = {
-            let mut inner = container.lock();
+        let claim = |inner: &mut Inner| {
             let state = inner.record.state;
+            if state.is_starting() {
+                // There is nobody to signal yet, and soon there is.
+                return None;
+            }
             if !state.is_running() {
-                return Err(Error::not_running(&container.id));
+                return Some(Err(Error::not_running(&container.id)));
             }
             let configured = &inner.record.config.stop_signal;
             let ends = signal == signals::KILL
@@ -126,8 +129,9 @@ impl Engine {
             if state == State::Restarting {
                 inner.record.state = State::Exited;
             }
-            (state, ends && matches!(state, State::Paused { .. }))
+            Some(Ok((state, ends && matches!(state, State::Paused { .. }))))
         };
+        let (state, thaw) = container.until(claim).await?;
         if state == State::Restarting {
             // Between two runs there is nobody to signal.
             container.changed();
@@ -195,7 +199,7 @@ impl Engine {
 /// Waits while a start is under way.
 async fn settled(container: &Arc<Container>) {
     container
-        .until(|inner| (inner.record.state != State::Starting).then_some(()))
+        .until(|inner| (!inner.record.state.is_starting()).then_some(()))
         .await;
 }
 

@@ -38,7 +38,7 @@ impl Engine {
         let container = self.container(name)?;
         let pid = match container.lock().record.state {
             State::Running { pid } | State::Paused { pid } => pid,
-            State::Restarting => {
+            state if state.is_restarting() => {
                 return Err(Error::Conflict(format!(
                     "Container {} is restarting, wait until the container is running",
                     container.id

@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 
-use super::State;
 use crate::{Engine, Error};
 
 /// What is waited for.
@@ -38,7 +37,7 @@ impl Engine {
             container
                 .until(|inner| {
                     let record = &inner.record;
-                    let runs = record.state.is_running() || record.state == State::Starting;
+                    let runs = record.state.is_running() || record.state.is_starting();
                     // One that is started again at once has ended all the same.
                     let exited = inner.exits > exits_before;
                     let over = match condition {

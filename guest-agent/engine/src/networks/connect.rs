@@ -4,7 +4,6 @@ use std::sync::Arc;
 
 use super::attach::request;
 use super::{Attachment, EndpointSettings};
-use crate::containers::State;
 use crate::{Engine, Error, blocking};
 
 /// What a client asks for.
@@ -106,7 +105,7 @@ impl Engine {
                 (
                     record.host_config.network_mode.clone(),
                     record.networks.get(&network.name).cloned(),
-                    record.state != State::Starting && record.state.pid().is_some(),
+                    !record.state.is_starting() && record.state.pid().is_some(),
                 )
             };
             if network.name == "host" || mode == "host" {

@@ -11,7 +11,7 @@ use rustix::mount::{MountFlags, UnmountFlags};
 
 use super::Volume;
 use super::options::Backing;
-use crate::containers::{Container, MountPoint, State};
+use crate::containers::{Container, MountPoint};
 use crate::error::go_text;
 use crate::{Engine, Error};
 
@@ -40,7 +40,7 @@ impl Engine {
                 let inner = other.lock();
                 let record = &inner.record;
                 other.id != container.id
-                    && (record.state.is_running() || record.state == State::Starting)
+                    && (record.state.is_running() || record.state.is_starting())
                     && record.mounts.iter().any(|point| point.is_of(&volume.name))
             });
             if !used && let Err(error) = unmount(&volume.mountpoint) {
