@@ -108,6 +108,10 @@ impl Machine {
         let home = home.map_err(|error| error.to_string())?;
         let config = home.path().join("docker-config");
         fs::create_dir(&config).map_err(|error| error.to_string())?;
+        if let Some(plugins) = places::docker_plugins() {
+            std::os::unix::fs::symlink(plugins, config.join("cli-plugins"))
+                .map_err(|error| error.to_string())?;
+        }
         let socket = socket.unwrap_or_else(|| home.path().join("run/docker.sock"));
         Ok(Self {
             docker: Docker::new(docker, &socket, config),

@@ -64,6 +64,14 @@ pub fn tool(name: &str) -> Result<PathBuf, String> {
     })
 }
 
+/// The folder of docker's plugins, where `cargo xtask setup` has put it.
+#[must_use]
+pub fn docker_plugins() -> Option<PathBuf> {
+    let tools = setting("SLIPWAY_TEST_TOOLS", target().join("tools/root"));
+    let folder = std::path::absolute(tools.join("docker-config/cli-plugins")).ok()?;
+    folder.is_dir().then_some(folder)
+}
+
 /// A program of the system.
 #[must_use]
 pub fn in_path(name: &str) -> Option<PathBuf> {

@@ -43,10 +43,10 @@ fn engine_crash(machine: &Machine) {
     };
     let before = address("survivor");
     let warden = machine.machine_pid().expect("the warden");
-    let engine = child_named(warden, "slipway-agent").expect("the engine");
+    let engine = wait::child_named(warden, "slipway-agent").expect("the engine");
     wait::signal(engine, Signal::KILL);
     wait::until_true("another engine answers", Duration::from_secs(30), || {
-        let next = child_named(warden, "slipway-agent");
+        let next = wait::child_named(warden, "slipway-agent");
         next.is_some_and(|pid| pid != engine) && machine.docker(&["ps", "-q"]).code == 0
     });
     assert_eq!(address("survivor"), before);
@@ -56,18 +56,6 @@ fn engine_crash(machine: &Machine) {
     assert_eq!(machine.docker(&["wait", "survivor"]).text(), "7");
     assert_eq!(machine.docker(&["logs", "survivor"]).ok(), "one\ntwo\n");
     machine.docker(&["rm", "-f", "survivor", "newcomer"]).ok();
-}
-
-fn child_named(parent: u32, name: &str) -> Option<u32> {
-    let children =
-        std::fs::read_to_string(format!("/proc/{parent}/task/{parent}/children")).ok()?;
-    children
-        .split_whitespace()
-        .filter_map(|pid| pid.parse().ok())
-        .find(|pid: &u32| {
-            std::fs::read_to_string(format!("/proc/{pid}/comm"))
-                .is_ok_and(|comm| name.starts_with(comm.trim()))
-        })
 }
 
 fn nothing_left(machine: &Machine) {

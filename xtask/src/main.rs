@@ -1,5 +1,6 @@
 //! `cargo xtask`: set-up, build, image, run, test, bench. All automation lives here, in Rust.
 
+mod applications;
 mod bench;
 mod build;
 mod cross;

@@ -288,7 +288,7 @@ fn field_or_empty(text: &str, key: &str) -> String {
 }
 
 /// The Debian mirror of the machine's own sources.
-fn mirror() -> Result<String> {
+pub(crate) fn mirror() -> Result<String> {
     if let Ok(mirror) = std::env::var("SLIPWAY_DEBIAN_MIRROR") {
         return Ok(mirror);
     }

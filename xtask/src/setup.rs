@@ -29,6 +29,8 @@ pub(crate) enum Need {
     Cross,
     /// To see the page in a browser.
     Browser,
+    /// To run real applications and speak to them.
+    Applications,
 }
 
 /// Everything but what only the long checks need.
@@ -72,6 +74,7 @@ impl Need {
             ],
             Self::Cross => &["gcc-mingw-w64-x86-64-win32", "mingw-w64-x86-64-dev"],
             Self::Browser => &["chromium"],
+            Self::Applications => &["curl", "mmdebstrap", "postgresql-client"],
         }
     }
 
@@ -81,7 +84,7 @@ impl Need {
             Self::Machine => &["qemu"],
             Self::Tests => &["docker"],
             Self::Cross => &["mingw-w64"],
-            Self::Build | Self::Window | Self::Browser => &[],
+            Self::Build | Self::Window | Self::Browser | Self::Applications => &[],
         }
     }
 }

@@ -12,7 +12,7 @@ use clap::Args;
 
 use crate::project::Project;
 use crate::setup::{self, Need};
-use crate::{build, cross, image, peers, python};
+use crate::{applications, build, cross, image, peers, python};
 use session::Session;
 
 /// Which tests to run.
@@ -31,7 +31,7 @@ pub(crate) struct Options {
 pub(crate) fn command(project: &Project, options: &Options) -> Result<()> {
     setup::system(&setup::ALL)?;
     if options.all {
-        setup::system(&[Need::Cross, Need::Browser])?;
+        setup::system(&[Need::Cross, Need::Browser, Need::Applications])?;
         setup::cargo_programs(&[("cargo-deny", "cargo-deny"), ("typos", "typos-cli")])?;
     }
     setup::page(project)?;
@@ -61,7 +61,8 @@ pub(crate) fn command(project: &Project, options: &Options) -> Result<()> {
     if options.all {
         tests
             .env("SLIPWAY_PEERS", peers::dockerd(project)?)
-            .env("SLIPWAY_SKOPEO", peers::skopeo(project)?);
+            .env("SLIPWAY_SKOPEO", peers::skopeo(project)?)
+            .env("SLIPWAY_APPLICATIONS", applications::archives(project)?);
     }
     session.tests("Rust tests", tests);
     if options.all {
