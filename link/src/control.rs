@@ -8,7 +8,7 @@ use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadHalf, Wr
 use crate::Error;
 
 /// Longest message in bytes.
-const LIMIT: usize = 256 * 1024;
+const LIMIT: usize = 4 << 20;
 
 /// What the agent says.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

@@ -132,7 +132,9 @@ async fn keep(
     };
     let mut wait = RETRY.0;
     loop {
-        match session(&address, channel, &start, &mut orders, &note).await {
+        // Read while the guest comes up.
+        let world = tokio::task::spawn_blocking(super::world::describe);
+        match session(&address, channel, world, &start, &mut orders, &note).await {
             Ok(()) => {
                 tracing::info!("the link to the guest ended");
                 note(Some("the link to the guest ended".to_owned()));
@@ -151,6 +153,7 @@ async fn keep(
 async fn session(
     address: &Address,
     channel: Channel,
+    world: JoinHandle<FromHost>,
     start: &Start,
     orders: &mut mpsc::Receiver<FromHost>,
     note: &impl Fn(Option<String>),
@@ -176,12 +179,14 @@ async fn session(
     let (mut reader, mut writer) = control::split(control);
     note(None);
     tracing::info!("the link to the guest is up");
+    let world = world.await.map_err(|error| error.to_string())?;
+    // Told before anybody can ask the engine for something.
+    for order in [FromHost::Clock { unix_ns: unix_ns() }, world] {
+        writer.send(&order).await.map_err(|error| chain(&error))?;
+    }
     start.links.send_replace(Some(opener.clone()));
     let mut drift = Drift::new();
-    let mut send = vec![
-        FromHost::Clock { unix_ns: unix_ns() },
-        super::world::describe(),
-    ];
+    let mut send = Vec::new();
     loop {
         for order in send.drain(..) {
             writer.send(&order).await.map_err(|error| chain(&error))?;

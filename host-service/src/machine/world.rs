@@ -1,19 +1,14 @@
-//! How this computer reaches the world: its proxies, and the authorities that were added to the usual
-//! ones. The engine reaches registries the same way.
+//! How this computer reaches the world: its proxies, and the authorities that it believes. The engine
+//! reaches registries the same way.
 
-use std::path::{Path, PathBuf};
-
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
 use link::control::FromHost;
 
-/// Where administrators of Debian's and Red Hat's families put authorities of their own.
-const ADDED: [&str; 2] = [
-    "/usr/local/share/ca-certificates",
-    "/etc/pki/ca-trust/source/anchors",
-];
-/// More than this does not fit into a message.
-const LARGEST: usize = 160 * 1024;
+/// More than this does not go into the message: a hundred times the usual authorities.
+const LARGEST: usize = 3 << 20;
 
-/// What the engine is told.
+/// What the engine is told. Blocks: a keychain takes its time.
 pub(super) fn describe() -> FromHost {
     FromHost::Network {
         http_proxy: variable("http_proxy"),
@@ -31,35 +26,24 @@ fn variable(name: &str) -> String {
         .unwrap_or_default()
 }
 
+/// The authorities of the system's own store, with those that its administrator added; or those that
+/// `SSL_CERT_FILE` and `SSL_CERT_DIR` name.
 fn certificates() -> String {
-    let named = std::env::var_os("SSL_CERT_FILE").map(PathBuf::from);
-    let mut files: Vec<PathBuf> = named.into_iter().collect();
-    files.extend(ADDED.iter().flat_map(|folder| added(Path::new(folder))));
+    let found = rustls_native_certs::load_native_certs();
+    for error in &found.errors {
+        tracing::warn!(%error, "an authority of this computer cannot be read");
+    }
     let mut text = String::new();
-    for file in files {
-        match std::fs::read_to_string(&file) {
-            Ok(pem) if text.len() + pem.len() <= LARGEST => {
-                text += &pem;
-                text.push('\n');
-            }
-            Ok(_) => tracing::warn!(file = %file.display(), "too many authorities: left out"),
-            Err(error) => {
-                tracing::warn!(file = %file.display(), %error, "an authority cannot be read");
-            }
+    for certificate in &found.certs {
+        let one = format!(
+            "-----BEGIN CERTIFICATE-----\n{}\n-----END CERTIFICATE-----\n",
+            STANDARD.encode(certificate)
+        );
+        if text.len() + one.len() > LARGEST {
+            tracing::warn!("this computer has too many authorities: some are left out");
+            break;
         }
+        text += &one;
     }
     text
-}
-
-fn added(folder: &Path) -> Vec<PathBuf> {
-    let files = folder.read_dir().into_iter().flatten();
-    let mut files: Vec<PathBuf> = files
-        .filter_map(|entry| Some(entry.ok()?.path()))
-        .filter(|path| {
-            let kind = path.extension().and_then(|extension| extension.to_str());
-            matches!(kind, Some("crt" | "pem"))
-        })
-        .collect();
-    files.sort();
-    files
 }
