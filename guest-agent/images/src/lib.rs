@@ -4,12 +4,13 @@
 //! index of references, and takes images in from archives ([`Store::load`]) and from registries
 //! ([`Store::pull`]). It never runs a container and never writes outside its root.
 //!
-//! [`extract`] and [`Packer`] move the files of any tree out of and into archives; they are given
-//! the tree as a handle.
+//! [`extract`] and [`Packer`] move the files of any tree out of and into archives, and [`copy_tree`]
+//! into another tree; they are given the trees as handles.
 
 mod auth;
 mod browse;
 mod config;
+mod copy;
 mod describe;
 mod digest;
 mod error;
@@ -29,13 +30,16 @@ mod registry;
 mod remote;
 mod remove_tree;
 mod save;
+mod sparse;
 mod store;
 mod stream;
 mod unpack;
+mod walk;
 
 pub use auth::Auth;
 pub use browse::{Change, Changes, Entry, FileContent, LayerInfo, Touch, Waste, WastedFile};
 pub use config::{Healthcheck, History, ImageConfig};
+pub use copy::copy_tree;
 pub use describe::{ImageManifest, OtherManifest};
 pub use digest::{Digest, InvalidDigest};
 pub use error::{Error, Kind, Result};
@@ -52,4 +56,4 @@ pub use remote::{RemoteImage, look_up};
 pub use remove_tree::remove_tree;
 pub use store::versions::{BuildOrigin, How, Origin, Retention, Version, VersionState};
 pub use store::{Commit, CommittedLayer, Finding, Store, StoreReport, Usage};
-pub use unpack::{Extract, extract};
+pub use unpack::{Extract, Extracted, extract};

@@ -1,32 +1,34 @@
 //! A directory tree as a tar stream.
 //!
-//! The tree may change while it is read, and whoever changes it may be hostile: everything is
-//! reached through directory handles, nothing is followed, and only what is certainly a regular
-//! file is opened. What disappears on the way is left out; a file that shrinks is filled up with
-//! zeros, because its size is written already.
+//! The tree may change while it is read ([`crate::walk`]): only what is certainly a regular file is
+//! opened, and one that shrinks is filled up with zeros, because its size is written already.
 
 mod header;
 mod overlay;
 
 use std::collections::HashMap;
-use std::ffi::CString;
-use std::os::fd::{AsFd, AsRawFd as _, BorrowedFd, OwnedFd};
+use std::ffi::{CStr, CString};
+use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::Path;
 
 use bytes::Bytes;
-use rustix::fs::{AtFlags, CWD, Dir, FileType, Mode, OFlags, ResolveFlags, Stat};
+use rustix::fs::{AtFlags, FileType, Stat};
 use rustix::io::Errno;
 
+use crate::sparse::{self, Region};
+use crate::walk::{Step, failed, open_directory_raw, open_file, walk};
 use crate::{Error, Result};
 
-use header::Link;
+use header::{Link, More};
+pub(crate) use header::{attributes, attributes_at};
 pub(crate) use overlay::is_whiteout;
 
 /// What is sent at once. A few of these are all the memory that a stream of any size takes.
 const PIECE: usize = 256 * 1024;
-/// So many directories on the way down stay open; deeper ones are opened again when needed.
-const OPEN_DIRECTORIES: usize = 32;
+/// A file with more stretches of data than this is written with its holes filled: readers bound
+/// the memory that they give to a list of stretches.
+const MOST_REGIONS: usize = 8000;
 /// Two blocks of zeros end an archive.
 const END: [u8; 1024] = [0; 1024];
 
@@ -38,6 +40,9 @@ pub enum Form {
     /// As overlayfs's writable directory: whiteouts and opaque directories become what image
     /// layers have for them.
     Layer,
+    /// As it is, with all that makes it up: every extended attribute, fractions of seconds, and
+    /// holes, in GNU's form.
+    Whole,
 }
 
 /// Writes entries. `send` takes the stream's pieces and returns false when nobody wants more.
@@ -47,16 +52,6 @@ pub struct Packer<F> {
     buffer: Vec<u8>,
     /// Files with several names, and the first of them.
     linked: HashMap<(u64, u64), Vec<u8>>,
-}
-
-/// A directory on the way down.
-struct Frame {
-    /// Open unless too many are.
-    handle: Option<OwnedFd>,
-    /// Below the top; empty for the top itself.
-    path: Vec<u8>,
-    /// Members still to come, the next one last.
-    members: Vec<CString>,
 }
 
 impl<F: FnMut(Bytes) -> bool> Packer<F> {
@@ -78,7 +73,8 @@ impl<F: FnMut(Bytes) -> bool> Packer<F> {
         let stat = rustix::fs::fstat(directory).map_err(|errno| failed("inspect", name, errno))?;
         let mut root = name.to_vec();
         root.push(b'/');
-        self.header(&header::encode(&root, &stat, &Link::None, None))?;
+        let more = self.more(|| attributes(directory));
+        self.header(&header::encode(&root, &stat, &Link::None, &more))?;
         self.members(directory, &root)
     }
 
@@ -88,48 +84,9 @@ impl<F: FnMut(Bytes) -> bool> Packer<F> {
     /// # Errors
     /// When it cannot be read, or [`Error::Interrupted`].
     pub fn members(&mut self, directory: BorrowedFd<'_>, prefix: &[u8]) -> Result<()> {
-        let mut frames = vec![frame(open_directory(directory, c".")?, Vec::new())?];
-        while let Some(top) = frames.last_mut() {
-            let Some(member) = top.members.pop() else {
-                frames.pop();
-                continue;
-            };
-            if top.handle.is_none() {
-                top.handle = match open_again(directory, &top.path) {
-                    Ok(handle) => Some(handle),
-                    Err(errno) => {
-                        skip(&top.path, errno)?;
-                        frames.pop();
-                        continue;
-                    }
-                };
-            }
-            let mut path = top.path.clone();
-            if !path.is_empty() {
-                path.push(b'/');
-            }
-            path.extend_from_slice(member.to_bytes());
-            let Some(handle) = &top.handle else { continue };
-            let name = [prefix, &path].concat();
-            let below = match self.entry(handle.as_fd(), &member, &name) {
-                Ok(below) => below,
-                Err(Step::Gone(errno)) => {
-                    skip(&name, errno)?;
-                    continue;
-                }
-                Err(Step::Failed(error)) => return Err(error),
-            };
-            if let Some(below) = below {
-                let next = frame(below, path)?;
-                if frames.len() >= OPEN_DIRECTORIES
-                    && let Some(top) = frames.last_mut()
-                {
-                    top.handle = None;
-                }
-                frames.push(next);
-            }
-        }
-        Ok(())
+        walk(directory, |parent, member, path| {
+            self.entry(parent, member, &[prefix, path].concat())
+        })
     }
 
     /// Writes one thing that is no directory under another name.
@@ -159,7 +116,7 @@ impl<F: FnMut(Bytes) -> bool> Packer<F> {
     fn entry(
         &mut self,
         parent: BorrowedFd<'_>,
-        member: &CString,
+        member: &CStr,
         name: &[u8],
     ) -> std::result::Result<Option<OwnedFd>, Step> {
         let stat = rustix::fs::statat(parent, member, AtFlags::SYMLINK_NOFOLLOW)?;
@@ -176,7 +133,8 @@ impl<F: FnMut(Bytes) -> bool> Packer<F> {
                 let stat = rustix::fs::fstat(&directory)?;
                 let mut name = name.to_vec();
                 name.push(b'/');
-                self.header(&header::encode(&name, &stat, &Link::None, None))?;
+                let more = self.more(|| attributes(directory.as_fd()));
+                self.header(&header::encode(&name, &stat, &Link::None, &more))?;
                 if self.form == Form::Layer && overlay::is_opaque(directory.as_fd(), &name)? {
                     self.header(&overlay::opaque(&name))?;
                 }
@@ -190,7 +148,8 @@ impl<F: FnMut(Bytes) -> bool> Packer<F> {
                     Some(first) => Link::Hard(first),
                     None => Link::Symbolic(target.as_bytes()),
                 };
-                self.header(&header::encode(name, &stat, &link, None))?;
+                let more = self.more(|| attributes_at(parent, member));
+                self.header(&header::encode(name, &stat, &link, &more))?;
                 Ok(None)
             }
             // A socket means nothing without its owner.
@@ -198,7 +157,8 @@ impl<F: FnMut(Bytes) -> bool> Packer<F> {
             FileType::CharacterDevice | FileType::BlockDevice | FileType::Fifo => {
                 let first = self.seen(&stat, name);
                 let link = first.as_deref().map_or(Link::None, Link::Hard);
-                self.header(&header::encode(name, &stat, &link, None))?;
+                let more = self.more(|| attributes_at(parent, member));
+                self.header(&header::encode(name, &stat, &link, &more))?;
                 Ok(None)
             }
         }
@@ -207,42 +167,71 @@ impl<F: FnMut(Bytes) -> bool> Packer<F> {
     fn file(
         &mut self,
         parent: BorrowedFd<'_>,
-        member: &CString,
+        member: &CStr,
         name: &[u8],
     ) -> std::result::Result<(), Step> {
-        // First a handle that opens nothing: by now the name may stand for a device.
-        let flags = OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-        let handle = rustix::fs::openat(parent, member, flags, Mode::empty())?;
-        let stat = rustix::fs::fstat(&handle)?;
-        if FileType::from_raw_mode(stat.st_mode) != FileType::RegularFile {
-            return Err(Step::Gone(Errno::NOENT));
-        }
+        let (stat, file) = open_file(parent, member)?;
         if let Some(first) = self.seen(&stat, name) {
-            self.header(&header::encode(name, &stat, &Link::Hard(&first), None))?;
+            let more = self.more(Vec::new);
+            self.header(&header::encode(name, &stat, &Link::Hard(&first), &more))?;
             return Ok(());
         }
-        let path = format!("/proc/self/fd/{}", handle.as_raw_fd());
-        let flags = OFlags::RDONLY | OFlags::NOCTTY | OFlags::NONBLOCK | OFlags::CLOEXEC;
-        let file = rustix::fs::openat(CWD, path, flags, Mode::empty())?;
-        let capability = header::capability(file.as_fd());
-        self.header(&header::encode(
-            name,
-            &stat,
-            &Link::None,
-            capability.as_deref(),
-        ))?;
-        self.content(file.as_fd(), header::size(&stat), name)?;
+        let mut more = match self.form {
+            Form::Whole => self.more(|| attributes(file.as_fd())),
+            Form::Plain | Form::Layer => More {
+                attributes: header::capability(file.as_fd()).into_iter().collect(),
+                ..More::default()
+            },
+        };
+        let size = header::size(&stat);
+        let regions = match self.form {
+            Form::Whole => sparse::regions(file.as_fd(), &stat),
+            Form::Plain | Form::Layer => vec![(0, size)],
+        };
+        let held: u64 = regions.iter().map(|(_, length)| length).sum();
+        if held == size || regions.len() > MOST_REGIONS {
+            self.header(&header::encode(name, &stat, &Link::None, &more))?;
+            self.content(file.as_fd(), (0, size), name)?;
+            self.pad(size)?;
+            return Ok(());
+        }
+        let map = header::sparse_map(&regions, size);
+        let stored = map.len() as u64 + held;
+        more.sparse = Some(stored);
+        self.header(&header::encode(name, &stat, &Link::None, &more))?;
+        self.write(&map)?;
+        for region in regions {
+            self.content(file.as_fd(), region, name)?;
+        }
+        self.pad(stored)?;
         Ok(())
     }
 
-    /// Sends exactly `size` bytes of a file and the padding.
-    fn content(&mut self, file: BorrowedFd<'_>, size: u64, name: &[u8]) -> Result<()> {
-        let mut left = size;
+    /// What a header tells besides `stat`, in the whole form.
+    fn more(&self, attributes: impl FnOnce() -> Vec<header::Attribute>) -> More {
+        match self.form {
+            Form::Plain | Form::Layer => More::default(),
+            Form::Whole => More {
+                attributes: attributes(),
+                fractions: true,
+                sparse: None,
+            },
+        }
+    }
+
+    /// Sends exactly the bytes of a stretch of a file.
+    fn content(
+        &mut self,
+        file: BorrowedFd<'_>,
+        (mut offset, length): Region,
+        name: &[u8],
+    ) -> Result<()> {
+        let mut left = length;
         while left > 0 {
             self.make_room()?;
             let before = self.buffer.len();
             let spare = rustix::buffer::spare_capacity(&mut self.buffer);
-            let count = match rustix::io::read(file, spare) {
+            let count = match rustix::io::pread(file, spare, offset) {
                 Ok(0) => break,
                 Ok(count) => count as u64,
                 Err(Errno::INTR) => continue,
@@ -252,9 +241,14 @@ impl<F: FnMut(Bytes) -> bool> Packer<F> {
             // A file that grows is cut where it was.
             self.buffer.truncate(before + taken as usize);
             left -= taken;
+            offset += taken;
         }
-        let padding = size.next_multiple_of(512) - size;
-        self.zeros(left.saturating_add(padding))
+        self.zeros(left)
+    }
+
+    /// Fills up the last block of so many bytes.
+    fn pad(&mut self, size: u64) -> Result<()> {
+        self.zeros(size.next_multiple_of(512) - size)
     }
 
     fn zeros(&mut self, mut count: u64) -> Result<()> {
@@ -318,88 +312,10 @@ impl<F: FnMut(Bytes) -> bool> Packer<F> {
     }
 }
 
-/// Why an entry was not written.
-enum Step {
-    /// It went away or cannot be looked at; the archive goes on without it.
-    Gone(Errno),
-    /// The archive cannot go on.
-    Failed(Error),
-}
-
-impl From<Errno> for Step {
-    fn from(errno: Errno) -> Self {
-        Self::Gone(errno)
-    }
-}
-
-impl From<Error> for Step {
-    fn from(error: Error) -> Self {
-        Self::Failed(error)
-    }
-}
-
-/// Leaves something out that cannot be read because of what became of it; other reasons are errors.
-fn skip(name: &[u8], errno: Errno) -> Result<()> {
-    match errno {
-        Errno::NOENT | Errno::NOTDIR | Errno::LOOP | Errno::STALE => Ok(()),
-        Errno::ACCESS | Errno::PERM | Errno::NAMETOOLONG => {
-            let name = String::from_utf8_lossy(name);
-            tracing::warn!(%name, %errno, "left out of an archive");
-            Ok(())
-        }
-        errno => Err(failed("read", name, errno)),
-    }
-}
-
-fn failed(action: &'static str, name: &[u8], errno: Errno) -> Error {
-    Error::io(action, Path::new(std::ffi::OsStr::from_bytes(name)))(errno.into())
-}
-
-fn frame(handle: OwnedFd, path: Vec<u8>) -> Result<Frame> {
-    let members = members(&handle).map_err(|errno| failed("list", &path, errno))?;
-    Ok(Frame {
-        handle: Some(handle),
-        path,
-        members,
-    })
-}
-
-/// The names in a directory, the first in order last.
-fn members(directory: &OwnedFd) -> rustix::io::Result<Vec<CString>> {
-    let mut names = Vec::new();
-    for entry in Dir::read_from(directory)? {
-        let entry = entry?;
-        if !matches!(entry.file_name().to_bytes(), b"." | b"..") {
-            names.push(entry.file_name().to_owned());
-        }
-    }
-    names.sort_by(|a, b| b.cmp(a));
-    Ok(names)
-}
-
-fn open_directory_raw(
-    parent: BorrowedFd<'_>,
-    name: &std::ffi::CStr,
-) -> rustix::io::Result<OwnedFd> {
-    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-    rustix::fs::openat(parent, name, flags, Mode::empty())
-}
-
-fn open_directory(parent: BorrowedFd<'_>, name: &std::ffi::CStr) -> Result<OwnedFd> {
-    open_directory_raw(parent, name).map_err(|errno| failed("open", name.to_bytes(), errno))
-}
-
-fn open_again(top: BorrowedFd<'_>, path: &[u8]) -> rustix::io::Result<OwnedFd> {
-    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-    let resolve = ResolveFlags::BENEATH | ResolveFlags::NO_SYMLINKS;
-    loop {
-        match rustix::fs::openat2(top, path, flags, Mode::empty(), resolve) {
-            Err(Errno::AGAIN | Errno::INTR) => {}
-            opened => return opened,
-        }
-    }
-}
-
 #[cfg(test)]
 #[path = "pack/tests.rs"]
 mod tests;
+
+#[cfg(test)]
+#[path = "pack/whole_tests.rs"]
+mod whole_tests;

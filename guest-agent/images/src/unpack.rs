@@ -16,10 +16,10 @@ use std::io::Read;
 use std::path::Path;
 
 use borrow::Borrowed;
-pub(crate) use entries::{Content, Entries, Entry, Node};
-pub use extract::{Extract, extract};
+pub(crate) use entries::{Attributes, Content, Entries, Entry, Node};
+pub use extract::{Extract, Extracted, extract};
 use names::EntryName;
-use tree::Tree;
+pub(crate) use tree::Tree;
 
 use crate::merged::Merged;
 use crate::{Digest, Error, Result};

@@ -6,7 +6,7 @@ use std::os::unix::fs::{FileTypeExt as _, MetadataExt as _, PermissionsExt as _,
 use std::path::Path;
 
 use proptest::prelude::*;
-use rustix::fs::XattrFlags;
+use rustix::fs::{CWD, Mode, XattrFlags};
 
 use super::*;
 use crate::unpack::{Extract, Nothing, extract, unpack};

@@ -82,6 +82,7 @@ fn copy(tree: &mut Tree, files: &Merged, found: &Node, link: &Link) -> Result<u6
             u32::try_from(stat.st_mtime_nsec).unwrap_or(0),
         ),
         xattrs: files.attributes(found)?,
+        marks: false,
     };
     match FileType::from_raw_mode(stat.st_mode) {
         FileType::RegularFile => {

@@ -75,6 +75,8 @@ pub(crate) struct Attributes {
     pub(crate) mtime: (i64, u32),
     /// Names and values.
     pub(crate) xattrs: Vec<(Vec<u8>, Vec<u8>)>,
+    /// Keep overlayfs's own marks among them.
+    pub(crate) marks: bool,
 }
 
 /// Reads entries and their contents in turn.
@@ -87,6 +89,7 @@ pub(crate) struct Entries<R> {
     /// Content bytes of the current entry that are still in the stream, without padding.
     content: u64,
     padding: u64,
+    ended: bool,
 }
 
 impl<R: Read> Entries<R> {
@@ -105,7 +108,14 @@ impl<R: Read> Entries<R> {
             end: 0,
             content: 0,
             padding: 0,
+            ended: false,
         }
+    }
+
+    /// Whether the archive's end was marked. Some writers leave the mark out, and then nobody can
+    /// tell whether the archive is whole.
+    pub(crate) fn is_whole(&self) -> bool {
+        self.ended
     }
 
     /// The next entry, or `None` at the archive's end. The content of the entry before must have
@@ -124,6 +134,7 @@ impl<R: Read> Entries<R> {
                     // Some writers leave out the two zero blocks; a part of a header is a cut.
                     let rest = &self.window[self.start..self.end];
                     return if rest.iter().all(|&byte| byte == 0) && rest.len().is_multiple_of(512) {
+                        self.ended = !rest.is_empty();
                         Ok(None)
                     } else {
                         Err(truncated())
@@ -131,6 +142,7 @@ impl<R: Read> Entries<R> {
                 }
                 ParseEvent::End { consumed } => {
                     self.start += consumed;
+                    self.ended = true;
                     return Ok(None);
                 }
                 ParseEvent::GlobalExtensions { consumed, .. } => {
@@ -257,7 +269,7 @@ impl<R: Read> Read for EntryContent<'_, R> {
     }
 }
 
-fn truncated() -> Error {
+pub(crate) fn truncated() -> Error {
     Error::invalid("the archive is cut off: unexpected end of data")
 }
 
@@ -333,6 +345,7 @@ fn build(
                 .iter()
                 .map(|(name, value)| (name.to_vec(), value.to_vec()))
                 .collect(),
+            marks: false,
         },
     }))
 }

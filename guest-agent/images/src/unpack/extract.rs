@@ -10,7 +10,7 @@ use std::os::fd::BorrowedFd;
 
 use rustix::fs::FileType;
 
-use super::entries::{Entries, Entry, Node};
+use super::entries::{Entries, Entry, Node, truncated};
 use super::names::components;
 use super::tree::Tree;
 use super::write_content;
@@ -26,28 +26,48 @@ pub struct Extract {
     pub keep_kinds: bool,
     /// Owner and group of everything, whatever the archive says.
     pub owner: Option<(u32, u32)>,
+    /// The archive is all that there is to be: the directory itself becomes what the archive says,
+    /// links may say anything, every attribute is kept, and an archive whose end is not marked may
+    /// be cut off and is refused.
+    pub whole: bool,
+}
+
+/// What was extracted.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Extracted {
+    /// Entries of the archive.
+    pub entries: u64,
+    /// Bytes of the files.
+    pub bytes: u64,
 }
 
 /// Extracts the archive `source` (plain, gzip or zstd) and reads it to its end.
 ///
 /// # Errors
 /// What is wrong with the archive, or with writing. What was written before stays.
-pub fn extract(source: impl Read, root: BorrowedFd<'_>, how: &Extract) -> Result<()> {
+pub fn extract(source: impl Read, root: BorrowedFd<'_>, how: &Extract) -> Result<Extracted> {
     let root = root
         .try_clone_to_owned()
         .map_err(Error::io("open", "/".as_ref()))?;
     let mut entries = Entries::new(Decompressed::new(source)?);
     let mut tree = Tree::of(root);
+    let mut done = Extracted::default();
     while let Some(mut entry) = entries.next()? {
         if let Some((uid, gid)) = how.owner {
             entry.attributes.uid = uid;
             entry.attributes.gid = gid;
         }
-        place(&mut tree, &mut entries, &entry, how)?;
+        entry.attributes.marks = how.whole;
+        done.bytes += place(&mut tree, &mut entries, &entry, how)?;
+        done.entries += 1;
         entries.finish_entry()?;
     }
+    if how.whole && !entries.is_whole() {
+        return Err(truncated());
+    }
     entries.drain()?;
-    tree.finish()
+    tree.finish()?;
+    Ok(done)
 }
 
 fn place(
@@ -55,12 +75,15 @@ fn place(
     entries: &mut Entries<impl Read>,
     entry: &Entry,
     how: &Extract,
-) -> Result<()> {
+) -> Result<u64> {
     let is_directory = matches!(entry.node, Node::Directory);
     let Some((parent, name)) = split(&entry.path, how)? else {
         // The directory itself: it is there, and stays what it is.
         return if is_directory {
-            Ok(())
+            if how.whole {
+                tree.set_root(&entry.attributes)?;
+            }
+            Ok(0)
         } else {
             Err(overwrites(&how.directory, how, true))
         };
@@ -84,19 +107,19 @@ fn make(
     entry: &Entry,
     how: &Extract,
     (parent, name): (&[u8], &CString),
-) -> Result<()> {
+) -> Result<u64> {
     let attributes = &entry.attributes;
     match &entry.node {
-        Node::Directory => tree.directory(parent, name, attributes),
+        Node::Directory => tree.directory(parent, name, attributes)?,
         Node::Symlink(target) => {
-            if !stays_inside(parent, target, &how.directory) {
+            if !how.whole && !stays_inside(parent, target, &how.directory) {
                 let path = [b"/", parent, b"/", name.to_bytes()].concat();
                 return Err(breakout("symlink", &path, target));
             }
-            tree.symlink(parent, name, target, attributes)
+            tree.symlink(parent, name, target, attributes)?;
         }
         Node::Device { kind, major, minor } => {
-            tree.node(parent, name, *kind, (*major, *minor), attributes)
+            tree.node(parent, name, *kind, (*major, *minor), attributes)?;
         }
         Node::HardLink(target) => {
             let full = clean(&[how.directory.as_slice(), b"/", target].concat());
@@ -109,14 +132,16 @@ fn make(
                     target,
                 ));
             };
-            tree.hard_link(from, &c_string(from_name)?, parent, name)
+            tree.hard_link(from, &c_string(from_name)?, parent, name)?;
         }
         Node::File(content) => {
             let (file, path) = tree.file(parent, name, attributes)?;
-            write_content(entries, content, &file, &path)?;
-            tree.seal_file(&file, attributes)
+            let size = write_content(entries, content, &file, &path)?;
+            tree.seal_file(&file, attributes)?;
+            return Ok(size);
         }
     }
+    Ok(0)
 }
 
 /// Which directory (below the root) an entry goes to, and its name there; nothing for the

@@ -30,7 +30,7 @@ impl Place {
 
     fn extract(&self, archive: &[u8], how: &Extract) -> Result<()> {
         let root = fs::File::open(self.at("")).unwrap();
-        let done = extract(archive, root.as_fd(), how);
+        let done = extract(archive, root.as_fd(), how).map(drop);
         let secret = self.dir.path().join("outside/secret");
         assert_eq!(fs::read_to_string(&secret).unwrap(), "untouched");
         assert_eq!(fs::metadata(&secret).unwrap().nlink(), 1);
@@ -54,6 +54,7 @@ fn dest() -> Extract {
         directory: b"/dest".to_vec(),
         keep_kinds: true,
         owner: None,
+        whole: false,
     }
 }
 
@@ -263,4 +264,38 @@ proptest::proptest! {
         let _ = place.extract(&archive.end(), &Extract { keep_kinds, ..dest() });
         proptest::prop_assert_eq!(fs::read(place.at("inside")).unwrap(), b"root's");
     }
+}
+
+#[test]
+fn a_whole_tree_stays_inside() {
+    let whole = Extract {
+        whole: true,
+        ..Extract::default()
+    };
+    for (archive, why) in [
+        (file("../out", b"x"), "is outside of"),
+        (file("a/../../out", b"x"), "is outside of"),
+        (
+            Layer::new().hard_link("link", "../outside/secret").end(),
+            "does not hold",
+        ),
+    ] {
+        let error = Place::new().extract(&archive, &whole).unwrap_err();
+        assert!(error.to_string().contains(why), "{error}");
+    }
+    // A link may say anything; what is written through it stays inside all the same.
+    let place = Place::new();
+    let archive = Layer::new()
+        .symlink("link", "/etc")
+        .symlink("up", "../../outside")
+        .directory("etc")
+        .file("link/slipway-was-here", "x")
+        .file("up/secret", "x")
+        .end();
+    let _ = place.extract(&archive, &whole);
+    assert!(place.at("etc/slipway-was-here").is_file());
+    assert_eq!(
+        fs::read_link(place.at("link")).unwrap(),
+        PathBuf::from("/etc")
+    );
 }

@@ -10,6 +10,7 @@ use rustix::io::{Errno, Result};
 use super::entries::Attributes;
 
 const OPAQUE: &CStr = c"trusted.overlay.opaque";
+const DEFAULT_ACL: &[u8] = b"system.posix_acl_default";
 /// Overlayfs's own marks are ours to set: a layer that brought a `redirect` could make one
 /// directory stand for another.
 const RESERVED: [&[u8]; 2] = [b"trusted.overlay.", b"user.overlay."];
@@ -92,7 +93,25 @@ fn wanted(attributes: &Attributes) -> impl Iterator<Item = (&[u8], &[u8])> {
         .xattrs
         .iter()
         .map(|(name, value)| (name.as_slice(), value.as_slice()))
-        .filter(|(name, _)| !RESERVED.iter().any(|reserved| name.starts_with(reserved)))
+        .filter(|(name, _)| {
+            attributes.marks || !RESERVED.iter().any(|reserved| name.starts_with(reserved))
+        })
+        .filter(|(name, _)| *name != DEFAULT_ACL)
+}
+
+/// What a directory gives to all that is made in it, to be set when everything is.
+pub(super) fn default_acl(attributes: &Attributes) -> Option<&[u8]> {
+    let mut all = attributes.xattrs.iter();
+    all.find(|(name, _)| name == DEFAULT_ACL)
+        .map(|(_, value)| value.as_slice())
+}
+
+/// Sets it.
+pub(super) fn set_default_acl(directory: BorrowedFd<'_>, value: &[u8]) -> Result<()> {
+    tolerate(
+        DEFAULT_ACL,
+        rustix::fs::fsetxattr(directory, DEFAULT_ACL, value, XattrFlags::empty()),
+    )
 }
 
 /// A file system without some class of attributes is no reason to refuse an image, except where

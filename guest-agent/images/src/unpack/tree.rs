@@ -24,14 +24,29 @@ const IMPLIED_DIRECTORY: Mode = Mode::from_bits_retain(0o755);
 /// What overlayfs takes for "not here": a character device 0/0.
 const WHITEOUT: (u32, u32) = (0, 0);
 
-/// A layer that is being unpacked.
-pub(super) struct Tree {
+/// What a directory gets when all is in it.
+struct Late {
+    time: (i64, u32),
+    default_acl: Option<Vec<u8>>,
+}
+
+impl Late {
+    fn of(attributes: &Attributes) -> Self {
+        Self {
+            time: attributes.mtime,
+            default_acl: metadata::default_acl(attributes).map(<[u8]>::to_vec),
+        }
+    }
+}
+
+/// A layer that is being unpacked, or another tree that is being written.
+pub(crate) struct Tree {
     root: OwnedFd,
     path: PathBuf,
     /// The parent used last: archives list a directory's members together.
     recent: Option<(Vec<u8>, OwnedFd)>,
-    /// Directories' times, set at the end because every member made in one changes it.
-    times: BTreeMap<Vec<u8>, (i64, u32)>,
+    /// What is set at the end, because every member made in a directory changes it or inherits it.
+    late: BTreeMap<Vec<u8>, Late>,
     /// Something took the place of something else.
     pub(super) replaced: bool,
 }
@@ -47,19 +62,19 @@ impl Tree {
             root,
             path: path.to_owned(),
             recent: None,
-            times: BTreeMap::new(),
+            late: BTreeMap::new(),
             replaced: false,
         })
     }
 
     /// A tree that is in use, shown as `/` in messages. Nothing in it is changed but what entries
     /// ask for.
-    pub(super) fn of(root: OwnedFd) -> Self {
+    pub(crate) fn of(root: OwnedFd) -> Self {
         Self {
             root,
             path: PathBuf::from("/"),
             recent: None,
-            times: BTreeMap::new(),
+            late: BTreeMap::new(),
             replaced: false,
         }
     }
@@ -75,15 +90,15 @@ impl Tree {
     }
 
     /// Applies the attributes of the layer's root entry.
-    pub(super) fn set_root(&mut self, attributes: &Attributes) -> Result<()> {
+    pub(crate) fn set_root(&mut self, attributes: &Attributes) -> Result<()> {
         metadata::apply(self.root.as_fd(), attributes)
             .map_err(|errno| self.failed("change", b"", errno))?;
-        self.times.insert(Vec::new(), attributes.mtime);
+        self.late.insert(Vec::new(), Late::of(attributes));
         Ok(())
     }
 
     /// Makes a directory, or changes the one that is there.
-    pub(super) fn directory(
+    pub(crate) fn directory(
         &mut self,
         parent: &[u8],
         name: &CStr,
@@ -118,12 +133,12 @@ impl Tree {
             metadata::opaque(directory.as_fd())
                 .map_err(|errno| self.failed("change", &full, errno))?;
         }
-        self.times.insert(full, attributes.mtime);
+        self.late.insert(full, Late::of(attributes));
         Ok(())
     }
 
     /// Makes an empty file for [`Self::seal_file`] to finish; the path is for messages only.
-    pub(super) fn file(
+    pub(crate) fn file(
         &mut self,
         parent: &[u8],
         name: &CStr,
@@ -141,14 +156,14 @@ impl Tree {
     }
 
     /// Gives a written file its owner, mode, attributes and time.
-    pub(super) fn seal_file(&self, file: &File, attributes: &Attributes) -> Result<()> {
+    pub(crate) fn seal_file(&self, file: &File, attributes: &Attributes) -> Result<()> {
         metadata::apply(file.as_fd(), attributes)
             .and_then(|()| metadata::time(file.as_fd(), attributes.mtime))
             .map_err(|errno| self.failed("change", b"", errno))
     }
 
     /// Makes a symbolic link; its target is text and may say anything.
-    pub(super) fn symlink(
+    pub(crate) fn symlink(
         &mut self,
         parent: &[u8],
         name: &CStr,
@@ -160,7 +175,7 @@ impl Tree {
     }
 
     /// Makes a device or a fifo. Its node is never opened.
-    pub(super) fn node(
+    pub(crate) fn node(
         &mut self,
         parent: &[u8],
         name: &CStr,
@@ -188,7 +203,7 @@ impl Tree {
     }
 
     /// Gives an earlier entry another name.
-    pub(super) fn hard_link(
+    pub(crate) fn hard_link(
         &mut self,
         from: &[u8],
         from_name: &CStr,
@@ -248,11 +263,16 @@ impl Tree {
         metadata::opaque(handle.as_fd()).map_err(|errno| self.failed("change", directory, errno))
     }
 
-    /// Sets the directories' times. To be called once, after the last entry.
-    pub(super) fn finish(mut self) -> Result<()> {
-        for (path, time) in std::mem::take(&mut self.times) {
+    /// Sets the directories' times and what they hand down. To be called once, after the last entry.
+    pub(crate) fn finish(mut self) -> Result<()> {
+        for (path, late) in std::mem::take(&mut self.late) {
             match self.open_directory(&path, OFlags::RDONLY) {
-                Ok(directory) => metadata::time(directory.as_fd(), time)
+                Ok(directory) => late
+                    .default_acl
+                    .map_or(Ok(()), |acl| {
+                        metadata::set_default_acl(directory.as_fd(), &acl)
+                    })
+                    .and_then(|()| metadata::time(directory.as_fd(), late.time))
                     .map_err(|errno| self.failed("change", &path, errno))?,
                 // A later entry replaced it.
                 Err(Errno::NOENT | Errno::NOTDIR | Errno::LOOP) => {}

@@ -111,7 +111,8 @@ fn extract(
         directory: resolved.into_bytes(),
         keep_kinds,
         owner,
+        whole: false,
     };
-    view.inside(|| images::extract(content, view.root(), &how))?
-        .map_err(said_as_dockerd)
+    let extracted = view.inside(|| images::extract(content, view.root(), &how))?;
+    extracted.map(drop).map_err(said_as_dockerd)
 }
