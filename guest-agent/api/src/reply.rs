@@ -1,13 +1,20 @@
-//! Answers: JSON with a line feed at the end as Go writes it, empty ones, and streams.
+//! Answers: JSON with a line feed at the end as Go writes it, empty ones, streams and files.
+
+use std::fs::File;
+use std::io::Read as _;
 
 use axum::body::Body;
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
+use engine::containers::Chunks;
 use futures::{Stream, StreamExt};
 use http::{HeaderValue, StatusCode, header};
 use serde::Serialize;
 
 use crate::presence::Presence;
+
+/// A file is sent in pieces of this size.
+const PIECE: usize = 64 * 1024;
 
 /// A JSON answer.
 pub(crate) fn json(status: StatusCode, value: &impl Serialize) -> Response {
@@ -58,4 +65,47 @@ pub(crate) fn stream_while(
     chunks: impl Stream<Item = Bytes> + Send + 'static,
 ) -> Response {
     stream(content_type, chunks.take_until(Box::pin(presence.gone())))
+}
+
+/// An archive. An error on the way breaks the connection off, so that nobody takes the archive for
+/// whole.
+pub(crate) fn archive(chunks: Chunks) -> Response {
+    let pieces = futures::stream::unfold(chunks, async |mut chunks| {
+        let piece: Option<std::result::Result<Bytes, engine::Error>> = chunks.recv().await;
+        let piece = piece?.map_err(|error| {
+            tracing::warn!(%error, "an archive broke off");
+            std::io::Error::other(error.to_string())
+        });
+        Some((piece, chunks))
+    });
+    Response::new(Body::from_stream(pieces.fuse()))
+}
+
+/// The first `size` bytes of a file, as they are.
+pub(crate) fn file(file: File, size: u64) -> Response {
+    let (sender, receiver) = tokio::sync::mpsc::channel(4);
+    tokio::task::spawn_blocking(move || {
+        // One that grows meanwhile ends where it did.
+        let mut file = file.take(size);
+        loop {
+            let mut piece = vec![0; PIECE];
+            let read = file.read(&mut piece).map(|count| {
+                piece.truncate(count);
+                Bytes::from(piece)
+            });
+            let last = read.as_ref().map_or(true, Bytes::is_empty);
+            if sender.blocking_send(read).is_err() || last {
+                return;
+            }
+        }
+    });
+    let pieces = tokio_stream::wrappers::ReceiverStream::new(receiver);
+    let mut response = Response::new(Body::from_stream(pieces));
+    let headers = response.headers_mut();
+    headers.insert(
+        header::CONTENT_TYPE,
+        HeaderValue::from_static("application/octet-stream"),
+    );
+    headers.insert(header::CONTENT_LENGTH, HeaderValue::from(size));
+    response
 }

@@ -1,5 +1,7 @@
 //! `/volumes`.
 
+mod contents;
+
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -23,6 +25,7 @@ pub(crate) fn routes() -> Router<Arc<Engine>> {
         .route("/volumes/create", post(create))
         .route("/volumes/prune", post(prune))
         .route("/volumes/{name}", get(inspect).delete(remove))
+        .merge(contents::routes())
 }
 
 /// Docker's body of a create.

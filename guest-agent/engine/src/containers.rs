@@ -78,6 +78,7 @@ pub use wait::{WaitCondition, WaitOutcome};
 
 pub(crate) use copy_up::{copy_up, has_directory};
 pub(crate) use exit::wants_restart;
+pub(crate) use files::{paths, stream};
 pub(crate) use find::Index;
 pub(crate) use model::Container;
 pub(crate) use resources::Machine;

@@ -142,7 +142,9 @@ impl Engine {
             this.volumes.load()
         })
         .await?;
-        self.reconcile(known).await
+        self.reconcile(known).await?;
+        self.let_all_go().await;
+        Ok(())
     }
 
     /// Waits until the warden has answered, which it does at once when the data disk is mounted.

@@ -27,4 +27,6 @@ pub use networks::{
     NetworkRecord, NetworkRequest, NetworkSnapshot, dns_names,
 };
 pub use system::{ContainerSize, DiskUsage, SystemInfo, VERSION};
-pub use volumes::{Volume, VolumeRequest, VolumeUsage};
+pub use volumes::{
+    Backup, Cloned, RestoreRequest, Restored, Volume, VolumeEntry, VolumeRequest, VolumeUsage,
+};

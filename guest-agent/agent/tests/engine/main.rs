@@ -32,5 +32,6 @@ mod support;
 mod survival;
 mod terminal;
 mod versions;
+mod volume_files;
 mod volumes;
 mod websocket;

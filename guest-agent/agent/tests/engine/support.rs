@@ -3,6 +3,7 @@
 pub(crate) mod archive;
 pub(crate) mod registry;
 pub(crate) mod request;
+pub(crate) mod stream;
 pub(crate) mod tarball;
 
 use std::io::{Read, Write};

@@ -40,16 +40,16 @@ fn containers_survive_the_engine_and_their_ends_are_recorded() {
 }
 
 /// Numbers that differ from run to run; the seed is printed.
-struct Dice(u64);
+pub(crate) struct Dice(u64);
 
 impl Dice {
-    fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let now = std::time::UNIX_EPOCH.elapsed().unwrap();
         eprintln!("the dice's seed is {}", now.as_nanos());
         Self(u64::try_from(now.as_nanos() & 0xffff_ffff).unwrap())
     }
 
-    fn below(&mut self, limit: u64) -> u64 {
+    pub(crate) fn below(&mut self, limit: u64) -> u64 {
         self.0 = self
             .0
             .wrapping_mul(6_364_136_223_846_793_005)
@@ -58,7 +58,7 @@ impl Dice {
     }
 }
 
-fn kill_agent(host: &Host) {
+pub(crate) fn kill_agent(host: &Host) {
     host.until("an agent runs", || host.agent().is_some());
     let agent = host.agent().expect("the agent runs");
     let pid = rustix::process::Pid::from_raw(agent).unwrap();

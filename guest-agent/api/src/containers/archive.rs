@@ -2,15 +2,13 @@
 
 use std::sync::Arc;
 
-use axum::body::Body;
 use axum::extract::{Path, Request, State};
-use axum::response::{IntoResponse, Response};
+use axum::response::IntoResponse;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use bytes::Bytes;
 use engine::Engine;
-use engine::containers::{Chunks, CopyIn, PathStat};
-use futures::{StreamExt as _, TryStreamExt as _};
+use engine::containers::{CopyIn, PathStat};
+use futures::TryStreamExt as _;
 use http::{HeaderName, HeaderValue, StatusCode, header};
 use serde_json::json;
 use tokio_util::io::StreamReader;
@@ -34,7 +32,7 @@ pub(crate) async fn stat(State(engine): Shared, Path(name): Path<String>, query:
 /// `GET /containers/{name}/archive`.
 pub(crate) async fn get(State(engine): Shared, Path(name): Path<String>, query: Query) -> Result {
     let (stat, chunks) = engine.archive_path(&name, path(&query)?).await?;
-    let mut response = archive(chunks);
+    let mut response = reply::archive(chunks);
     let headers = response.headers_mut();
     headers.insert(STAT, stat_header(&stat)?);
     headers.insert(
@@ -88,27 +86,13 @@ pub(crate) async fn changes(State(engine): Shared, Path(name): Path<String>) -> 
 
 /// `GET /containers/{name}/export`.
 pub(crate) async fn export(State(engine): Shared, Path(name): Path<String>) -> Result {
-    let mut response = archive(engine.export_container(&name).await?);
+    let mut response = reply::archive(engine.export_container(&name).await?);
     // dockerd names no type, and Go guesses this one.
     response.headers_mut().insert(
         header::CONTENT_TYPE,
         HeaderValue::from_static("application/octet-stream"),
     );
     Ok(response)
-}
-
-/// An archive as a body. An error on the way breaks the connection off, so that nobody takes the
-/// archive for whole.
-fn archive(chunks: Chunks) -> Response {
-    let pieces = futures::stream::unfold(chunks, async |mut chunks| {
-        let piece: Option<std::result::Result<Bytes, engine::Error>> = chunks.recv().await;
-        let piece = piece?.map_err(|error| {
-            tracing::warn!(%error, "an archive broke off");
-            std::io::Error::other(error.to_string())
-        });
-        Some((piece, chunks))
-    });
-    Response::new(Body::from_stream(pieces.fuse()))
 }
 
 fn path(query: &Query) -> Result<&str> {

@@ -1,18 +1,14 @@
 //! `/slipway/images`: what no Docker client asks for: the names' history, going back, what is in an
 //! image, what is different between two, settings for registries, and checking the store.
 
-use std::io::Read as _;
 use std::sync::Arc;
 
 use axum::Router;
-use axum::body::Body;
 use axum::extract::{Request, State};
-use axum::response::Response;
 use axum::routing::{get, post};
 use engine::Engine;
 use engine::image::{Entry, Reference, Registries, Retention, Touch, VersionState};
 use engine::time::Time;
-use http::{HeaderValue, header};
 use serde_json::{Value, json};
 
 use crate::client::Client;
@@ -22,8 +18,6 @@ use crate::{body, reply};
 
 /// As many files as are told when nobody says.
 const FILES: usize = 10_000;
-/// A file is sent in pieces of this size.
-const PIECE: usize = 64 * 1024;
 
 type Shared = State<Arc<Engine>>;
 
@@ -226,31 +220,7 @@ async fn file(State(engine): Shared, query: Query) -> Result {
     let path = required(&query, "path")?;
     let name = required(&query, "name")?;
     let content = engine.image_file(name, layer_of(&query)?, path).await?;
-    let size = content.entry.size;
-    let (sender, receiver) = tokio::sync::mpsc::channel(4);
-    tokio::task::spawn_blocking(move || {
-        let mut file = content.file;
-        loop {
-            let mut piece = vec![0; PIECE];
-            let read = file.read(&mut piece).map(|count| {
-                piece.truncate(count);
-                bytes::Bytes::from(piece)
-            });
-            let last = read.as_ref().map_or(true, bytes::Bytes::is_empty);
-            if sender.blocking_send(read).is_err() || last {
-                return;
-            }
-        }
-    });
-    let pieces = tokio_stream::wrappers::ReceiverStream::new(receiver);
-    let mut response = Response::new(Body::from_stream(pieces));
-    let headers = response.headers_mut();
-    headers.insert(
-        header::CONTENT_TYPE,
-        HeaderValue::from_static("application/octet-stream"),
-    );
-    headers.insert(header::CONTENT_LENGTH, HeaderValue::from(size));
-    Ok(response)
+    Ok(reply::file(content.file, content.entry.size))
 }
 
 async fn waste(State(engine): Shared, query: Query) -> Result {

@@ -5,7 +5,7 @@ mod copy_in;
 mod copy_out;
 mod export;
 pub(crate) mod init_layer;
-mod paths;
+pub(crate) mod paths;
 mod stat;
 pub(crate) mod stream;
 mod view;

@@ -18,8 +18,9 @@ use crate::{Engine, Error};
 impl Engine {
     /// Mounts what the volumes of a container that starts need. Blocks.
     pub(crate) fn mount_volumes(&self, points: &[MountPoint]) -> Result<(), Error> {
+        // For the others, too: files that are being replaced are in their place after this.
+        let _alone = self.mounting();
         for volume in self.backed(points) {
-            let _alone = self.mounting();
             mount(&volume).map_err(|e| {
                 e.prefixed(&format!(
                     "error while mounting volume '{}': ",
@@ -58,7 +59,8 @@ impl Engine {
             .collect()
     }
 
-    fn mounting(&self) -> std::sync::MutexGuard<'_, ()> {
+    /// Keeps others from mounting, unmounting and replacing volumes' files.
+    pub(super) fn mounting(&self) -> std::sync::MutexGuard<'_, ()> {
         self.volumes
             .mounting
             .lock()

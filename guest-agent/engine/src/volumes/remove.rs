@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use super::work::no_such_volume;
 use super::{Volume, store};
 use crate::{Engine, Error, blocking, ids};
 
@@ -26,7 +27,13 @@ impl Engine {
                 .known
                 .get(name)
                 .cloned()
-                .ok_or_else(|| Error::NotFound(format!("get {name}: no such volume")))?;
+                .ok_or_else(|| no_such_volume(name))?;
+            if let Some(doing) = inner.at_work.get(name) {
+                return Err(Error::Conflict(format!(
+                    "remove {name}: volume is in use - it {}",
+                    doing.words()
+                )));
+            }
             let users = self.volume_users(name);
             if !users.is_empty() || inner.held.contains_key(name) {
                 return Err(Error::Conflict(format!(

@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use serde::{Deserialize, Serialize};
 
+use super::work::{Doing, no_such_volume};
 use super::{ANONYMOUS, backing, options};
 use crate::events::Subject;
 use crate::time::Time;
@@ -41,6 +42,13 @@ impl Volume {
         self.options
             .as_ref()
             .is_some_and(|options| options.contains_key("device"))
+    }
+
+    /// Writes its record into its directory.
+    pub(super) fn save(&self, dir: &Path) -> Result<(), Error> {
+        let text = serde_json::to_vec(self)
+            .map_err(|e| Error::System(format!("writing the volume's record: {e}")))?;
+        state_file::write(&dir.join("volume.json"), &text)
     }
 
     /// Whether its labels pass the filters.
@@ -79,6 +87,8 @@ pub(super) struct Inner {
     pub(super) known: BTreeMap<String, Volume>,
     /// Volumes of containers that are being made.
     pub(super) held: BTreeMap<String, usize>,
+    /// Volumes whose files are all read, or replaced.
+    pub(super) at_work: BTreeMap<String, Doing>,
 }
 
 /// Keeps a volume from being removed until dropped.
@@ -115,10 +125,10 @@ impl Volumes {
     pub(crate) fn load(&self) -> Result<(), Error> {
         for path in state_file::entries(&self.dir)? {
             match read(&path) {
-                Ok(Some(volume)) => {
+                Ok(Some(volume)) if !is_leftover(&path) => {
                     self.lock().known.insert(volume.name.clone(), volume);
                 }
-                Ok(None) => {
+                Ok(_) => {
                     if let Err(error) = erase(&path) {
                         tracing::warn!(%error, path = %path.display(), "removing a leftover");
                     }
@@ -190,11 +200,15 @@ impl Volumes {
             options: request.options.filter(|options| !options.is_empty()),
             mountpoint: data,
         };
-        let text = serde_json::to_vec(&volume)
-            .map_err(|e| Error::System(format!("writing the volume's record: {e}")))?;
-        state_file::write(&dir.join("volume.json"), &text)?;
+        volume.save(&dir)?;
         Ok(volume)
     }
+}
+
+/// Whether a directory was being made or removed: no volume's name begins with a dot.
+fn is_leftover(dir: &Path) -> bool {
+    dir.file_name()
+        .is_some_and(|name| name.as_encoded_bytes().starts_with(b"."))
 }
 
 /// The volume in a directory; nothing where its record is missing.
@@ -219,7 +233,7 @@ pub(super) fn erase(dir: &Path) -> Result<(), Error> {
     Ok(images::remove_tree(dir)?)
 }
 
-fn check_name(name: &str) -> Result<(), Error> {
+pub(super) fn check_name(name: &str) -> Result<(), Error> {
     if name.len() == 1 {
         return Err(Error::Invalid(
             "volume name is too short, names should be at least two alphanumeric characters".into(),
@@ -260,9 +274,7 @@ impl Engine {
 
     /// The volume of that name.
     pub fn volume(&self, name: &str) -> Result<Volume, Error> {
-        self.volumes
-            .get(name)
-            .ok_or_else(|| Error::NotFound(format!("get {name}: no such volume")))
+        self.volumes.get(name).ok_or_else(|| no_such_volume(name))
     }
 
     /// Publishes an event about a volume.
@@ -306,10 +318,13 @@ mod tests {
         assert!(new && made.mountpoint.is_dir());
         assert!(!volumes.ensure(request).unwrap().1, "it is there already");
         std::fs::create_dir_all(dir.join("half/_data")).unwrap();
+        // Staged files that were on their way to become a volume.
+        std::fs::create_dir_all(dir.join(".staged/_data")).unwrap();
+        made.save(&dir.join(".staged")).unwrap();
         let again = Volumes::new(dir.clone());
         again.load().unwrap();
         assert_eq!(again.get("data"), Some(made));
-        assert!(!dir.join("half").exists());
+        assert!(!dir.join("half").exists() && !dir.join(".staged").exists());
         let (random, ..) = again.ensure(VolumeRequest::default()).unwrap();
         assert!(random.name.len() == 64 && random.is_anonymous());
     }

@@ -6,6 +6,7 @@ use std::ffi::CStr;
 use std::os::fd::{AsRawFd as _, BorrowedFd};
 
 use rustix::fs::{FileType, Stat};
+use rustix::io::Errno;
 use tar_core::EntryType;
 use tar_core::builder::EntryBuilder;
 
@@ -15,6 +16,8 @@ use crate::{Error, Result};
 const CAPABILITY: &str = "security.capability";
 /// `struct vfs_ns_cap_data` without its last field, the root user of a namespace.
 const CAPABILITY_2: usize = 20;
+/// Room for the names of as many attributes as files usually have.
+const FEW: usize = 512;
 /// XATTR_LIST_MAX and XATTR_SIZE_MAX.
 const MOST: usize = 64 * 1024;
 /// Where the revision is in it.
@@ -209,13 +212,18 @@ fn all(
     list: impl Fn(&mut [u8]) -> rustix::io::Result<usize>,
     get: impl Fn(&CStr, &mut [u8]) -> rustix::io::Result<usize>,
 ) -> Vec<Attribute> {
-    // Most files have none, and that is told for nothing.
-    if !list(&mut []).is_ok_and(|size| size > 0) {
-        return Vec::new();
-    }
-    let mut names = vec![0; MOST];
-    let Ok(count) = list(&mut names) else {
-        return Vec::new();
+    // Most files have none or few.
+    let mut names = vec![0; FEW];
+    let listed = match list(&mut names) {
+        Err(Errno::RANGE) => {
+            names.resize(MOST, 0);
+            list(&mut names)
+        }
+        listed => listed,
+    };
+    let count = match listed {
+        Ok(0) | Err(_) => return Vec::new(),
+        Ok(count) => count,
     };
     let mut value = vec![0; MOST];
     let mut attributes = Vec::new();

@@ -205,6 +205,18 @@ fn everything_comes_back() {
     let bytes = pack(tree.path());
     assert!(bytes.len() < 4 << 20, "holes take room: {}", bytes.len());
     let wanted = look(tree.path());
+    let all = wanted.join("\n");
+    for name in [
+        "user.text",
+        "trusted.overlay.origin",
+        "trusted.of-a-link",
+        "user.of-the-top",
+    ] {
+        assert!(
+            all.contains(&format!("{:?}", name.as_bytes())),
+            "{name} is not seen: {all}"
+        );
+    }
     for out in [unpack(&bytes), copy(tree.path())] {
         assert_eq!(look(out.path()), wanted);
         for name in ["dir/holes", "dir/only-a-hole", "dir/ends-with-data"] {

@@ -11,7 +11,7 @@ use rustix::io::Errno;
 const MOST_LINKS: usize = 255;
 
 /// `filepath.Join("/", path)`: absolute, without `.`, `..` and double slashes.
-pub(super) fn clean(path: &str) -> String {
+pub(crate) fn clean(path: &str) -> String {
     let mut components: Vec<&str> = Vec::new();
     for component in path.split('/') {
         match component {
@@ -67,7 +67,7 @@ pub(super) fn look(root: BorrowedFd<'_>, path: &str) -> Result<(OwnedFd, Stat), 
 }
 
 /// Opens a path. Whatever links are on the way, it stays in the root.
-pub(super) fn open(root: BorrowedFd<'_>, path: &str, flags: OFlags) -> Result<OwnedFd, Errno> {
+pub(crate) fn open(root: BorrowedFd<'_>, path: &str, flags: OFlags) -> Result<OwnedFd, Errno> {
     let path = if path.is_empty() { "." } else { path };
     let resolve = ResolveFlags::IN_ROOT | ResolveFlags::NO_MAGICLINKS;
     let flags = flags | OFlags::CLOEXEC;

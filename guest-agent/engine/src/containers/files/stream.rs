@@ -1,10 +1,12 @@
 //! Bytes between the engine's clients and a blocking thread, a few pieces at a time.
 
 use std::io::{self, Read};
+use std::time::Duration;
 
 use bytes::Bytes;
 use futures::{Stream, StreamExt as _};
 use tokio::sync::mpsc;
+use tokio::time::error::Elapsed;
 
 use crate::Error;
 
@@ -30,6 +32,14 @@ impl Outlet {
     /// Sends a piece; false when nobody wants it.
     pub(crate) fn send(&self, piece: Bytes) -> bool {
         self.0.blocking_send(Ok(piece)).is_ok()
+    }
+
+    /// Sends a piece; false when nobody wants it, an error when nobody takes it for so long. To be
+    /// called on a blocking thread of the runtime.
+    pub(crate) fn send_within(&self, piece: Bytes, limit: Duration) -> Result<bool, Elapsed> {
+        let sending = tokio::time::timeout(limit, self.0.send(Ok(piece)));
+        let sent = tokio::runtime::Handle::current().block_on(sending)?;
+        Ok(sent.is_ok())
     }
 
     /// Ends the archive with the outcome of writing it. Returns whether it is whole.
