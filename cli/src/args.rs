@@ -4,7 +4,7 @@ use clap::{Args, Parser, Subcommand};
 
 use crate::app::App;
 use crate::failure::Failure;
-use crate::{containers, images, machine, system};
+use crate::{containers, images, machine, networks, system, volumes};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -15,6 +15,7 @@ Examples:
   slipway ps -a                             All containers, ended ones too
   slipway logs -f web                       Follow what a container says
   slipway exec -it web sh                   A shell in a running container
+  slipway volume backup db --pause          A volume's files as db.tar.zst
   slipway status                            The machine's state
   eval \"$(slipway env)\"                     Let docker, compose and SDKs talk to Slipway
 
@@ -143,6 +144,12 @@ pub(crate) enum Verb {
     /// Images: all of the above, their versions, their files, registries
     #[command(subcommand)]
     Image(images::group::Image),
+    /// Volumes: files that outlive containers, their backups and copies
+    #[command(subcommand)]
+    Volume(volumes::Volume),
+    /// Networks between containers
+    #[command(subcommand)]
+    Network(networks::Network),
     /// Check what Slipway keeps
     #[command(subcommand)]
     Doctor(images::doctor::Doctor),
@@ -205,6 +212,8 @@ impl Verb {
             Self::Login(verb) => verb.act(&app).await,
             Self::Logout(verb) => verb.act(),
             Self::Image(verb) => verb.act(&app).await,
+            Self::Volume(verb) => verb.act(&app).await,
+            Self::Network(verb) => verb.act(&app).await,
             Self::Doctor(verb) => verb.act(&app).await,
             Self::Machine(verb) => verb.act(&app).await,
             Self::Status(verb) => verb.act(&app).await,

@@ -1,6 +1,9 @@
 //! Words and tables as Docker prints them.
 
 pub(crate) mod ago;
+pub(crate) mod listing;
+pub(crate) mod mode;
+pub(crate) mod natural;
 pub(crate) mod ports;
 pub(crate) mod reference;
 pub(crate) mod size;

@@ -9,12 +9,15 @@ mod failure;
 mod format;
 mod images;
 mod machine;
+mod networks;
 mod output;
 mod progress;
+mod question;
 mod run;
 mod session;
 mod system;
 mod terminal;
+mod volumes;
 
 use clap::Parser;
 use clap::error::ErrorKind;

@@ -36,6 +36,11 @@ fn usage_errors_end_with_2() {
         &["completions", "tcsh"],
         &["--host", "tcp://1.2.3.4", "ps"],
         &["logs", "--since", "yesterday", "x"],
+        &["volume"],
+        &["volume", "backup"],
+        &["volume", "restore", "data"],
+        &["volume", "clone", "only-one"],
+        &["network", "connect", "only-one"],
     ] {
         let out = slipway(home.path(), words);
         assert_eq!(

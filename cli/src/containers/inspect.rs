@@ -37,11 +37,7 @@ enum Kind {
 
 impl Inspect {
     pub(crate) async fn act(self, app: &App) -> Result<(), Failure> {
-        let as_json = app.json || self.format.as_deref() == Some("json");
-        let template = match self.format.as_deref() {
-            Some(format) if !as_json => Some(Template::parse(format).map_err(Failure::usage)?),
-            _ => None,
-        };
+        let print = Print::new(app, self.format.as_deref())?;
         let engine = app.engine().await?;
         let mut found = Vec::new();
         let mut failures = Vec::new();
@@ -51,15 +47,7 @@ impl Inspect {
                 Err(failure) => failures.push(failure),
             }
         }
-        if let Some(template) = template {
-            for value in &found {
-                output::line(&template.render(value).map_err(Failure::new)?);
-            }
-        } else if as_json {
-            output::json(&found);
-        } else {
-            output::line(&indented(&found));
-        }
+        print.all(&found)?;
         Failure::all(failures)
     }
 
@@ -80,6 +68,61 @@ impl Inspect {
             }
             outcome => Ok(outcome?),
         }
+    }
+}
+
+/// Prints what the engine says at each of these paths.
+///
+/// # Errors
+/// What it has not found; all else is printed.
+pub(crate) async fn each(
+    app: &App,
+    format: Option<&str>,
+    paths: Vec<String>,
+    query: &Query,
+) -> Result<(), Failure> {
+    let print = Print::new(app, format)?;
+    let engine = app.engine().await?;
+    let mut found = Vec::new();
+    let mut failures = Vec::new();
+    for path in paths {
+        match engine.get(&path, query).await {
+            Ok(value) => found.push(value),
+            Err(error) => failures.push(error.into()),
+        }
+    }
+    print.all(&found)?;
+    Failure::all(failures)
+}
+
+/// How to print.
+enum Print {
+    Template(Template),
+    Json,
+    Indented,
+}
+
+impl Print {
+    fn new(app: &App, format: Option<&str>) -> Result<Self, Failure> {
+        Ok(match format {
+            _ if app.json => Self::Json,
+            Some("json") => Self::Json,
+            Some(format) => Self::Template(Template::parse(format).map_err(Failure::usage)?),
+            None => Self::Indented,
+        })
+    }
+
+    fn all(&self, found: &[Value]) -> Result<(), Failure> {
+        match self {
+            Self::Template(template) => {
+                for value in found {
+                    output::line(&template.render(value).map_err(Failure::new)?);
+                }
+            }
+            Self::Json => output::json(&found),
+            Self::Indented => output::line(&indented(found)),
+        }
+        Ok(())
     }
 }
 

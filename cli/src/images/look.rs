@@ -7,6 +7,7 @@ use super::save::write;
 use crate::app::App;
 use crate::engine::Query;
 use crate::failure::Failure;
+use crate::format::mode::mode;
 use crate::format::size;
 use crate::format::table::Table;
 use crate::format::text::short_id;
@@ -93,27 +94,13 @@ fn line(entry: &Value) -> String {
         "removed" => "D ",
         _ => "",
     };
-    let kind = match text("Kind") {
-        "directory" => 'd',
-        "symlink" => 'l',
-        "fifo" => 'p',
-        "character device" => 'c',
-        "block device" => 'b',
-        _ => '-',
-    };
-    let bits = entry["Mode"].as_u64().unwrap_or(0);
-    let mode: String = (0..9)
-        .map(|place| match bits >> (8 - place) & 1 {
-            1 => ['r', 'w', 'x'][place % 3],
-            _ => '-',
-        })
-        .collect();
     let target = match text("Target") {
         "" => String::new(),
         target => format!(" -> {target}"),
     };
     format!(
-        "{change}{kind}{mode} {}:{} {:>8} {}{target}",
+        "{change}{} {}:{} {:>8} {}{target}",
+        mode(text("Kind"), entry["Mode"].as_u64().unwrap_or(0)),
         entry["Uid"],
         entry["Gid"],
         size::decimal(entry["Size"].as_i64().unwrap_or(0)),

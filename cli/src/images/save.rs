@@ -50,23 +50,47 @@ impl Save {
 
 /// Writes an answer to a file, or to standard output.
 pub(crate) async fn write(body: Incoming, path: Option<&Path>) -> Result<(), Failure> {
+    write_seen(body, path, |_| {}).await
+}
+
+/// The same, telling the length of each piece that was written.
+pub(crate) async fn write_seen(
+    body: Incoming,
+    path: Option<&Path>,
+    mut seen: impl FnMut(usize),
+) -> Result<(), Failure> {
     let Some(path) = path else {
         let print = |chunk: &[u8]| {
             output::out(chunk);
+            seen(chunk.len());
             Ok(())
         };
         return copy(body, print).await;
     };
-    to_file(body, path).await
+    let fail = |error: std::io::Error| Failure::file("write", path, &error);
+    if std::fs::metadata(path).is_ok_and(|there| !there.is_file() && !there.is_dir()) {
+        // A device or a pipe takes the bytes, and stays what it is.
+        let mut there = File::options().write(true).open(path).map_err(fail)?;
+        let write = |chunk: &[u8]| {
+            seen(chunk.len());
+            there.write_all(chunk).map_err(fail)
+        };
+        return copy(body, write).await;
+    }
+    to_file(body, path, seen).await
 }
 
 /// Writes a new file beside the old one and puts it in its place when it is whole.
-async fn to_file(body: Incoming, path: &Path) -> Result<(), Failure> {
+async fn to_file(body: Incoming, path: &Path, mut seen: impl FnMut(usize)) -> Result<(), Failure> {
     let name = path.file_name().unwrap_or_default().to_string_lossy();
     let part = path.with_file_name(format!(".{name}.{}.part", std::process::id()));
     let fail = |error: std::io::Error| Failure::file("write", path, &error);
     let mut file = File::create(&part).map_err(fail)?;
-    let copied = copy(body, |chunk| file.write_all(chunk).map_err(fail)).await;
+    let write = |chunk: &[u8]| {
+        seen(chunk.len());
+        file.write_all(chunk).map_err(fail)
+    };
+    let copied = copy(body, write).await;
     let moved = copied.and_then(|()| {
         file.sync_all().map_err(fail)?;
         std::fs::rename(&part, path).map_err(fail)

@@ -10,6 +10,7 @@ mod engine;
 mod image;
 mod terminal;
 mod versions;
+mod volumes;
 
 use std::process::Command;
 use std::time::{Duration, Instant};
@@ -44,6 +45,7 @@ fn slipway_prints_what_docker_prints() {
     files(&engine);
     changes(&engine);
     versions::run(&engine);
+    volumes::run(&engine);
 }
 
 /// Runs this test again where the host's firewall and interfaces are out of reach.

@@ -222,6 +222,7 @@ impl Ran {
             !line.is_empty()
                 && !line.starts_with("Run 'docker")
                 && !line.starts_with("Error: failed to")
+                && line != "exit status 1"
                 // Logged by docker beside the same words.
                 && !line.starts_with("time=")
         };
