@@ -192,7 +192,8 @@ async fn a_start_a_stop_and_what_the_status_says() {
     let orders = guest.orders.lock().unwrap().clone();
     assert!(matches!(orders[0], FromHost::Clock { .. }), "{orders:?}");
     assert!(matches!(orders[1], FromHost::Network { .. }), "{orders:?}");
-    assert_eq!(orders[2], FromHost::Shutdown { timeout_s: 13 });
+    assert!(matches!(orders[2], FromHost::Routes { .. }), "{orders:?}");
+    assert_eq!(orders[3], FromHost::Shutdown { timeout_s: 13 });
     assert!(!service.record().exists());
 }
 

@@ -64,6 +64,12 @@ pub enum FromHost {
         #[serde(default)]
         certificates: String,
     },
+    /// Where the host's routes lead, its VPNs' with them: sent at the start of a session and when it
+    /// changes. No network of containers is to hide them.
+    Routes {
+        /// Subnets in CIDR notation.
+        subnets: Vec<String>,
+    },
     /// A kind that this version does not know.
     #[serde(other)]
     Unknown,

@@ -4,6 +4,7 @@
 mod boot;
 mod containers;
 mod images;
+mod network;
 
 use std::process::Command;
 
@@ -23,6 +24,8 @@ enum Name {
     Containers,
     /// Images without a machine, against Docker's daemon and the least that the work costs
     Images,
+    /// Networks without a machine, against Docker's daemon and the kernel's own bridge
+    Network,
 }
 
 /// How to measure.
@@ -49,6 +52,7 @@ pub(crate) fn command(project: &Project, options: &Options) -> Result<()> {
         }
         Name::Containers => containers::bench(project, options.rounds, options.as_built),
         Name::Images => images::bench(project, options.rounds, options.as_built),
+        Name::Network => network::bench(project, options.rounds, options.as_built),
     }
 }
 

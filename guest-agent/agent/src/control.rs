@@ -61,6 +61,11 @@ async fn converse(
                     certificates,
                 });
             }
+            FromHost::Routes { subnets } => {
+                // One that is no subnet is of a newer kind.
+                let routes = subnets.iter().filter_map(|text| text.parse().ok());
+                engine.set_host_routes(routes.collect());
+            }
             FromHost::Unknown => tracing::warn!("the host says something that is not understood"),
         }
     }

@@ -7,7 +7,9 @@ use axum::Router;
 use axum::extract::{Path, Request, State};
 use axum::response::IntoResponse;
 use axum::routing::{get, post};
-use engine::{ConnectRequest, EndpointSettings, Engine, Ipam, NetworkRequest, NetworkSnapshot};
+use engine::{
+    ConnectRequest, EndpointSettings, Engine, Ipam, NetworkRequest, NetworkSnapshot, SubnetSettings,
+};
 use http::StatusCode;
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
@@ -23,8 +25,21 @@ pub(crate) fn routes() -> Router<Arc<Engine>> {
         .route("/networks/create", post(create))
         .route("/networks/prune", post(prune))
         .route("/networks/{id}", get(inspect).delete(remove))
+        .route("/slipway/networks/subnets", get(subnets).put(set_subnets))
         .route("/networks/{id}/connect", post(connect))
         .route("/networks/{id}/disconnect", post(disconnect))
+}
+
+async fn subnets(State(engine): State<Arc<Engine>>) -> Result {
+    Ok(reply::ok(&engine.subnet_settings()?))
+}
+
+async fn set_subnets(State(engine): State<Arc<Engine>>, request: Request) -> Result {
+    let value = body::value(request).await?.unwrap_or_else(|| json!({}));
+    let settings: SubnetSettings = serde_json::from_value(value)
+        .map_err(|error| ApiError::invalid(format!("invalid settings: {error}")))?;
+    engine.set_subnet_settings(settings.clone()).await?;
+    Ok(reply::ok(&settings))
 }
 
 /// Docker's body of a create.

@@ -60,6 +60,8 @@ pub struct Engine {
     pub(crate) compressing: tokio::sync::Mutex<()>,
     /// How the host reaches the world, once it has told.
     pub(crate) host_network: std::sync::RwLock<crate::image::HostNetwork>,
+    /// What the host's routes lead to, once it has told.
+    pub(crate) host_routes: std::sync::RwLock<Vec<::network::Subnet>>,
     /// The warden has answered: the data disk is mounted.
     connected: watch::Sender<bool>,
     /// The cgroups of this machine, looked for once.
@@ -98,6 +100,7 @@ impl Engine {
             pruning: tokio::sync::Mutex::default(),
             compressing: tokio::sync::Mutex::default(),
             host_network: std::sync::RwLock::default(),
+            host_routes: std::sync::RwLock::default(),
             connected: watch::channel(false).0,
             hierarchy: OnceLock::new(),
             supported: OnceLock::new(),

@@ -11,6 +11,7 @@ mod options;
 mod ports;
 mod record;
 mod remove;
+mod subnets;
 
 pub use connect::ConnectRequest;
 pub use create::NetworkRequest;
@@ -18,6 +19,7 @@ pub use list::{Member, NetworkSnapshot};
 pub use names::dns_names;
 pub use ports::Bound;
 pub use record::{Attachment, EndpointIpam, EndpointSettings, Ipam, IpamConfig, NetworkRecord};
+pub use subnets::{AddressPool, SubnetSettings};
 
 pub(crate) use names::Names;
 pub(crate) use ports::{PortTable, check as check_ports};

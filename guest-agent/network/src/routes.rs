@@ -8,15 +8,19 @@ use netlink_packet_route::route::{RouteAddress, RouteAttribute, RouteType};
 use crate::netlink::Netlink;
 use crate::{Error, Subnet, messages};
 
-/// Docker's pools: where the subnets of networks come from that name none, and how long their
-/// prefixes are.
-const POOLS: [(&str, u8); 2] = [("172.16.0.0/12", 16), ("192.168.0.0/16", 20)];
+/// Where the subnets of networks come from that name none, and how long their prefixes are: Docker's
+/// pools, which are used up after 31 networks, then one of ours.
+const POOLS: [(&str, u8); 3] = [
+    ("172.16.0.0/12", 16),
+    ("192.168.0.0/16", 20),
+    ("10.200.0.0/13", 24),
+];
 
 /// The part of the first that Docker leaves alone.
 const LEFT_ALONE: ([u8; 4], u8) = ([172, 16, 0, 0], 16);
 
 /// The first subnet of a pool that overlaps nothing that is taken. `pools` are the person's own,
-/// or else Docker's.
+/// or else the usual ones.
 #[must_use]
 pub fn free_subnet(pools: &[(Subnet, u8)], taken: &[Subnet]) -> Option<Subnet> {
     let default: Vec<(Subnet, u8)> = POOLS
@@ -88,7 +92,12 @@ mod tests {
         assert_eq!(free(&two).as_deref(), Some("172.20.0.0/16"));
         let full = free(&["172.16.0.0/12"]);
         assert_eq!(full.as_deref(), Some("192.168.0.0/20"));
-        assert_eq!(free(&["172.16.0.0/12", "192.168.0.0/16"]), None);
+        let dockers = ["172.16.0.0/12", "192.168.0.0/16"];
+        assert_eq!(free(&dockers).as_deref(), Some("10.200.0.0/24"));
+        assert_eq!(
+            free(&["172.16.0.0/12", "192.168.0.0/16", "10.0.0.0/8"]),
+            None
+        );
         let own = [(at("10.77.0.0/16"), 24)];
         let found = free_subnet(&own, &[at("10.77.0.0/24")]).unwrap();
         assert_eq!(found, at("10.77.1.0/24"));

@@ -20,8 +20,8 @@ const RETRY: (Duration, Duration) = (Duration::from_millis(20), Duration::from_m
 /// that QEMU holds back since its guest wrote while nobody was connected.
 const ANSWER: Duration = Duration::from_secs(5);
 
-/// How often the host's clock is looked at, to notice that the host slept.
-const CLOCK: Duration = Duration::from_secs(4);
+/// How often the host's clock is looked at, to notice that the host slept, and its routes.
+const LOOK: Duration = Duration::from_secs(4);
 
 /// A jump of the clock that the guest is told of.
 const JUMP: Duration = Duration::from_millis(500);
@@ -180,9 +180,11 @@ async fn session(
     note(None);
     tracing::info!("the link to the guest is up");
     let world = world.await.map_err(|error| error.to_string())?;
+    let mut routes = super::world::routes().await;
     // Told before anybody can ask the engine for something.
-    for order in [FromHost::Clock { unix_ns: unix_ns() }, world] {
-        writer.send(&order).await.map_err(|error| chain(&error))?;
+    let first = [FromHost::Clock { unix_ns: unix_ns() }, world];
+    for order in first.iter().chain(&routes) {
+        writer.send(order).await.map_err(|error| chain(&error))?;
     }
     start.links.send_replace(Some(opener.clone()));
     let mut drift = Drift::new();
@@ -198,9 +200,15 @@ async fn session(
                 // The tether is being dropped.
                 None => return Ok(()),
             },
-            () = tokio::time::sleep(CLOCK) => {
+            () = tokio::time::sleep(LOOK) => {
                 if drift.jumped() {
                     send.push(FromHost::Clock { unix_ns: unix_ns() });
+                }
+                // A VPN comes and goes.
+                let now = super::world::routes().await;
+                if now != routes {
+                    send.extend(now.clone());
+                    routes = now;
                 }
             }
             message = reader.receive::<FromGuest>() => match message {

@@ -1,6 +1,8 @@
 //! How this computer reaches the world: its proxies, and the authorities that it believes. The engine
 //! reaches registries the same way.
 
+use std::net::IpAddr;
+
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use link::control::FromHost;
@@ -16,6 +18,36 @@ pub(super) fn describe() -> FromHost {
         no_proxy: variable("no_proxy"),
         certificates: certificates(),
     }
+}
+
+/// Where the routes of this computer lead, its VPNs' with them; without the default route and what is
+/// the computer's alone. `None` when the system does not tell.
+pub(super) async fn routes() -> Option<FromHost> {
+    let list = async { net_route::Handle::new()?.list().await };
+    let list = match list.await {
+        Ok(list) => list,
+        Err(error) => {
+            tracing::debug!(%error, "the routes of this computer are not known");
+            return None;
+        }
+    };
+    let mut subnets: Vec<String> = list
+        .iter()
+        .filter(|route| route.prefix > 0 && is_reached(route.destination))
+        .map(|route| format!("{}/{}", route.destination, route.prefix))
+        .collect();
+    subnets.sort();
+    subnets.dedup();
+    Some(FromHost::Routes { subnets })
+}
+
+/// Whether packets to there leave the computer, for one place only.
+fn is_reached(address: IpAddr) -> bool {
+    let link_local = match address {
+        IpAddr::V4(address) => address.is_link_local() || address.is_broadcast(),
+        IpAddr::V6(address) => address.is_unicast_link_local(),
+    };
+    !(address.is_loopback() || address.is_multicast() || link_local)
 }
 
 /// A variable in the small or large letters that programs use for it.

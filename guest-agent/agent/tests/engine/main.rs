@@ -28,6 +28,7 @@ mod python;
 mod registries;
 mod sharing;
 mod soak;
+mod subnets;
 mod support;
 mod survival;
 mod terminal;

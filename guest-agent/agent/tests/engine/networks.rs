@@ -228,7 +228,7 @@ fn random_operations_leave_nothing() {
         dice = dice.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
         (dice >> 33) % sides
     };
-    for _ in 0..120 {
+    for _ in 0..500 {
         let network = format!("n{}", throw(4));
         let container = format!("cc{}", throw(4));
         // Whatever doesn't fit the present state is refused, which is fine.

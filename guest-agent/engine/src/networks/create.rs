@@ -170,9 +170,7 @@ impl Engine {
         if record.enable_ipv4 && !has(&pools, true) {
             let mut all = taken.to_vec();
             all.extend(network.taken()?);
-            all.extend(self.avoided_subnets());
-            let subnet = network::free_subnet(&self.address_pools(), &all)
-                .ok_or(network::Error::NoFreeSubnet)?;
+            let subnet = self.free_subnet(all)?;
             let config = IpamConfig {
                 subnet: subnet.to_string(),
                 gateway: given

@@ -62,7 +62,7 @@ impl Engine {
     fn settle_default(&self, network: &Networks) -> Result<(), Error> {
         let mut record = self.networks.find("bridge")?;
         let mut taken = network.taken()?;
-        taken.extend(self.avoided_subnets());
+        taken.extend(self.host_routes());
         let others: Vec<Subnet> = self
             .networks
             .lock()
@@ -79,8 +79,7 @@ impl Engine {
         });
         let subnet = match kept {
             Some(subnet) => subnet,
-            None => network::free_subnet(&self.address_pools(), &taken)
-                .ok_or(network::Error::NoFreeSubnet)?,
+            None => self.free_subnet(taken)?,
         };
         let spec = default_spec(&record, network, subnet);
         if record.spec.as_ref() == Some(&spec) {
@@ -89,16 +88,6 @@ impl Engine {
         describe(&mut record, &spec);
         record.spec = Some(spec);
         self.networks.keep(record)
-    }
-
-    /// Subnets that the person's own computer uses, which no network may take.
-    pub(super) fn avoided_subnets(&self) -> Vec<Subnet> {
-        Vec::new()
-    }
-
-    /// The person's own pools that subnets come from.
-    pub(super) fn address_pools(&self) -> Vec<(Subnet, u8)> {
-        Vec::new()
     }
 
     /// The networks of a container that is being made: that of its mode, and others that are named.

@@ -1,0 +1,123 @@
+//! Where the subnets of networks come from that name none: pools that the person set, or else
+//! Docker's, without what the person's own computer and its VPNs use.
+
+use std::path::PathBuf;
+use std::sync::{Arc, PoisonError};
+
+use network::Subnet;
+use serde::{Deserialize, Serialize};
+
+use crate::engine::Machine;
+use crate::{Engine, Error, blocking};
+
+/// What the person set, with the names of Docker's `daemon.json` where it has them.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", default, deny_unknown_fields)]
+pub struct SubnetSettings {
+    /// In place of Docker's pools.
+    pub default_address_pools: Vec<AddressPool>,
+    /// Never to be used.
+    pub avoid: Vec<Subnet>,
+}
+
+/// Addresses that are handed out in subnets of one size.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct AddressPool {
+    /// All of them.
+    pub base: Subnet,
+    /// The length of a subnet's prefix.
+    pub size: u8,
+}
+
+impl SubnetSettings {
+    fn check(&self) -> Result<(), Error> {
+        for AddressPool { base, size } in &self.default_address_pools {
+            let longest = if base.is_ipv4() { 30 } else { 126 };
+            if *size < base.prefix_len() || *size > longest {
+                return Err(Error::Invalid(format!(
+                    "invalid address pool {base} with size {size}: the size must be between {} and {longest}",
+                    base.prefix_len()
+                )));
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Engine {
+    /// Keeps new networks away from what the host's routes lead to.
+    pub fn set_host_routes(&self, routes: Vec<Subnet>) {
+        // Natively they are the machine's own, which are looked at in any case.
+        if self.options.machine == Machine::Vm {
+            *self
+                .host_routes
+                .write()
+                .unwrap_or_else(PoisonError::into_inner) = routes;
+        }
+    }
+
+    fn subnets_file(&self) -> PathBuf {
+        self.options.root.join("subnets.json")
+    }
+
+    /// What is set for subnets.
+    ///
+    /// # Errors
+    /// When the file with it can't be read.
+    pub fn subnet_settings(&self) -> Result<SubnetSettings, Error> {
+        let path = self.subnets_file();
+        match std::fs::read(&path) {
+            Ok(bytes) => serde_json::from_slice(&bytes).map_err(|error| {
+                Error::System(format!(
+                    "{} cannot be read: {error}; set the subnets anew",
+                    path.display()
+                ))
+            }),
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+                Ok(SubnetSettings::default())
+            }
+            Err(error) => Err(Error::file("reading", &path, error)),
+        }
+    }
+
+    /// Sets what counts for networks that are made from now on.
+    ///
+    /// # Errors
+    /// When it makes no sense, or can't be kept.
+    pub async fn set_subnet_settings(
+        self: &Arc<Self>,
+        settings: SubnetSettings,
+    ) -> Result<(), Error> {
+        settings.check()?;
+        let path = self.subnets_file();
+        blocking::run(move || {
+            let text = serde_json::to_vec_pretty(&settings)
+                .map_err(|error| Error::System(error.to_string()))?;
+            crate::state_file::write(&path, &text)
+        })
+        .await
+    }
+
+    /// A subnet for a network that names none; `taken` are those that are in use here.
+    pub(super) fn free_subnet(&self, mut taken: Vec<Subnet>) -> Result<Subnet, Error> {
+        let settings = self.subnet_settings()?;
+        taken.extend(&settings.avoid);
+        taken.extend(self.host_routes());
+        let pools: Vec<_> = settings
+            .default_address_pools
+            .iter()
+            .filter(|pool| pool.base.is_ipv4())
+            .map(|pool| (pool.base, pool.size))
+            .collect();
+        Ok(network::free_subnet(&pools, &taken).ok_or(network::Error::NoFreeSubnet)?)
+    }
+
+    /// What the host's routes lead to.
+    pub(super) fn host_routes(&self) -> Vec<Subnet> {
+        self.host_routes
+            .read()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
+    }
+}
