@@ -377,28 +377,34 @@ fn input(table: &mut Table<'_>) {
 }
 
 /// In a container's namespace: questions to port 53 of its own resolver go to where that listens,
-/// so that a name server in the container can have the port.
+/// so that a name server in the container can have the port. Ports are exchanged in the packets
+/// themselves: a translation would have the kernel track every connection of the container. One
+/// that the container tracks for itself is seen with our port in both directions.
 pub(super) fn names(udp: u16, tcp: u16) -> Value {
+    const BEFORE_TRACKING: i32 = -300;
+    const AFTER_TRACKING: i32 = -100;
     let mut table = Table::new("slipway_names");
-    table.base("output", "nat", "output", -100);
-    table.base("postrouting", "nat", "postrouting", 100);
+    table.base("questions", "filter", "output", BEFORE_TRACKING);
+    table.base("answers", "filter", "output", AFTER_TRACKING);
     for (protocol, port) in [(Protocol::Udp, udp), (Protocol::Tcp, tcp)] {
         let payload =
             |field: &str| json!({"payload": {"protocol": protocol.name(), "field": field}});
+        let set =
+            |field: &str, port: u16| json!({"mangle": {"key": payload(field), "value": port}});
         table.rule(
-            "output",
+            "questions",
             vec![
                 is(field(true, "daddr"), json!(NAMES)),
                 is(payload("dport"), json!(53)),
-                json!({"dnat": {"family": "ip", "addr": NAMES, "port": port}}),
+                set("dport", port),
             ],
         );
         table.rule(
-            "postrouting",
+            "answers",
             vec![
                 is(field(true, "saddr"), json!(NAMES)),
                 is(payload("sport"), json!(port)),
-                json!({"snat": {"family": "ip", "addr": NAMES, "port": 53}}),
+                set("sport", 53),
             ],
         );
     }
