@@ -145,6 +145,21 @@ pub(crate) fn index_of(netlink: &mut Netlink, name: &str) -> Result<u32, Error> 
         })
 }
 
+/// The index of an interface of the calling thread's namespace. Unlike [`index_of`] it takes no
+/// longer with many interfaces.
+pub(crate) fn find(name: &str) -> Result<u32, Error> {
+    let socket = rustix::net::socket(
+        rustix::net::AddressFamily::INET,
+        rustix::net::SocketType::DGRAM,
+        None,
+    )
+    .map_err(|error| Error::Netlink(error.into()))?;
+    rustix::net::netdevice::name_to_index(socket, name).map_err(|error| Error::Refused {
+        step: format!("find the interface {name}"),
+        source: error.into(),
+    })
+}
+
 fn conf(family: &str, interface: &str, name: &str) -> PathBuf {
     format!("/proc/sys/net/{family}/conf/{interface}/{name}").into()
 }

@@ -17,6 +17,7 @@ mod namespace;
 mod netlink;
 mod networks;
 mod options;
+mod pool;
 mod published;
 mod resolvers;
 mod routes;

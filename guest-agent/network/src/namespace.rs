@@ -1,31 +1,25 @@
 //! Network namespaces that live without a process: each is held by a bind mount of its nsfs file.
-#![expect(
-    unsafe_code,
-    reason = "unshare(2) is unsafe in Rust because it could take away a shared descriptor table"
-)]
 
 use std::fs::{self, File};
 use std::io;
-use std::os::fd::{AsFd, BorrowedFd};
+use std::os::fd::{AsFd, AsRawFd};
 use std::path::{Path, PathBuf};
-use std::thread;
 
 use rustix::fs::{AtFlags, CWD, StatxAttributes, StatxFlags};
 use rustix::mount::{MountPropagationFlags, UnmountFlags};
-use rustix::thread::{LinkNameSpaceType, UnshareFlags};
+use rustix::thread::LinkNameSpaceType;
 
 use crate::Error;
-
-/// The namespace of the calling thread.
-const OWN: &str = "/proc/thread-self/ns/net";
+use crate::pool::{Fresh, Pool, on_a_thread};
 
 /// `NSFS_MAGIC` of `linux/magic.h`.
 const NSFS_MAGIC: i64 = 0x6e73_6673;
 
 /// The directory that holds the namespaces.
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 pub(crate) struct Namespaces {
     directory: PathBuf,
+    pool: Pool,
 }
 
 impl Namespaces {
@@ -39,7 +33,8 @@ impl Namespaces {
         }
         rustix::mount::mount_change(&directory, MountPropagationFlags::PRIVATE)
             .map_err(Error::file("make private", &directory))?;
-        Ok(Self { directory })
+        let pool = Pool::start()?;
+        Ok(Self { directory, pool })
     }
 
     /// Where the namespace of a container is.
@@ -47,32 +42,21 @@ impl Namespaces {
         self.directory.join(id)
     }
 
-    /// Makes a namespace and runs `configure` in it, with the namespace's descriptor; when that
-    /// fails nothing is left. A thread of its own enters the namespace and then ends, because a
-    /// thread can't be trusted to come back.
-    pub(crate) fn create<T: Send>(
+    /// Gives a container a namespace, which `configure` makes its own; when that fails nothing is
+    /// left.
+    pub(crate) fn create<T>(
         &self,
         id: &str,
-        configure: impl FnOnce(BorrowedFd<'_>) -> Result<T, Error> + Send,
+        configure: impl FnOnce(&mut Fresh) -> Result<T, Error>,
     ) -> Result<T, Error> {
         let path = self.path(id);
         File::create_new(&path).map_err(Error::file("create", &path))?;
-        let made = thread::scope(|scope| {
-            thread::Builder::new()
-                .name("netns".to_owned())
-                .spawn_scoped(scope, || {
-                    // SAFETY: only the network namespace is unshared; descriptors and memory stay
-                    // shared with the other threads as they were.
-                    unsafe { rustix::thread::unshare_unsafe(UnshareFlags::NEWNET) }
-                        .map_err(|error| Error::Namespace(error.into()))?;
-                    let own = File::open(OWN).map_err(Error::file("open", OWN))?;
-                    rustix::mount::mount_bind(OWN, &path).map_err(Error::file("mount", &path))?;
-                    configure(own.as_fd())
-                })
-                .map_err(Error::Namespace)?
-                .join()
-                .map_err(|_| Error::Worker)?
+        let made = self.pool.take().and_then(|mut fresh| {
+            let own = format!("/proc/self/fd/{}", fresh.as_fd().as_raw_fd());
+            rustix::mount::mount_bind(own, &path).map_err(Error::file("mount", &path))?;
+            configure(&mut fresh)
         });
+        self.pool.refill();
         if made.is_err()
             && let Err(error) = self.remove(id)
         {
@@ -89,18 +73,11 @@ impl Namespaces {
     ) -> Result<T, Error> {
         let path = self.path(id);
         let netns = File::open(&path).map_err(Error::file("open", &path))?;
-        thread::scope(|scope| {
-            thread::Builder::new()
-                .name("netns".to_owned())
-                .spawn_scoped(scope, || {
-                    let kind = Some(LinkNameSpaceType::Network);
-                    rustix::thread::move_into_link_name_space(netns.as_fd(), kind)
-                        .map_err(|error| Error::Namespace(error.into()))?;
-                    work()
-                })
-                .map_err(Error::Namespace)?
-                .join()
-                .map_err(|_| Error::Worker)?
+        on_a_thread(|| {
+            let kind = Some(LinkNameSpaceType::Network);
+            rustix::thread::move_into_link_name_space(netns.as_fd(), kind)
+                .map_err(|error| Error::Namespace(error.into()))?;
+            work()
         })
     }
 

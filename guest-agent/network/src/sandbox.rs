@@ -11,9 +11,6 @@ use crate::netlink::{Change, Netlink};
 use crate::networks::{Networks, VETH_PREFIX};
 use crate::{Endpoint, Error, Gateway, Kind, Request, Spec, Subnet, firewall, messages};
 
-/// The loopback interface is the first of every namespace.
-const LOOPBACK: u32 = 1;
-
 /// A namespace that was made.
 #[derive(Debug)]
 pub struct Sandbox {
@@ -49,22 +46,26 @@ impl Networks {
         let id = checked(container)?;
         let mut planned = Vec::new();
         let made = self.plan_all(id, requests, &mut planned).and_then(|()| {
-            self.namespaces.create(id, |netns| {
-                prepare_settings()?;
+            self.namespaces.create(id, |fresh| {
                 for one in &planned {
-                    self.connect(one, netns)?;
+                    self.connect(one, fresh.as_fd())?;
                 }
-                let mut netlink = Netlink::open()?;
-                netlink.apply(vec![messages::bring_up(LOOPBACK, "lo")])?;
+                if planned.iter().any(|one| one.endpoint.ipv6.is_some()) {
+                    let allow = || planned.iter().try_for_each(allow_ipv6);
+                    self.namespaces.enter(id, allow)?;
+                }
                 for one in &planned {
-                    configure(&mut netlink, one)?;
+                    configure(&mut fresh.netlink, one)?;
                 }
                 let endpoints: Vec<&Endpoint> = planned.iter().map(|one| &one.endpoint).collect();
-                route(&mut netlink, &endpoints, false)?;
-                if !names {
+                route(&mut fresh.netlink, &endpoints, false)?;
+                if !names && planned.iter().all(|one| one.sysctls.is_empty()) {
                     return Ok(None);
                 }
-                Ok(Some(self.bind_names(id)?))
+                self.namespaces.enter(id, || {
+                    planned.iter().try_for_each(set_sysctls)?;
+                    names.then(|| self.bind_names(id)).transpose()
+                })
             })
         });
         match made {
@@ -110,8 +111,10 @@ impl Networks {
             .and_then(|netns| {
                 self.connect(&planned, netns.as_fd())?;
                 self.namespaces.enter(id, || {
+                    allow_ipv6(&planned)?;
                     let mut netlink = Netlink::open()?;
                     configure(&mut netlink, &planned)?;
+                    set_sysctls(&planned)?;
                     let all = self.endpoints(id);
                     route(&mut netlink, &all.iter().collect::<Vec<_>>(), true)
                 })
@@ -271,8 +274,8 @@ impl Networks {
                 }
             }
         };
-        let first = bridge::index_of(&mut shared.netlink, &spec.interface)
-            .and_then(|index| shared.netlink.apply(link(index)));
+        let first =
+            bridge::find(&spec.interface).and_then(|index| shared.netlink.apply(link(index)));
         let Err(first) = first else {
             return Ok(());
         };
@@ -288,23 +291,34 @@ impl Networks {
     }
 }
 
-/// Addresses and settings of an interface, from inside the namespace.
+/// Lets an interface have IPv6 addresses, in the calling thread's namespace.
+fn allow_ipv6(planned: &Planned) -> Result<(), Error> {
+    let endpoint = &planned.endpoint;
+    if endpoint.ipv6.is_some() {
+        let path = format!("/proc/sys/net/ipv6/conf/{}/disable_ipv6", endpoint.iface);
+        switch(Path::new(&path), "0")?;
+    }
+    Ok(())
+}
+
+/// An interface's addresses, through a socket of its namespace.
 fn configure(netlink: &mut Netlink, planned: &Planned) -> Result<(), Error> {
     let endpoint = &planned.endpoint;
     let name = &endpoint.iface;
-    let index = index(name)?;
-    if endpoint.ipv6.is_some() {
-        let path = format!("/proc/sys/net/ipv6/conf/{name}/disable_ipv6");
-        switch(Path::new(&path), "0")?;
-    }
+    let index = bridge::index_of(netlink, name)?;
     let mut changes = vec![messages::bring_up(index, name)];
     for address in endpoint.addresses() {
         let subnet = Subnet::new(address.ip, address.prefix_len);
         changes.push(messages::add_address(index, name, address.ip, subnet));
     }
-    netlink.apply(changes)?;
+    netlink.apply(changes)
+}
+
+/// An interface's settings, in the calling thread's namespace.
+fn set_sysctls(planned: &Planned) -> Result<(), Error> {
     for (key, value) in &planned.sysctls {
-        let path = Path::new("/proc/sys/net").join(key.replace("IFNAME", name));
+        let name = key.replace("IFNAME", &planned.endpoint.iface);
+        let path = Path::new("/proc/sys/net").join(name);
         if !switch(&path, value)? {
             return Err(Error::file("find", path)(io::Error::from(
                 io::ErrorKind::NotFound,
@@ -331,39 +345,11 @@ fn route(netlink: &mut Netlink, endpoints: &[&Endpoint], replace: bool) -> Resul
             changes.push(messages::remove_default_route(ipv4));
         }
         if let Some(best) = best {
-            let index = index(&best.iface)?;
+            let index = bridge::index_of(netlink, &best.iface)?;
             changes.push(messages::add_default_route(index, ipv4, gateway(best)));
         }
     }
     netlink.apply(changes)
-}
-
-fn index(name: &str) -> Result<u32, Error> {
-    let socket = rustix::net::socket(
-        rustix::net::AddressFamily::INET,
-        rustix::net::SocketType::DGRAM,
-        None,
-    )
-    .map_err(|error| Error::Netlink(error.into()))?;
-    rustix::net::netdevice::name_to_index(socket, name).map_err(|error| Error::Refused {
-        step: format!("show the interface {name} that it just made"),
-        source: error.into(),
-    })
-}
-
-/// Settings of a fresh namespace, before it has interfaces: no IPv6 addresses of its own on
-/// `eth0`, and Docker's permission for low ports and pings without capabilities. The names under
-/// `/proc/sys/net` are those of the calling thread's namespace.
-pub(crate) fn prepare_settings() -> Result<(), Error> {
-    for (name, value) in [
-        ("ipv6/conf/default/disable_ipv6", "1"),
-        ("ipv4/ip_unprivileged_port_start", "0"),
-        ("ipv4/ping_group_range", "0 2147483647"),
-    ] {
-        let path = Path::new("/proc/sys/net").join(name);
-        switch(&path, value)?;
-    }
-    Ok(())
 }
 
 /// Container ids are file names and parts of interface names here.

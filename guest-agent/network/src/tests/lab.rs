@@ -80,14 +80,18 @@ impl Lab {
             )])
             .unwrap();
         outside
-            .create("internet", |netns| {
-                crate::sandbox::prepare_settings()?;
+            .create("internet", |fresh| {
                 let mac = [2, 0, 0, 0, 0, 2];
                 netlink.apply(vec![messages::add_veth(
-                    "out1", index, "eth0", netns, mac, 1500,
+                    "out1",
+                    index,
+                    "eth0",
+                    fresh.as_fd(),
+                    mac,
+                    1500,
                 )])?;
-                let mut inside = Netlink::open()?;
-                let eth0 = bridge::links(&mut inside)?["eth0"].index;
+                let inside = &mut fresh.netlink;
+                let eth0 = bridge::index_of(inside, "eth0")?;
                 inside.apply(vec![
                     messages::bring_up(eth0, "eth0"),
                     messages::add_address(eth0, "eth0", OUTSIDE_HOST, net),

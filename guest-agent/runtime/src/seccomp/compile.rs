@@ -1,5 +1,5 @@
-//! A policy as a program of classic BPF (seccomp(2)). Calls with one action for all arguments are
-//! tested by ranges of numbers; the kernel caches them, so their order costs nothing at run time.
+//! A policy as a program of classic BPF (seccomp(2)): a binary search among ranges of numbers that
+//! have one action for all arguments, and the calls between them that look at arguments.
 
 use libc::{
     BPF_ABS, BPF_ALU, BPF_AND, BPF_JA, BPF_JEQ, BPF_JGE, BPF_JGT, BPF_JMP, BPF_K, BPF_LD, BPF_RET,
@@ -77,44 +77,72 @@ fn calls_of<'a>(
     arch: Arch,
     calls: impl Iterator<Item = (&'a u32, &'a CallRules)>,
 ) -> Vec<sock_filter> {
-    let mut program = Vec::new();
-    let mut range: Option<(u32, u32, Action)> = None;
+    let mut parts = vec![Part::always(0, policy.default)];
     for (&number, rules) in calls {
         let otherwise = rules.otherwise.unwrap_or(policy.default);
-        if !rules.conditional.is_empty() {
-            let block = conditional(arch, rules, otherwise);
-            program.push(jump(BPF_JEQ, number, 1, 0));
-            program.push(skip(block.len()));
-            program.extend(block);
-            continue;
-        }
-        range = match range {
-            Some((from, to, action)) if to + 1 == number && action == otherwise => {
-                Some((from, number, action))
-            }
-            other => {
-                test_range(&mut program, other);
-                Some((number, number, otherwise))
-            }
-        };
+        put(
+            &mut parts,
+            if rules.conditional.is_empty() {
+                Part::always(number, otherwise)
+            } else {
+                Part {
+                    from: number,
+                    action: None,
+                    body: conditional(arch, rules, otherwise),
+                }
+            },
+        );
+        put(&mut parts, Part::always(number + 1, policy.default));
     }
-    test_range(&mut program, range);
-    program.push(give(policy.default));
-    program
+    choose(&parts)
 }
 
-fn test_range(program: &mut Vec<sock_filter>, range: Option<(u32, u32, Action)>) {
-    match range {
-        None => {}
-        Some((from, to, action)) if from == to => {
-            program.extend([jump(BPF_JEQ, from, 0, 1), give(action)]);
+/// What is to happen from one number on, up to the next part's.
+struct Part {
+    from: u32,
+    /// The action, where it is the same for all arguments.
+    action: Option<Action>,
+    /// Ends in every case.
+    body: Vec<sock_filter>,
+}
+
+impl Part {
+    fn always(from: u32, action: Action) -> Self {
+        Self {
+            from,
+            action: Some(action),
+            body: vec![give(action)],
         }
-        Some((from, to, action)) => program.extend([
-            jump(BPF_JGE, from, 0, 2),
-            jump(BPF_JGT, to, 1, 0),
-            give(action),
-        ]),
     }
+}
+
+/// Adds a part behind the others, in the place of one that begins with the same number.
+fn put(parts: &mut Vec<Part>, part: Part) {
+    parts.pop_if(|last| last.from == part.from);
+    let same = |last: &Part| part.action.is_some() && last.action == part.action;
+    if !parts.last().is_some_and(same) {
+        parts.push(part);
+    }
+}
+
+/// Finds the part of the number that is loaded by halving. When a filter is installed the kernel
+/// runs it for every number, to know which calls are always allowed: each start pays for its length.
+fn choose(parts: &[Part]) -> Vec<sock_filter> {
+    if let [part] = parts {
+        return part.body.clone();
+    }
+    let (below, above) = parts.split_at(parts.len() / 2);
+    let Some(first) = above.first() else {
+        return Vec::new();
+    };
+    let lower = choose(below);
+    let mut program = match u8::try_from(lower.len()) {
+        Ok(length) => vec![jump(BPF_JGE, first.from, length, 0)],
+        Err(_) => vec![jump(BPF_JGE, first.from, 0, 1), skip(lower.len())],
+    };
+    program.extend(lower);
+    program.extend(choose(above));
+    program
 }
 
 /// The rules of a call that looks at arguments. Ends in every case.
