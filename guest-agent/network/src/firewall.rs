@@ -2,6 +2,7 @@
 
 mod rules;
 
+use std::collections::BTreeMap;
 use std::io::{self, Write};
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
@@ -40,6 +41,13 @@ pub(crate) fn remove(nft: &Path, table: &str) -> Result<(), Error> {
     // Adding it first makes the removal of a missing table no error.
     let commands = json!({"nftables": [{"add": table}, {"delete": table}]});
     accepted(&run(nft, &["-j", "-f", "-"], &commands.to_string())?)
+}
+
+/// Replaces our table of interfaces that may send so many bytes a second; without any there is no
+/// table.
+pub(crate) fn limit(nft: &Path, table: &str, limits: &BTreeMap<String, u64>) -> Result<(), Error> {
+    let rules = rules::limits(table, limits).to_string();
+    accepted(&run(nft, &["-j", "-f", "-"], &rules)?)
 }
 
 /// Names chains of others that drop forwarded packets by default: an accept of ours can't overrule

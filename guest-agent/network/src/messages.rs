@@ -326,6 +326,14 @@ pub(crate) fn shape(index: u32, name: &str, bytes_per_second: Option<u64>) -> Ch
     }
 }
 
+/// A burst must hold the largest packets that a pair of interfaces passes on in one piece.
+const LEAST_BURST: u64 = 64 * 1024;
+
+/// What may pass at once, in bytes: ten milliseconds at full speed.
+pub(crate) fn burst(bytes_per_second: u64) -> u32 {
+    u32::try_from((bytes_per_second / 100).max(LEAST_BURST)).unwrap_or(u32::MAX)
+}
+
 /// The options of a token bucket filter, as linux/pkt_sched.h has them.
 fn token_bucket(rate: u64) -> Vec<TcOption> {
     const PARMS: u16 = 1;
@@ -333,13 +341,11 @@ fn token_bucket(rate: u64) -> Vec<TcOption> {
     const BURST: u16 = 6;
     /// With this link layer the kernel needs no table of rates.
     const ETHERNET: u8 = 1;
-    /// A burst must hold the largest packets that a pair of interfaces passes on in one piece.
-    const LEAST: u64 = 64 * 1024;
 
     let small = |value: u64| u32::try_from(value).unwrap_or(u32::MAX);
-    // Ten milliseconds at full speed, and a queue of a tenth of a second behind it.
-    let burst = small((rate / 100).max(LEAST));
-    let queue = small(u64::from(burst) + (rate / 10).max(LEAST));
+    // A queue of a tenth of a second behind the burst.
+    let burst = burst(rate);
+    let queue = small(u64::from(burst) + (rate / 10).max(LEAST_BURST));
     let mut parms = vec![0, ETHERNET, 0, 0, 0, 0, 0, 0];
     parms.extend(small(rate).to_ne_bytes());
     // No peak rate; the sizes in ticks at the end are not read, the burst comes in bytes.

@@ -10,8 +10,8 @@ use crate::namespace::Namespaces;
 use crate::netlink::Netlink;
 use crate::sweeper::Sweeper;
 use crate::{
-    Bandwidth, Endpoint, Error, Kind, Options, Published, Resolvers, Spec, Subnet, bandwidth,
-    firewall, messages, names, routes,
+    Bandwidth, Endpoint, Error, Kind, Options, Published, Resolvers, Spec, Subnet, firewall,
+    messages, names, routes,
 };
 
 /// Prefix of our interfaces' names on the machine.
@@ -36,6 +36,8 @@ pub(crate) struct Shared {
     pub(crate) specs: BTreeMap<String, Spec>,
     /// By container.
     published: BTreeMap<String, Vec<Published>>,
+    /// What containers may send, bytes a second, by their interfaces on the machine.
+    pub(crate) limited: BTreeMap<String, u64>,
     /// Why there is no firewall.
     firewall: Option<String>,
     /// [`Networks::close`] was called: nothing is set up again.
@@ -60,6 +62,8 @@ pub struct Restore {
     pub live: Vec<String>,
     /// Their published ports.
     pub published: BTreeMap<String, Vec<Published>>,
+    /// How fast they may be, where that is limited.
+    pub limits: BTreeMap<String, Bandwidth>,
 }
 
 impl Networks {
@@ -87,6 +91,7 @@ impl Networks {
                 netlink,
                 specs: BTreeMap::new(),
                 published: BTreeMap::new(),
+                limited: BTreeMap::new(),
                 firewall: None,
                 closed: false,
                 warnings: Vec::new(),
@@ -171,6 +176,7 @@ impl Networks {
         }
         self.sweeper.wait()?;
         self.sweep_links()?;
+        self.restore_limits(&found.limits);
         Ok(whole)
     }
 
@@ -297,31 +303,6 @@ impl Networks {
         self.leases().of(container)
     }
 
-    /// Limits how fast a container may send and receive on each of its networks, from now on; what
-    /// is `None` is not limited.
-    ///
-    /// # Errors
-    /// When the container is on no network, or the kernel can't limit.
-    pub fn limit(&self, container: &str, bandwidth: &Bandwidth) -> Result<(), Error> {
-        let endpoints = self.endpoints(container);
-        if endpoints.is_empty() {
-            return Err(Error::NotAttached {
-                id: container.to_owned(),
-            });
-        }
-        for endpoint in endpoints.iter().filter(|e| !e.host_iface.is_empty()) {
-            // What the container receives is what its interface on the machine sends, and what it
-            // sends leaves through the one inside.
-            let mut shared = self.shared();
-            bandwidth::shape(&mut shared.netlink, &endpoint.host_iface, bandwidth.ingress)?;
-            drop(shared);
-            self.namespaces.enter(container, || {
-                bandwidth::shape(&mut Netlink::open()?, &endpoint.iface, bandwidth.egress)
-            })?;
-        }
-        Ok(())
-    }
-
     /// What belongs into a container's `/etc/resolv.conf` now.
     #[must_use]
     pub fn resolvers(&self) -> Resolvers {
@@ -359,7 +340,7 @@ impl Networks {
         if shared.firewall.is_none() {
             firewall::remove(&self.options.nft, &self.options.bridge)?;
         }
-        Ok(())
+        firewall::limit(&self.options.nft, &self.options.bridge, &BTreeMap::new())
     }
 
     /// The network, with its interface there: put right where somebody has taken it away.

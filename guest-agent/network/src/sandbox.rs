@@ -187,8 +187,11 @@ impl Networks {
     }
 
     fn end(&self, id: &str, network: &str) -> Result<(), Error> {
-        let ended = self.leases().remove(id, network)?;
-        ended.map_or(Ok(()), |lease| self.sweeper.end(lease))
+        let Some(lease) = self.leases().remove(id, network)? else {
+            return Ok(());
+        };
+        self.unlimit(&lease.host_iface);
+        self.sweeper.end(lease)
     }
 
     fn plan_all(

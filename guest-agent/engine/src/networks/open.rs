@@ -53,6 +53,11 @@ impl Engine {
                 .iter()
                 .map(|record| (record.id.clone(), Self::published_before(record)))
                 .collect(),
+            limits: running
+                .iter()
+                .filter(|record| !record.bandwidth.is_unlimited())
+                .map(|record| (record.id.clone(), record.bandwidth.into()))
+                .collect(),
         })?;
         Ok(Arc::new(network))
     }

@@ -376,6 +376,37 @@ fn input(table: &mut Table<'_>) {
     table.rule(chain, vec![from(), drop()]);
 }
 
+/// What arrives from these interfaces beyond so many bytes a second is dropped. Whom its own
+/// interface slows down is never above it: the burst holds twice what that lets through at once.
+pub(super) fn limits(table: &str, limits: &BTreeMap<String, u64>) -> Value {
+    let named = json!({"table": {"family": "netdev", "name": table}});
+    let mut commands = vec![json!({"add": named}), json!({"delete": named})];
+    if !limits.is_empty() {
+        commands.push(json!({"add": named}));
+    }
+    for (interface, rate) in limits {
+        let place = |more: Value| {
+            let mut object = json!({"family": "netdev", "table": table});
+            if let (Some(object), Value::Object(more)) = (object.as_object_mut(), more) {
+                object.extend(more);
+            }
+            object
+        };
+        commands.push(json!({"add": {"chain": place(json!({
+            "name": interface, "type": "filter", "hook": "ingress", "dev": interface,
+            "prio": 0, "policy": "accept",
+        }))}}));
+        let over = json!({"limit": {
+            "rate": rate, "rate_unit": "bytes", "per": "second",
+            "burst": 2 * crate::messages::burst(*rate), "burst_unit": "bytes", "inv": true,
+        }});
+        commands.push(json!({"add": {"rule": place(json!({
+            "chain": interface, "expr": [over, drop()],
+        }))}}));
+    }
+    json!({"nftables": commands})
+}
+
 /// In a container's namespace: questions to port 53 of its own resolver go to where that listens,
 /// so that a name server in the container can have the port. Ports are exchanged in the packets
 /// themselves: a translation would have the kernel track every connection of the container. One

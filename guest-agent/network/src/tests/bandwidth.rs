@@ -1,13 +1,16 @@
 //! Measured: what gets through a limited container's interface in a while.
 
+use std::collections::BTreeMap;
 use std::io::{Read, Write};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
 use std::path::Path;
+use std::process::Command;
 use std::thread;
 use std::time::{Duration, Instant};
 
 use super::lab::{Lab, Net, addresses, id, inside};
-use crate::{Bandwidth, Error};
+use crate::netlink::Netlink;
+use crate::{Bandwidth, Error, bridge, firewall, messages};
 
 /// How long a measurement takes, and how much of its beginning does not count: the token bucket
 /// starts full.
@@ -86,6 +89,50 @@ fn a_limit_is_kept_in_its_direction_and_lifted_again() {
         assert!(lifted > 60e6, "{lifted}: the limit was lifted");
         // What is not limited can't be lifted twice, and that is fine.
         assert!(limit(&network, 1, None, None));
+    });
+}
+
+#[test]
+fn a_container_can_not_lift_what_it_may_send() {
+    Lab::run(|lab| {
+        let network = lab.network();
+        let first = network.attach(&id(1)).unwrap();
+        let second = network.attach(&id(2)).unwrap();
+        let sends = || throughput(&first.netns, &second.netns, addresses(&second).0);
+        let free = sends();
+        assert!(free > 60e6, "{free}");
+        if !limit(&network, 1, Some(16_000_000), None) {
+            return;
+        }
+        // As `tc qdisc del dev eth0 root` does with CAP_NET_ADMIN.
+        inside(&first.netns, || {
+            let mut netlink = Netlink::open().unwrap();
+            let eth0 = bridge::index_of(&mut netlink, "eth0").unwrap();
+            let lifted = messages::shape(eth0, "eth0", None);
+            netlink.apply(vec![lifted]).unwrap();
+        });
+        let held = sends();
+        assert!(held < 16e6 * 1.4, "{:.1} Mbit/s instead of 16", held / 1e6);
+
+        // An engine that starts anew keeps it so, whatever became of the table.
+        let options = &network.options;
+        firewall::limit(&options.nft, &options.bridge, &BTreeMap::new()).unwrap();
+        assert!(sends() > 60e6, "the test itself can lift it");
+        let limits = Bandwidth {
+            egress: Some(16_000_000),
+            ingress: None,
+        };
+        network.restore_limits(&BTreeMap::from([(id(1), limits)]));
+        let held = sends();
+        assert!(held < 16e6 * 1.4, "{:.1} Mbit/s instead of 16", held / 1e6);
+
+        let rules = || {
+            let mut nft = Command::new(&network.options.nft);
+            String::from_utf8(nft.args(["list", "ruleset"]).output().unwrap().stdout).unwrap()
+        };
+        assert!(rules().contains("hook ingress"), "{}", rules());
+        network.detach(&id(1));
+        assert!(!rules().contains("hook ingress"), "{}", rules());
     });
 }
 
