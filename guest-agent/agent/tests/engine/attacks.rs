@@ -41,7 +41,9 @@ fn the_runtimes_program_can_not_be_overwritten() {
             // The program itself as the command: its file would then be open inside.
             let _ = host.docker(&["exec", name, "/proc/self/exe"]);
         }
-        host.docker(&["exec", name, "touch", "/stop"]).good();
+        // The container may end, and take the session along, before `touch` itself has ended.
+        let touched = host.docker(&["exec", name, "touch", "/stop"]);
+        assert!([0, 137].contains(&touched.code), "{touched:?}");
         host.until("the hunt is over", || {
             host.docker(&["logs", name]).stdout.ends_with("over\n")
         });
