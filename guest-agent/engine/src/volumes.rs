@@ -26,6 +26,7 @@ pub use list::VolumeUsage;
 pub use restore::{RestoreRequest, Restored};
 pub use store::{Volume, VolumeRequest};
 
+pub(crate) use backing::Viewed;
 pub(crate) use copy::fill;
 pub(crate) use store::{Hold, Volumes};
 pub(crate) use subpath::place as subpath;

@@ -203,6 +203,57 @@ fn a_volume_may_be_a_mount() {
     run(&host, "-v", "remote:/r", "true").bad(125, "failed to mount local volume: mount :/x:");
 }
 
+#[test]
+fn a_copy_leaves_no_volume_mounted() {
+    let host = host!();
+    let dir = host.path("given");
+    std::fs::create_dir(&dir).unwrap();
+    let device = format!("device={dir}");
+    for (name, options) in [
+        ("bound", ["type=none", &device, "o=bind"]),
+        ("memory", ["type=tmpfs", "device=tmpfs", "o=size=1m"]),
+    ] {
+        let [kind, device, data] = options;
+        host.docker(&[
+            "volume", "create", "-o", kind, "-o", device, "-o", data, name,
+        ])
+        .good();
+    }
+    let mounted = || {
+        let path = format!("/proc/{}/mountinfo", host.agent().unwrap());
+        let mounts = std::fs::read_to_string(path).unwrap();
+        let ours = mounts.lines().filter(|line| line.contains("/volumes/"));
+        ours.map(str::to_owned).collect::<Vec<_>>()
+    };
+    let create = |name: &str| {
+        let volumes = ["-v", "bound:/b", "-v", "memory:/m"];
+        let words = [&["create", "--name", name][..], &volumes[..]].concat();
+        host.docker(&[&words[..], &["busybox", "sleep", "1000"]].concat())
+            .good();
+    };
+    create("idle");
+    let file = host.path("file");
+    std::fs::write(&file, "copied").unwrap();
+    for target in ["idle:/b/file", "idle:/m/file"] {
+        host.docker(&["cp", &file, target]).good();
+        assert_eq!(mounted(), Vec::<String>::new(), "after a copy to {target}");
+    }
+    let there = std::fs::read_to_string(format!("{dir}/file")).unwrap();
+    assert_eq!(there, "copied", "it was mounted for the copy");
+    host.docker(&["cp", "idle:/nope", &file])
+        .bad(1, "Could not find the file");
+    assert_eq!(mounted(), Vec::<String>::new(), "after a copy that failed");
+
+    // What a running container has stays where it is.
+    create("runs");
+    host.docker(&["start", "runs"]).good();
+    let before = mounted();
+    assert_eq!(before.len(), 2, "{before:?}");
+    host.docker(&["cp", "idle:/b/file", &host.path("back")])
+        .good();
+    assert_eq!(mounted(), before);
+}
+
 #[track_caller]
 fn run(host: &Host, flag: &str, mount: &str, script: &str) -> crate::support::Output {
     host.docker(&["run", "--rm", flag, mount, "busybox", "sh", "-c", script])

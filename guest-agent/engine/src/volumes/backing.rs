@@ -1,9 +1,10 @@
 //! What is mounted at a volume with driver options, while a container uses it.
 
+use std::collections::BTreeMap;
 use std::ffi::CString;
 use std::net::{IpAddr, ToSocketAddrs};
 use std::path::Path;
-use std::sync::PoisonError;
+use std::sync::{Arc, MutexGuard, PoisonError};
 
 use rustix::fs::{AtFlags, CWD, StatxAttributes, StatxFlags};
 use rustix::io::Errno;
@@ -31,19 +32,43 @@ impl Engine {
         Ok(())
     }
 
+    /// The same for somebody who looks at the files of a container that does not run, until the
+    /// answer is dropped. Blocks.
+    pub(crate) fn view_volumes(
+        self: &Arc<Self>,
+        container: &Arc<Container>,
+        points: &[MountPoint],
+    ) -> Result<Viewed, Error> {
+        let volumes = self.backed(points);
+        {
+            let mut viewers = self.mounting();
+            for volume in &volumes {
+                *viewers.entry(volume.name.clone()).or_default() += 1;
+            }
+        }
+        let viewed = Viewed {
+            engine: Arc::clone(self),
+            container: Arc::clone(container),
+            volumes: volumes.into_iter().map(|volume| volume.name).collect(),
+        };
+        self.mount_volumes(points)?;
+        Ok(viewed)
+    }
+
     /// Unmounts what no container needs now that this one has ended. Blocks.
     pub(crate) fn unmount_volumes(&self, container: &Container) {
         let points = container.lock().record.mounts.clone();
         super::subpath::release(&container.dir);
         for volume in self.backed(&points) {
-            let _alone = self.mounting();
-            let used = self.all_containers().iter().any(|other| {
-                let inner = other.lock();
-                let record = &inner.record;
-                other.id != container.id
-                    && (record.state.is_running() || record.state.is_starting())
-                    && record.mounts.iter().any(|point| point.is_of(&volume.name))
-            });
+            let viewers = self.mounting();
+            let used = viewers.contains_key(&volume.name)
+                || self.all_containers().iter().any(|other| {
+                    let inner = other.lock();
+                    let record = &inner.record;
+                    other.id != container.id
+                        && (record.state.is_running() || record.state.is_starting())
+                        && record.mounts.iter().any(|point| point.is_of(&volume.name))
+                });
             if !used && let Err(error) = unmount(&volume.mountpoint) {
                 tracing::warn!(volume = volume.name, %error, "it stays mounted");
             }
@@ -60,11 +85,37 @@ impl Engine {
     }
 
     /// Keeps others from mounting, unmounting and replacing volumes' files.
-    pub(super) fn mounting(&self) -> std::sync::MutexGuard<'_, ()> {
+    pub(super) fn mounting(&self) -> MutexGuard<'_, BTreeMap<String, usize>> {
         self.volumes
             .mounting
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Keeps the volumes of a container mounted that does not run; unmounts what nobody else uses when
+/// it is dropped, which blocks.
+#[derive(Debug)]
+pub(crate) struct Viewed {
+    engine: Arc<Engine>,
+    container: Arc<Container>,
+    volumes: Vec<String>,
+}
+
+impl Drop for Viewed {
+    fn drop(&mut self) {
+        {
+            let mut viewers = self.engine.mounting();
+            for volume in &self.volumes {
+                if let Some(count) = viewers.get_mut(volume) {
+                    *count -= 1;
+                    if *count == 0 {
+                        viewers.remove(volume);
+                    }
+                }
+            }
+        }
+        self.engine.unmount_volumes(&self.container);
     }
 }
 

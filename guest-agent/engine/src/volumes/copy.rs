@@ -23,7 +23,7 @@ pub(crate) fn fill(
         .filling
         .lock()
         .unwrap_or_else(PoisonError::into_inner);
-    let _mounted = volumes
+    let viewers = volumes
         .mounting
         .lock()
         .unwrap_or_else(PoisonError::into_inner);
@@ -35,8 +35,8 @@ pub(crate) fn fill(
             None => copy_up(layers, destination, data),
             Some(_) => Ok(()),
         });
-    // One that runs already keeps it mounted.
-    let used = volume.has_backing() && engine.is_volume_running(&volume.name);
+    // One that runs already keeps it mounted, and so does who looks at the files of one.
+    let used = engine.is_volume_running(&volume.name) || viewers.contains_key(&volume.name);
     if volume.has_backing() && !used {
         backing::unmount(data)?;
     }

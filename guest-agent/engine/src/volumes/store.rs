@@ -78,8 +78,9 @@ pub(crate) struct Volumes {
     inner: Mutex<Inner>,
     /// Held while files are copied into a volume, so that two containers don't fill one at once.
     pub(super) filling: Mutex<()>,
-    /// Held while something is mounted for a volume or unmounted.
-    pub(super) mounting: Mutex<()>,
+    /// Held while something is mounted for a volume or unmounted: how many look at the files of
+    /// each through a container that does not run.
+    pub(super) mounting: Mutex<BTreeMap<String, usize>>,
 }
 
 #[derive(Debug, Default)]

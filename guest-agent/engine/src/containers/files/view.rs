@@ -15,6 +15,7 @@ use tokio::sync::{Mutex, OwnedRwLockReadGuard, OwnedRwLockWriteGuard, RwLock};
 
 use super::init_layer;
 use crate::containers::{Container, MountPoint, Record, mounts, validate};
+use crate::volumes::Viewed;
 use crate::{Engine, Error, blocking};
 
 /// How long the news of a process's end may take.
@@ -52,6 +53,8 @@ pub(crate) struct FileView {
     /// What is mounted: paths in the container, and whether they may be written.
     mounts: Vec<(String, bool)>,
     readonly_root: bool,
+    // In this order: the volumes are unmounted before somebody else may start the container.
+    _volumes: Option<Viewed>,
     _held: OwnedRwLockReadGuard<()>,
 }
 
@@ -120,8 +123,8 @@ impl Engine {
             }
             let pid = record.state.pid();
             let engine = Arc::clone(self);
-            let dir = container.dir.clone();
-            let opened = blocking::run(move || engine.open_view(&record, &dir, held)).await?;
+            let theirs = Arc::clone(container);
+            let opened = blocking::run(move || engine.open_view(&record, &theirs, held)).await?;
             if let Some(view) = opened {
                 let view = Arc::new(view);
                 *current = Arc::downgrade(&view);
@@ -140,9 +143,9 @@ impl Engine {
 
     /// Nothing when the container's process is gone. Blocks.
     fn open_view(
-        &self,
+        self: &Arc<Self>,
         record: &Record,
-        dir: &Path,
+        container: &Arc<Container>,
         held: OwnedRwLockReadGuard<()>,
     ) -> Result<Option<FileView>, Error> {
         let pid = record.state.pid();
@@ -153,6 +156,8 @@ impl Engine {
             .filter(|point| pid.is_some() || point.kind != "tmpfs")
             .cloned()
             .collect();
+        let dir = container.dir.as_path();
+        let mut volumes = None;
         let view = match pid {
             Some(pid) => {
                 let Some(process) = process(pid, &record.id)? else {
@@ -180,7 +185,7 @@ impl Engine {
                     readonly: record.host_config.readonly_rootfs,
                 };
                 let mut all = host_files(record, dir);
-                self.mount_volumes(&record.mounts)?;
+                volumes = Some(self.view_volumes(container, &record.mounts)?);
                 let prepared = mounts::prepare(&record.mounts, self.store()?, dir)?;
                 all.extend(prepared.into_iter().filter(|m| m.kind != MountKind::Tmpfs));
                 for mount in &mut all {
@@ -199,6 +204,7 @@ impl Engine {
                 .map(|point| (point.destination, point.rw))
                 .collect(),
             readonly_root: record.host_config.readonly_rootfs,
+            _volumes: volumes,
             _held: held,
         }))
     }
