@@ -125,11 +125,18 @@ fn put(parts: &mut Vec<Part>, part: Part) {
     }
 }
 
-/// Finds the part of the number that is loaded by halving. When a filter is installed the kernel
-/// runs it for every number, to know which calls are always allowed: each start pays for its length.
+/// Finds the part of the number that is loaded by halving, down to a few parts that are tested one
+/// after the other. Each start pays for the program's length, since the kernel translates it when it
+/// is installed, and for its steps, since the kernel then runs it for every number.
 fn choose(parts: &[Part]) -> Vec<sock_filter> {
+    const FEW: usize = 8;
+
     if let [part] = parts {
         return part.body.clone();
+    }
+    let actions: Option<Vec<Action>> = parts.iter().map(|part| part.action).collect();
+    if let Some(actions) = actions.filter(|all| all.len() <= FEW) {
+        return one_by_one(parts, &actions);
     }
     let (below, above) = parts.split_at(parts.len() / 2);
     let Some(first) = above.first() else {
@@ -142,6 +149,34 @@ fn choose(parts: &[Part]) -> Vec<sock_filter> {
     };
     program.extend(lower);
     program.extend(choose(above));
+    program
+}
+
+/// A test a part from the last to the second, and behind them the actions, each once.
+fn one_by_one(parts: &[Part], actions: &[Action]) -> Vec<sock_filter> {
+    let mut ends: Vec<Action> = Vec::new();
+    let mut end_of = |action| {
+        let known = ends.iter().position(|end| *end == action);
+        known.unwrap_or_else(|| {
+            ends.push(action);
+            ends.len() - 1
+        })
+    };
+    // None of the tests holds for a number of the first part.
+    let mut jumps: Vec<(u32, usize)> = Vec::new();
+    for (part, action) in parts.iter().zip(actions) {
+        jumps.push((part.from, end_of(*action)));
+    }
+    let tests = jumps.len() - 1;
+    let mut program: Vec<sock_filter> = jumps
+        .iter()
+        .skip(1)
+        .rev()
+        .enumerate()
+        // So few tests and actions are always in reach.
+        .map(|(at, (from, end))| jump(BPF_JGE, *from, (tests - 1 - at + end) as u8, 0))
+        .collect();
+    program.extend(ends.into_iter().map(give));
     program
 }
 

@@ -196,3 +196,37 @@ fn the_default_program_is_short() {
     let filter = filter(DEFAULT, &[]);
     assert!(filter.len() < 2000, "{} instructions", filter.len());
 }
+
+#[test]
+fn every_number_has_its_own_action() {
+    let context = Context {
+        capabilities: &["CAP_SYS_CHROOT".to_owned()],
+        kernel: (6, 12),
+        native: Arch::X86_64,
+    };
+    let policy = Profile::parse(DEFAULT).unwrap().resolve(&context).unwrap();
+    let program = compile::compile(&policy).unwrap();
+    let mut seen = std::collections::BTreeSet::new();
+    for (arch, offset) in [
+        (Arch::X86_64, 0),
+        (Arch::X32, super::numbers::X32_BIT),
+        (Arch::X86, 0),
+    ] {
+        for number in (0..600).map(|number| number + offset) {
+            let rules = policy.calls[&arch].get(&number);
+            if rules.is_some_and(|rules| !rules.conditional.is_empty()) {
+                continue;
+            }
+            let action = rules.and_then(|rules| rules.otherwise);
+            let verdict = run(&program, arch.audit_code(), number, &[]);
+            let expected = match action.unwrap_or(policy.default) {
+                super::profile::Action::Allow => ALLOW,
+                super::profile::Action::Errno(errno) => 0x0005_0000 | u32::from(errno),
+                other => panic!("{other:?}"),
+            };
+            assert_eq!(verdict, expected, "{arch:?} {number:#x}");
+            seen.insert(verdict);
+        }
+    }
+    assert_eq!(seen, [EPERM, ENOSYS, ALLOW].into());
+}
