@@ -42,6 +42,10 @@ pub(crate) fn routes() -> Router<Arc<Engine>> {
             "/containers/{name}",
             axum::routing::delete(lifecycle::remove),
         )
+        .route(
+            "/containers/{name}/{alias}",
+            axum::routing::delete(lifecycle::remove_by_link),
+        )
         .route("/containers/{name}/json", get(inspect::inspect))
         .route("/containers/{name}/top", get(inspect::top))
         .route("/containers/{name}/logs", get(logs::logs))

@@ -21,6 +21,7 @@ mod host_config;
 mod host_files;
 mod image_mount;
 mod init;
+mod links;
 mod list;
 mod logs;
 mod model;
@@ -64,6 +65,7 @@ pub use host_config::{
     PortBinding, RestartPolicy, ThrottleDevice, TmpfsOptions, Ulimit, VolumeDriver, VolumeOptions,
     WeightDevice,
 };
+pub use links::Link;
 pub use list::ListRequest;
 pub use logs::{LogChunks, LogRequest};
 pub use model::Snapshot;

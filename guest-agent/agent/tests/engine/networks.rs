@@ -2,7 +2,7 @@
 
 use std::process::Command;
 
-use crate::support::{Host, Output, host};
+use crate::support::{Host, Output, host, request};
 
 #[test]
 fn containers_find_each_other_by_name() {
@@ -316,4 +316,87 @@ fn links(host: &Host) -> Vec<String> {
         .collect();
     names.sort();
     names
+}
+
+#[test]
+fn a_link_on_the_default_bridge_is_a_name_and_variables() {
+    let host = host!();
+    let create = |name: &str, more: &[&str]| {
+        let words = [&["run", "-d", "--name", name], more].concat();
+        host.docker(&[&words[..], &["busybox", "sleep", "1000"]].concat())
+    };
+    create(
+        "db",
+        &["--expose", "5432", "-e", "MODE=fast", "--hostname", "store"],
+    )
+    .good();
+    create("web", &["--link", "db:my-db", "--link", "db"]).good();
+    let address = |name: &str| host.field(name, ".NetworkSettings.IPAddress");
+    let inside = |words: &[&str]| host.docker(&[&["exec", "web"], words].concat()).good();
+    let ip = address("db");
+    let variables = inside(&["env"]);
+    for expected in [
+        format!("MY_DB_PORT=tcp://{ip}:5432"),
+        format!("MY_DB_PORT_5432_TCP=tcp://{ip}:5432"),
+        format!("MY_DB_PORT_5432_TCP_ADDR={ip}"),
+        "MY_DB_PORT_5432_TCP_PORT=5432".to_owned(),
+        "MY_DB_PORT_5432_TCP_PROTO=tcp".to_owned(),
+        "MY_DB_NAME=/web/my-db".to_owned(),
+        "MY_DB_ENV_MODE=fast".to_owned(),
+        "DB_NAME=/web/db".to_owned(),
+    ] {
+        assert!(
+            variables.lines().any(|line| line == expected),
+            "{expected}: {variables}"
+        );
+    }
+    // The first process has them too.
+    let first = inside(&["cat", "/proc/1/environ"]);
+    assert!(first.contains("MY_DB_NAME=/web/my-db"), "{first}");
+    let hosts = inside(&["cat", "/etc/hosts"]);
+    for line in [format!("{ip}\tmy-db store db"), format!("{ip}\tdb store")] {
+        assert!(hosts.lines().any(|found| found == line), "{line}: {hosts}");
+    }
+    inside(&["ping", "-c", "1", "-W", "5", "my-db"]);
+    assert_eq!(
+        host.field("web", "json .HostConfig.Links"),
+        r#"["/db:/web/my-db","/db:/web/db"]"#
+    );
+
+    // It follows the linked one to another address.
+    host.docker(&["stop", "-t", "0", "db"]).good();
+    create("squatter", &[]).good();
+    host.docker(&["start", "db"]).good();
+    let moved = address("db");
+    assert_ne!(moved, ip);
+    let hosts = inside(&["cat", "/etc/hosts"]);
+    assert!(
+        hosts.contains(&format!("{moved}\tmy-db store db\n")),
+        "{hosts}"
+    );
+
+    // A link is a name of the other one, and can be removed alone.
+    let (_, list) = request(&host, "GET", "/containers/json", "", "");
+    assert!(list.contains(r#"["/db","/web/my-db","/web/db"]"#), "{list}");
+    host.docker(&["rm", "--link", "web/my-db"]).good();
+    let hosts = inside(&["cat", "/etc/hosts"]);
+    assert!(!hosts.contains("my-db"), "{hosts}");
+    assert_eq!(
+        host.field("web", "json .HostConfig.Links"),
+        r#"["/db:/web/db"]"#
+    );
+    host.docker(&["rm", "--link", "web/my-db"])
+        .bad(1, "No such container: web/my-db");
+
+    // What it needs must run, and be there.
+    host.docker(&["stop", "-t", "0", "web", "db"]).good();
+    host.docker(&["start", "web"])
+        .bad(1, "Cannot link to a non running container: /db AS /web/db");
+    create("other", &["--link", "nobody:x"]).bad(
+        125,
+        "could not get container for nobody: No such container: nobody",
+    );
+    host.docker(&["rm", "-f", "web/db"]).good();
+    host.docker(&["inspect", "db"]).bad(1, "No such object: db");
+    host.docker(&["start", "web"]).good();
 }

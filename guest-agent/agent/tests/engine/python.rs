@@ -63,12 +63,6 @@ const LEFT_OUT: [(&str, &str); 9] = [
     ),
 ];
 
-/// Those that use what this engine does not have yet.
-const NOT_YET: [&str; 2] = [
-    "api_container_test.py::CreateContainerTest::test_create_with_links",
-    "api_container_test.py::LinkTest::test_remove_link",
-];
-
 /// Those that need limits which a host without cgroup v2 controllers does not have.
 const NEED_LIMITS: [&str; 4] = [
     "api_container_test.py::ContainerUpdateTest::test_update_container",
@@ -129,7 +123,6 @@ fn docker_pys_own_tests_pass() {
     host.docker(&["tag", "alpine:3.10", "alpine:latest"]).good();
     host.docker(&["rm", "alpine"]).good();
     let mut left_out: Vec<&str> = LEFT_OUT.iter().map(|(name, _)| *name).collect();
-    left_out.extend(NOT_YET);
     if host.docker(&["info", "-f", "{{.CPUShares}}"]).good() == "false" {
         eprintln!("left out on a host without limits: {NEED_LIMITS:?}");
         left_out.extend(NEED_LIMITS);

@@ -99,13 +99,28 @@ pub(crate) async fn rename(
 pub(crate) async fn remove(State(engine): Shared, uri: Uri, query: Query) -> Result {
     let name = uri.path().rsplit('/').next().unwrap_or_default();
     let name = percent_decode_str(name).decode_utf8_lossy();
-    let request = RemoveRequest {
+    engine.remove_container(&name, removal(&query)).await?;
+    Ok(reply::nothing())
+}
+
+/// `DELETE /containers/{parent}/{alias}`: a container by the name that another one has for it.
+pub(crate) async fn remove_by_link(
+    State(engine): Shared,
+    Path((parent, alias)): Path<(String, String)>,
+    query: Query,
+) -> Result {
+    engine
+        .remove_by_link(&parent, &alias, removal(&query))
+        .await?;
+    Ok(reply::nothing())
+}
+
+fn removal(query: &Query) -> RemoveRequest {
+    RemoveRequest {
         force: query.flag("force"),
         volumes: query.flag("v"),
         link: query.flag("link"),
-    };
-    engine.remove_container(&name, request).await?;
-    Ok(reply::nothing())
+    }
 }
 
 /// `POST /containers/prune`.

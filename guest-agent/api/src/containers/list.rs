@@ -47,6 +47,9 @@ pub(crate) fn summary(
 ) -> Value {
     let record = &snapshot.record;
     let ports = ports(record);
+    let names: Vec<String> = std::iter::once(format!("/{}", record.name))
+        .chain(snapshot.link_names.iter().cloned())
+        .collect();
     let mut host = Map::new();
     host.insert("NetworkMode".into(), json!(record.host_config.network_mode));
     if version.at_least(46) && !record.host_config.annotations.is_empty() {
@@ -54,7 +57,7 @@ pub(crate) fn summary(
     }
     let mut summary = json!({
         "Id": record.id,
-        "Names": [format!("/{}", record.name)],
+        "Names": names,
         "Image": record.config.image,
         "ImageID": record.image,
         "Command": snapshot.command_text(),

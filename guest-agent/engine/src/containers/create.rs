@@ -99,6 +99,7 @@ impl Engine {
             };
         }
         let dir = self.containers_dir().join(&id);
+        let links = self.register_links(&mut host_config)?;
         let inherited = self.volumes_from(&host_config)?;
         let mut mounts = mounts::plan(&config, &host_config, inherited)?;
         let name = {
@@ -136,6 +137,7 @@ impl Engine {
             networks,
             ports: BTreeMap::new(),
             bandwidth,
+            links,
             health: None,
         };
         let container = Container::new(record, dir.clone());

@@ -1,15 +1,16 @@
 //! The environment of a container's processes: Docker's defaults, then the configuration.
 
-use super::{Config, HostConfig};
+use super::Record;
 use crate::ids;
 
 const PATH: &str = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
 /// Docker's environment for a process of the container: `PATH`, `HOSTNAME`, `TERM` with a
-/// terminal, then what was configured. Names without a value remove.
-pub(crate) fn environment(id: &str, config: &Config, host: &HostConfig, tty: bool) -> Vec<String> {
-    let hostname = if config.hostname.is_empty() && host.uts_mode != "host" {
-        ids::short(id)
+/// terminal, what its links tell, then what was configured. Names without a value remove.
+pub(crate) fn environment(record: &Record, tty: bool, linked: &[String]) -> Vec<String> {
+    let config = &record.config;
+    let hostname = if config.hostname.is_empty() && record.host_config.uts_mode != "host" {
+        ids::short(&record.id)
     } else {
         &config.hostname
     };
@@ -20,6 +21,7 @@ pub(crate) fn environment(id: &str, config: &Config, host: &HostConfig, tty: boo
     if tty {
         env.push("TERM=xterm".to_owned());
     }
+    env.extend_from_slice(linked);
     override_with(&mut env, &config.env);
     env
 }

@@ -290,7 +290,8 @@ impl Engine {
     ) -> Result<ExecStart, Error> {
         let request = &exec.request;
         let record = exec.container.lock().record.clone();
-        let mut process = process(&record, request)?;
+        let linked = self.link_environment(&record).unwrap_or_default();
+        let mut process = process(&record, request, &linked)?;
         if request.tty && console_size.is_some() {
             process.console_size = console_size;
         }
@@ -456,10 +457,9 @@ impl Engine {
     }
 }
 
-fn process(record: &Record, request: &ExecRequest) -> Result<Process, Error> {
+fn process(record: &Record, request: &ExecRequest, linked: &[String]) -> Result<Process, Error> {
     let security = security::read(&record.host_config)?;
-    let mut environment =
-        env::environment(&record.id, &record.config, &record.host_config, request.tty);
+    let mut environment = env::environment(record, request.tty, linked);
     env::override_with(&mut environment, &request.env);
     let privileged = request.privileged || record.host_config.privileged;
     Ok(Process {

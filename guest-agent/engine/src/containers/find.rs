@@ -108,6 +108,8 @@ impl Engine {
 
     /// The container's present state, for `inspect`.
     pub fn inspect_container(&self, name: &str) -> Result<Snapshot, Error> {
-        Ok(self.container(name)?.snapshot())
+        let mut snapshot = self.container(name)?.snapshot();
+        self.show_links(&mut snapshot);
+        Ok(snapshot)
     }
 }

@@ -26,6 +26,8 @@ pub(crate) struct Surroundings {
     pub(crate) own_names: bool,
     /// What `host-gateway` in `--add-host` means.
     pub(crate) gateway: Option<std::net::IpAddr>,
+    /// Containers that it is linked to, with their names here.
+    pub(crate) links: Vec<(std::net::IpAddr, String)>,
 }
 
 /// Writes the files into the container's directory and returns their mounts. Blocks.
@@ -184,6 +186,9 @@ fn hosts_file(facts: &Facts<'_>) -> String {
             ("host-gateway", None) => {}
             _ => text += &format!("{address}\t{name}\n"),
         }
+    }
+    for (address, names) in &facts.surroundings.links {
+        text += &format!("{address}\t{names}\n");
     }
     if let Some(gateway) = facts.surroundings.gateway {
         text += &format!("{gateway}\thost.docker.internal gateway.docker.internal\n");

@@ -80,6 +80,7 @@ impl Engine {
             .iter()
             .map(|container| container.snapshot())
             .collect();
+        Self::name_links(&mut found);
         found.sort_by_key(|snapshot| std::cmp::Reverse(snapshot.record.created));
         let show_all = request.all || request.limit > 0 || filters.has("status");
         found.retain(|snapshot| {

@@ -77,6 +77,8 @@ pub struct Snapshot {
     pub removing: bool,
     /// Its directory.
     pub dir: PathBuf,
+    /// By what names others link to it, in a list.
+    pub link_names: Vec<String>,
 }
 
 impl Container {
@@ -194,6 +196,7 @@ impl Container {
             exec_ids: inner.exec_ids.clone(),
             removing: inner.removing,
             dir: self.dir.clone(),
+            link_names: Vec::new(),
         }
     }
 }

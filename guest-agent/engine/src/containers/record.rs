@@ -53,6 +53,9 @@ pub struct Record {
     /// How fast its network may be.
     #[serde(default)]
     pub bandwidth: super::Bandwidth,
+    /// What it calls others on the default bridge.
+    #[serde(default)]
+    pub links: Vec<super::Link>,
     /// What health checks found; nothing before the first start, or without checks.
     #[serde(default)]
     pub health: Option<Health>,

@@ -12,7 +12,7 @@ pub struct RemoveRequest {
     pub force: bool,
     /// Its volumes too, as far as nobody has named them.
     pub volumes: bool,
-    /// Only a link, which Slipway doesn't have.
+    /// Only a link; see [`Engine::remove_by_link`].
     pub link: bool,
 }
 

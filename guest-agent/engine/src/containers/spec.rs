@@ -26,6 +26,8 @@ pub(crate) struct Surroundings {
     pub(crate) ipc: Namespace,
     /// `/dev/shm`.
     pub(crate) shm: SharedMemory,
+    /// Variables that tell of links.
+    pub(crate) linked: Vec<String>,
 }
 
 /// The directory of all containers' cgroups, below the hierarchy's root.
@@ -66,7 +68,7 @@ pub(crate) fn build(record: &Record, around: Surroundings) -> Result<ContainerSp
         },
         hostname: record.config.hostname.clone(),
         domainname: record.config.domainname.clone(),
-        process: first_process(record, &security)?,
+        process: first_process(record, &security, &around.linked)?,
         mounts: around.mounts,
         namespaces: Namespaces {
             net: around.net,
@@ -88,12 +90,16 @@ pub(crate) fn build(record: &Record, around: Surroundings) -> Result<ContainerSp
     })
 }
 
-fn first_process(record: &Record, security: &Security) -> Result<Process, Error> {
+fn first_process(
+    record: &Record,
+    security: &Security,
+    linked: &[String],
+) -> Result<Process, Error> {
     let host = &record.host_config;
     let config = &record.config;
     Ok(Process {
         args: init::arguments(host, config.command()),
-        env: env::environment(&record.id, config, host, config.tty),
+        env: env::environment(record, config.tty, linked),
         cwd: cwd(&config.working_dir),
         user: config.user.clone(),
         additional_groups: host.group_add.clone().unwrap_or_default(),

@@ -58,6 +58,7 @@ impl Engine {
                 drop(alone);
                 self.begin_health_checks(container);
                 container.changed();
+                self.tell_parents(container).await;
                 self.volume_events(container, "mount");
                 self.container_event(container, "start", &[]);
                 // Nobody waits for the disk: the warden knows of the start.
@@ -133,6 +134,7 @@ impl Engine {
         let net = self.join_networks(container, &record).await?;
         let joined = container.lock().record.clone();
         let surroundings = self.name_surroundings(&joined).await?;
+        let linked = self.link_environment(&joined)?;
         let engine = Arc::clone(self);
         let container = Arc::clone(container);
         blocking::run(move || {
@@ -177,6 +179,7 @@ impl Engine {
                     pid,
                     ipc,
                     shm,
+                    linked,
                 },
             )
         })
@@ -199,6 +202,7 @@ impl Engine {
         };
         Ok(host_files::Surroundings {
             resolvers,
+            links: self.link_hosts(record),
             own_names: self.asks_us_for_names(record),
             gateway: self
                 .localhost_alias()
