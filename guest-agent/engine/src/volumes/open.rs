@@ -11,14 +11,15 @@ impl Engine {
     /// Opens the directory of a volume's files. What has to be mounted for it stays as long as the
     /// handle. Blocks.
     pub(super) fn open_volume(&self, volume: &Volume) -> Result<OwnedFd, Error> {
-        let _alone = self.mounting();
+        let viewers = self.mounting();
         let data = &volume.mountpoint;
         backing::mount(volume)?;
         let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
         let opened = rustix::fs::openat(CWD, data, flags, Mode::empty())
             .map_err(|e| Error::file("opening", data, e.into()));
         // A mount that is taken away is there until the last handle of it is closed.
-        if volume.has_backing() && !self.is_volume_running(&volume.name) {
+        let used = self.is_volume_running(&volume.name) || viewers.contains_key(&volume.name);
+        if volume.has_backing() && !used {
             backing::unmount(data)?;
         }
         opened
