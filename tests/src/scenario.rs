@@ -11,6 +11,7 @@ mod running;
 mod security;
 mod sharing;
 mod system;
+mod volumes;
 
 use crate::registry::Registry;
 use crate::{Machine, Steps};
@@ -35,6 +36,8 @@ pub fn run(machine: &Machine, registry: &Registry, steps: &mut Steps) {
     sharing::steps(machine, steps);
     clear(machine);
     network::steps(machine, steps);
+    clear(machine);
+    volumes::steps(machine, steps);
     clear(machine);
     images::removal(machine, steps);
 }

@@ -191,6 +191,8 @@ fn well(machine: &Machine) {
 }
 
 fn full_disk(machine: &Machine) {
+    let script = ["sh", "-c", "echo old > /v/file"];
+    machine.run(&["-v", "kept:/v"], &script).ok();
     machine.run_detached(&["--name", "filler"], &["sleep", "100000"]);
     let fill = [
         "exec",
@@ -216,6 +218,24 @@ fn full_disk(machine: &Machine) {
         state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
         noise.extend(state.to_le_bytes());
     }
+    // A restore that does not fit leaves the volume's old files.
+    let big = machine.home().join("big");
+    fs::write(&big, &noise).expect("a place for it");
+    let archive_of = |name: &str| machine.home().join(name).display().to_string();
+    tests::Program::new("tar".as_ref())
+        .args(["-C", &archive_of(""), "-cf", &archive_of("big.tar"), "big"])
+        .run()
+        .ok();
+    let _ = machine
+        .slipway(&["volume", "restore", "-f", "kept", &archive_of("big.tar")])
+        .within(Duration::from_secs(120))
+        .run()
+        .exits(1)
+        .complains("No space left on device");
+    let look = |verb: &[&str]| machine.slipway(verb).run().ok();
+    assert_eq!(look(&["volume", "cat", "kept", "file"]), "old\n");
+    assert!(!look(&["volume", "browse", "kept"]).contains("big"));
+    machine.docker(&["volume", "rm", "kept"]).ok();
     image.add_layer("big", &noise);
     let ran = load(machine, archive(machine, &image)).exits(1);
     assert!(
