@@ -1,5 +1,7 @@
 //! Facts about the machine and the engine, for `docker info`, `version` and `system df`.
 
+use std::collections::HashSet;
+use std::os::unix::fs::MetadataExt as _;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -98,19 +100,26 @@ pub(crate) fn memory_bytes() -> u64 {
         * 1024
 }
 
-/// Bytes of the regular files below a directory; what can't be read counts nothing.
+/// Bytes of the regular files below a directory, one with several names counted once; what can't be
+/// read counts nothing.
 pub(crate) fn directory_size(dir: &Path) -> u64 {
-    let Ok(entries) = std::fs::read_dir(dir) else {
-        return 0;
-    };
-    entries
-        .filter_map(Result::ok)
-        .map(|entry| match entry.metadata() {
-            Ok(meta) if meta.is_dir() => directory_size(&entry.path()),
-            Ok(meta) if meta.is_file() => meta.len(),
-            _ => 0,
-        })
-        .sum()
+    fn size(dir: &Path, seen: &mut HashSet<(u64, u64)>) -> u64 {
+        let Ok(entries) = std::fs::read_dir(dir) else {
+            return 0;
+        };
+        entries
+            .filter_map(Result::ok)
+            .map(|entry| match entry.metadata() {
+                Ok(meta) if meta.is_dir() => size(&entry.path(), seen),
+                Ok(meta) if meta.is_file() => {
+                    let again = meta.nlink() > 1 && !seen.insert((meta.dev(), meta.ino()));
+                    if again { 0 } else { meta.len() }
+                }
+                _ => 0,
+            })
+            .sum()
+    }
+    size(dir, &mut HashSet::new())
 }
 
 fn os_release(key: &str) -> Option<String> {

@@ -300,7 +300,9 @@ fn files_that_are_used_are_not_replaced() {
         409,
         "is a mount of files that are kept elsewhere",
     );
-    let (status, body) = restore(&host, "unbound", "", &backup(&host, "bound"));
+    let (_, head, archive) = host.bytes("GET", "/slipway/volumes/bound/backup", b"");
+    assert!(head.contains("{\"Bytes\":5,"), "{head}");
+    let (status, body) = restore(&host, "unbound", "", &archive);
     assert_eq!(status, 200, "{body}");
     assert_eq!(
         std::fs::read(place(&host, "unbound").join("f")).unwrap(),
@@ -359,7 +361,7 @@ fn a_volume_is_looked_at_without_a_container() {
 #[test]
 fn containers_are_paused_for_the_time_of_reading() {
     let host = host!();
-    let script = "dd if=/dev/urandom of=/d/big bs=1M count=40 2>/dev/null; while true; do date > /d/now; done";
+    let script = "dd if=/dev/urandom of=/d/big bs=1M count=40 2>/dev/null; ln /d/big /d/same; while true; do date > /d/now; done";
     host.docker(&[
         "run", "-d", "--name", "writes", "-v", "data:/d", "busybox", "sh", "-c", script,
     ])
@@ -403,6 +405,17 @@ fn containers_are_paused_for_the_time_of_reading() {
     host.until("it goes on", || state("writes") == "running");
     assert_eq!(state("reads"), "paused", "somebody else has paused it");
 
+    // A client that stays and takes nothing.
+    let mut stream = host
+        .begin("GET", "/slipway/volumes/data/backup?pause=1", 0)
+        .unwrap();
+    stream.read_exact(&mut [0; 2000]).unwrap();
+    assert_eq!(state("writes"), "paused");
+    host.until("the containers wait no longer", || {
+        state("writes") == "running"
+    });
+    drop(stream);
+
     // An engine that dies in the middle.
     let mut stream = host
         .begin("GET", "/slipway/volumes/data/backup?pause=1", 0)
@@ -422,6 +435,9 @@ fn containers_are_paused_for_the_time_of_reading() {
     let (status, head, _) = host.bytes("GET", "/slipway/volumes/data/backup?pause=1", b"");
     assert_eq!(status, 200, "{head}");
     assert_eq!(state("writes"), "running");
+    let df = ["system", "df", "-v", "--format", "{{json .Volumes}}"];
+    let df = host.docker(&df).good();
+    assert!(df.contains("\"Size\":\"41.9MB\""), "{df}");
     let (_, head, _) = host.bytes("GET", "/slipway/volumes/data/backup", b"");
     assert!(
         head.contains("\"Writers\":[\"reads\",\"writes\"]"),

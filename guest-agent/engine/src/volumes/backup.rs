@@ -1,7 +1,7 @@
 //! `GET /slipway/volumes/{name}/backup`: a volume's files as a tar archive under zstd.
 
 use std::io::Write;
-use std::os::fd::{AsFd as _, OwnedFd};
+use std::os::fd::{AsFd as _, AsRawFd as _, OwnedFd};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -18,7 +18,7 @@ const LEVEL: i32 = 3;
 /// A piece on its way.
 const PIECE: usize = 256 * 1024;
 /// Paused containers wait no longer than this for a client that takes nothing.
-const PATIENCE: Duration = Duration::from_secs(30);
+const PATIENCE: Duration = Duration::from_secs(20);
 
 /// A backup on its way.
 #[derive(Debug)]
@@ -51,7 +51,10 @@ impl Engine {
             let this = Arc::clone(&engine);
             let opened = blocking::run(move || {
                 let root = this.open_volume(&volume)?;
-                Ok((root, directory_size(&volume.mountpoint)))
+                // By the handle: what was mounted for it is not at its place any more.
+                let files = format!("/proc/self/fd/{}", root.as_raw_fd());
+                let bytes = directory_size(files.as_ref());
+                Ok((root, bytes))
             })
             .await;
             let (root, bytes) = match opened {
