@@ -43,10 +43,10 @@ impl Prune {
                 output::line(&format!("Deleted: {id}"));
             }
         }
-        let reclaimed = pruned["SpaceReclaimed"].as_i64().unwrap_or(0);
+        let reclaimed = pruned["SpaceReclaimed"].as_u64().unwrap_or(0);
         output::line(&format!(
             "Total reclaimed space: {}",
-            size::decimal(reclaimed)
+            size::decimal4(reclaimed)
         ));
         Ok(())
     }

@@ -82,7 +82,7 @@ fn fields(volume: &Value) -> Value {
         "Mountpoint": volume["Mountpoint"],
         "Name": volume["Name"],
         "Scope": volume["Scope"],
-        "Size": known(usage["Size"].as_i64().map(size::decimal)),
+        "Size": known(usage["Size"].as_u64().map(size::decimal4)),
         "Status": "N/A",
     })
 }

@@ -52,10 +52,10 @@ impl Prune {
         if !names.is_empty() {
             output::line(&format!("Deleted Volumes:\n{}\n", names.join("\n")));
         }
-        let reclaimed = pruned["SpaceReclaimed"].as_i64().unwrap_or(0);
+        let reclaimed = pruned["SpaceReclaimed"].as_u64().unwrap_or(0);
         output::line(&format!(
             "Total reclaimed space: {}",
-            size::decimal(reclaimed)
+            size::decimal4(reclaimed)
         ));
         Ok(())
     }

@@ -437,7 +437,7 @@ fn containers_are_paused_for_the_time_of_reading() {
     assert_eq!(state("writes"), "running");
     let df = ["system", "df", "-v", "--format", "{{json .Volumes}}"];
     let df = host.docker(&df).good();
-    assert!(df.contains("\"Size\":\"41.9MB\""), "{df}");
+    assert!(df.contains("\"Size\":\"41.94MB\""), "{df}");
     let (_, head, _) = host.bytes("GET", "/slipway/volumes/data/backup", b"");
     assert!(
         head.contains("\"Writers\":[\"reads\",\"writes\"]"),
