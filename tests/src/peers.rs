@@ -36,8 +36,14 @@ export PATH=/usr/sbin:/usr/bin HOME=/root
 exec dockerd --host unix:///run/docker.sock --storage-driver overlay2
 "#;
 
-/// Becomes our warden, in a network of its own.
-const WARDEN: &str = r#"mount --make-rprivate / && { ip link set lo up || true; } && exec "$@""#;
+/// Becomes our warden, in a network of its own where bridges are as in the machine.
+const WARDEN: &str = r#"
+mount --make-rprivate / && { ip link set lo up || true; }
+for setting in /proc/sys/net/bridge/bridge-nf-call-ip*tables; do
+  [ -e "$setting" ] && echo 0 > "$setting"
+done
+exec "$@"
+"#;
 
 /// An engine that runs until it is dropped.
 pub struct Peer {

@@ -50,7 +50,11 @@ impl Bare {
         let pids: Vec<u32> = processes.iter().map(std::process::Child::id).collect();
         let inside = |pid: u32| format!("nsenter --net --target {pid} ip");
         let (bridge, from, to) = (inside(pids[0]), inside(pids[1]), inside(pids[2]));
-        let mut script = format!("set -e; sleep 0.2; {bridge} link add br0 up type bridge;");
+        let mut script = format!(
+            "set -e; sleep 0.2; {bridge} link add br0 up type bridge;
+             nsenter --net --target {} sysctl -q -w net.bridge.bridge-nf-call-iptables=0 || true;",
+            pids[0]
+        );
         for (ip, pid, number) in [(&from, pids[1], 1), (&to, pids[2], 2)] {
             script += &format!(
                 "{bridge} link add p{number} type veth peer name eth0 netns {pid};\

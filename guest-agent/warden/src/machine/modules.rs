@@ -75,6 +75,14 @@ pub fn load_in_background() -> Result<(), Error> {
     if !network_up {
         bring_up();
     }
+    // Packets that only cross a bridge are no business of the firewall: ports of a bridge that are
+    // not to see each other are isolated, and filtering takes a fifth of a stream's speed.
+    for family in ["iptables", "ip6tables"] {
+        let setting = format!("/proc/sys/net/bridge/bridge-nf-call-{family}");
+        if let Err(error) = std::fs::write(&setting, "0") {
+            console::note(&format!("cannot set {setting}: {error}"));
+        }
+    }
     // From now on there is nothing to wait for, and nothing else that could be loaded.
     std::fs::write(LOADED, "").at("write", LOADED)?;
     std::fs::write(MODPROBE, "\n").at("write", MODPROBE)
