@@ -6,6 +6,7 @@ mod ipam;
 pub(crate) mod list;
 pub(crate) mod prune;
 pub(crate) mod remove;
+mod subnets;
 
 use clap::{Args, Subcommand};
 
@@ -33,6 +34,8 @@ pub(crate) enum Network {
     Connect(Box<connect::Connect>),
     /// Disconnect a container from a network
     Disconnect(connect::Disconnect),
+    /// Where subnets come from when a network names none
+    Subnets(subnets::Subnets),
 }
 
 impl Network {
@@ -46,6 +49,7 @@ impl Network {
             Self::Prune(verb) => verb.act(app).await,
             Self::Connect(verb) => verb.act(app).await,
             Self::Disconnect(verb) => verb.act(app).await,
+            Self::Subnets(verb) => verb.act(app).await,
         }
     }
 }

@@ -167,6 +167,6 @@ impl Retention {
 }
 
 /// JSON as a request's body.
-pub(super) fn body(value: &Value) -> (&'static str, Body) {
+pub(crate) fn body(value: &Value) -> (&'static str, Body) {
     full(value.to_string().into_bytes())
 }

@@ -47,6 +47,16 @@ fn life(machine: &Machine) {
     machine.docker(&["rm", "-f", "joins"]).ok();
     assert_eq!(slipway(machine, &["network", "rm", "ours"]).text(), "ours");
     assert_eq!(slipway(machine, &["volume", "rm", "own"]).text(), "own");
+    let pool = ["network", "subnets", "--pool", "10.88.0.0/16:24"];
+    let _ = slipway(machine, &pool).says("10.88.0.0/16");
+    slipway(machine, &["network", "create", "pooled"]).ok();
+    let format = "{{(index .IPAM.Config 0).Subnet}}";
+    let subnet = machine.docker(&["network", "inspect", "--format", format, "pooled"]);
+    assert_eq!(subnet.text(), "10.88.0.0/24");
+    slipway(machine, &["network", "rm", "pooled"]).ok();
+    let wrong = ["network", "subnets", "--pool", "10.88.0.0/16:8"];
+    let _ = slipway(machine, &wrong).exits(1).complains("size");
+    slipway(machine, &["network", "subnets", "--reset"]).ok();
 }
 
 /// All that a container sees of a volume's files.
