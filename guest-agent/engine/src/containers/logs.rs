@@ -5,6 +5,7 @@ pub(crate) mod config;
 mod entry;
 mod files;
 mod reader;
+mod tag;
 mod watch;
 
 use std::sync::Arc;

@@ -7,8 +7,9 @@ use regex_lite::Regex;
 use runtime::spec::{LogFormat, LogSpec};
 use serde_json::Value;
 
+use super::tag;
+use crate::Error;
 use crate::containers::{LogConfig, Record, validate};
-use crate::{Error, ids};
 
 /// What the options of one container come to.
 #[derive(Debug)]
@@ -74,6 +75,9 @@ pub(crate) fn validate(config: &mut LogConfig) -> Result<(), Error> {
     }
     let bad = |error: Error| error.prefixed("failed to initialize logging driver: ");
     rotation(config).map_err(bad)?;
+    if let Some(template) = config.config.get("tag") {
+        tag::check(template).map_err(bad)?;
+    }
     for key in ["labels-regex", "env-regex"] {
         if let Some(pattern) = config.config.get(key) {
             Regex::new(pattern).map_err(|e| {
@@ -204,33 +208,14 @@ pub(crate) fn attributes(record: &Record) -> BTreeMap<String, String> {
         attributes.extend(wanted.map(|(name, value)| (name.clone(), value.clone())));
     }
     if let Some(template) = options.get("tag").filter(|template| !template.is_empty()) {
-        attributes.insert("tag".into(), tag(template, record));
+        // It was checked at create.
+        attributes.extend(
+            tag::fill(template, record)
+                .map(|tag| ("tag".into(), tag))
+                .ok(),
+        );
     }
     attributes
-}
-
-/// A tag's template with Docker's fields filled in.
-fn tag(template: &str, record: &Record) -> String {
-    let image = record
-        .image
-        .strip_prefix("sha256:")
-        .unwrap_or(&record.image);
-    let command = record.config.command().join(" ");
-    let fields = [
-        ("{{.ID}}", ids::short(&record.id)),
-        ("{{.FullID}}", &record.id),
-        ("{{.Name}}", &record.name),
-        ("{{.Command}}", &command),
-        ("{{.ImageID}}", ids::short(image)),
-        ("{{.ImageFullID}}", &record.image),
-        ("{{.ImageName}}", &record.config.image),
-        ("{{.DaemonName}}", "docker"),
-    ];
-    fields
-        .iter()
-        .fold(template.to_owned(), |text, (field, value)| {
-            text.replace(field, value)
-        })
 }
 
 #[cfg(test)]
@@ -304,6 +289,11 @@ mod tests {
                 "json-file",
                 &[("max-buffer-size", "1m")],
                 "only supported with 'mode=non-blocking'",
+            ),
+            (
+                "json-file",
+                &[("tag", "{{.Nmae}}")],
+                "failed to initialize logging driver: template: log-tag:1:2: executing \"log-tag\" at <.Nmae>: can't evaluate field Nmae",
             ),
         ] {
             let error = checked(driver, options).unwrap_err();
