@@ -18,8 +18,8 @@ use session::Session;
 /// Which tests to run.
 #[derive(Args)]
 pub(crate) struct Options {
-    /// Also what takes long or needs more tools: Docker's daemon, other systems, licences, spelling,
-    /// the image twice
+    /// Also what takes long or needs more tools: Docker's daemon, other systems, properties at
+    /// length, licences, spelling, the image twice
     #[arg(long)]
     all: bool,
     /// Leave out the whole-machine tests
@@ -71,7 +71,18 @@ pub(crate) fn command(project: &Project, options: &Options) -> Result<()> {
     session.finish()
 }
 
+/// So many cases of each property that sets no number of its own; the usual run has 256.
+const CASES: &str = "20000";
+
 fn everything_else(project: &Project, session: &mut Session) {
+    // Framing, filters and paths, in the place of coverage-guided fuzzing, which needs a nightly
+    // compiler. What fails is kept in `proptest-regressions` beside the source, and tried first from
+    // then on.
+    let packages = ["link", "engine", "cli"];
+    let packages = packages.iter().flat_map(|name| ["--package", name]);
+    let mut properties = session.cargo(&["test", "--lib", "--bins", "--no-fail-fast"]);
+    properties.args(packages).env("PROPTEST_CASES", CASES);
+    session.tests("properties at length", properties);
     for target in cross::TARGETS {
         session.outcome(&format!("check for {target}"), || {
             cross::check(project, target)
