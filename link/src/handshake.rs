@@ -184,6 +184,17 @@ mod tests {
         (found, scanner)
     }
 
+    /// Whether garbage and the beginning of what follows it make a message by chance: one that lacks
+    /// its last byte, say, and meets that byte. Nobody can tell it from a true one; whoever called
+    /// calls again.
+    fn overlap(before: &[u8], whole: &[u8]) -> bool {
+        let first = before.len().saturating_sub(LENGTH - 1);
+        (first..before.len()).any(|at| {
+            let bytes = whole.get(at..at + LENGTH);
+            bytes.is_some_and(|bytes| Message::parse(bytes).is_some())
+        })
+    }
+
     proptest! {
         #[test]
         fn finds_the_message_behind_any_garbage(
@@ -195,6 +206,7 @@ mod tests {
         ) {
             let message = Message::new(kind, nonce);
             let bytes = [&before[..], &message.encode(), &after].concat();
+            prop_assume!(!overlap(&before, &bytes));
             let (found, _) = scan(&bytes, &cuts);
             prop_assert!(found.contains(&message));
         }
@@ -205,9 +217,11 @@ mod tests {
             nonce in any::<Nonce>(),
             after in proptest::collection::vec(any::<u8>(), 0..200),
         ) {
+            let message = Message::new(Kind::Start, nonce).encode();
+            prop_assume!(!overlap(&before, &[&before[..], &message].concat()));
             let mut scanner = Scanner::default();
             scanner.feed(&before);
-            scanner.feed(&Message::new(Kind::Start, nonce).encode());
+            scanner.feed(&message);
             scanner.feed(&after);
             while let Some(message) = scanner.next() {
                 if message.nonce == nonce {
