@@ -34,6 +34,7 @@ impl Status {
                 memory_bytes: None,
                 disk_bytes: None,
                 disk_used_bytes: None,
+                ports: Vec::new(),
                 warnings: Vec::new(),
                 error: None,
             },
@@ -79,10 +80,24 @@ pub struct Machine {
     pub disk_bytes: Option<u64>,
     /// Bytes that the data disk takes on the host now.
     pub disk_used_bytes: Option<u64>,
+    /// Published ports that are open on this computer; natively the engine opens them itself.
+    #[serde(default)]
+    pub ports: Vec<PublishedPort>,
     /// Things that don't work on this host, in words.
     pub warnings: Vec<String>,
     /// Why the machine is in state `failed`.
     pub error: Option<Problem>,
+}
+
+/// A published port that is open.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PublishedPort {
+    /// `tcp` or `udp`.
+    pub protocol: String,
+    /// `0.0.0.0:8080`.
+    pub address: String,
+    /// Names of the containers behind it.
+    pub containers: Vec<String>,
 }
 
 /// The states of a machine.

@@ -13,7 +13,8 @@ const LINES: usize = 40;
 /// Makes the report. Blocks.
 pub(crate) fn report(service: &Service) -> String {
     let home = &service.home;
-    let status = service.owner.status().borrow().clone();
+    let mut status = (*service.owner.status().borrow().clone()).clone();
+    status.machine.ports = service.owner.ports().list();
     let mut text = String::new();
     // Writing to a string cannot fail.
     let _ = writeln!(text, "slipwayd {VERSION}, process {}", std::process::id());
@@ -43,7 +44,7 @@ pub(crate) fn report(service: &Service) -> String {
     );
     text.push_str(&diagnose_qemu(home));
     let _ = writeln!(text, "\n== status");
-    text.push_str(&serde_json::to_string_pretty(&*status).unwrap_or_default());
+    text.push_str(&serde_json::to_string_pretty(&status).unwrap_or_default());
     for (title, path) in [
         ("console", home.console_log()),
         ("slipwayd's log", home.service_log()),

@@ -6,6 +6,7 @@ mod endpoint;
 mod lock;
 mod logs;
 mod machine;
+mod ports;
 mod problem;
 mod relay;
 mod service;

@@ -24,6 +24,8 @@ use link::Opener;
 use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
 
+use crate::ports::Ports;
+
 pub(crate) use native::Native;
 pub(crate) use owner::{Owner, own};
 pub(crate) use qemu::{Qemu, diagnose as diagnose_qemu};
@@ -64,6 +66,8 @@ pub(crate) struct Start {
     pub(crate) progress: mpsc::UnboundedSender<Progress>,
     /// Takes the live link, or `None` while there is none.
     pub(crate) links: watch::Sender<Option<Opener>>,
+    /// Opens what the engine publishes.
+    pub(crate) ports: Ports,
     /// Cancelled when nobody wants the machine any more.
     pub(crate) cancel: CancellationToken,
 }

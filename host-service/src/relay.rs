@@ -1,7 +1,6 @@
 //! What happens to a client's connection: the head of its first request decides whether slipwayd
 //! answers it or the engine gets it, byte for byte, for the life of the connection.
 
-mod copy;
 mod head;
 mod rewind;
 
@@ -34,8 +33,12 @@ where
     }
     match engine(&service.owner).await {
         Ok(mut stream) => {
-            if stream.write_all(&head.into_bytes()).await.is_ok() {
-                copy::both_ways(connection, stream).await;
+            let relayed = async {
+                stream.write_all(&head.into_bytes()).await?;
+                link::copy::both_ways(&mut connection, &mut stream).await
+            };
+            if let Err(error) = relayed.await {
+                tracing::debug!(%error, "a relayed connection broke");
             }
         }
         Err(problem) => {

@@ -44,6 +44,7 @@ pub fn run() -> Result<(), Problem> {
     }
     let lock = Lock::take(&home)?;
     logs::start(&home)?;
+    crate::ports::raise_limit();
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
         .enable_all()

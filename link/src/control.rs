@@ -1,11 +1,14 @@
 //! The control stream: JSON lines between slipwayd and the agent. The host opens it; the guest's
 //! first message is [`FromGuest::Hello`].
 
+use std::net::{IpAddr, SocketAddr};
+
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadHalf, WriteHalf};
 
 use crate::Error;
+use crate::ports::Protocol;
 
 /// Longest message in bytes.
 const LIMIT: usize = 4 << 20;
@@ -29,6 +32,29 @@ pub enum FromGuest {
     },
     /// The shutdown has begun: containers are being stopped.
     Stopping,
+    /// A container's ports are to be open on the host, and no others of that container; answered
+    /// with [`FromHost::Published`] or [`FromHost::Refused`].
+    Publish {
+        /// Repeated in the answer.
+        seq: u64,
+        /// What is to be open.
+        publication: Publication,
+    },
+    /// A container's ports are to be closed: it has ended.
+    Withdraw {
+        /// The container's id.
+        container: String,
+    },
+    /// How fit a container is for connections has changed.
+    Condition {
+        /// The container's id.
+        container: String,
+        /// How fit it is now.
+        condition: Condition,
+    },
+    /// All that was published before this session has been said again: what has not is to be
+    /// closed.
+    Settled,
     /// A kind that this version does not know.
     #[serde(other)]
     Unknown,
@@ -70,9 +96,63 @@ pub enum FromHost {
         /// Subnets in CIDR notation.
         subnets: Vec<String>,
     },
+    /// A container's ports are open.
+    Published {
+        /// That of the request.
+        seq: u64,
+        /// Where each of its ports is open, in the request's order.
+        open: Vec<Vec<SocketAddr>>,
+    },
+    /// None of a container's ports is open.
+    Refused {
+        /// That of the request.
+        seq: u64,
+        /// Why, in Docker's words.
+        reason: String,
+    },
     /// A kind that this version does not know.
     #[serde(other)]
     Unknown,
+}
+
+/// The ports that a container has published.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Publication {
+    /// The container's id.
+    pub container: String,
+    /// Its name, for people.
+    pub name: String,
+    /// How fit it is for connections.
+    pub condition: Condition,
+    /// The ports.
+    pub ports: Vec<Port>,
+}
+
+/// One published port.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Port {
+    /// The protocol.
+    pub protocol: Protocol,
+    /// The host's addresses to be open on; an unspecified one stands for all of its kind.
+    pub hosts: Vec<IpAddr>,
+    /// First and last of the ports to choose from, the same for all addresses; any when `None`.
+    pub range: Option<(u16, u16)>,
+    /// Where it leads in the guest.
+    pub target: SocketAddr,
+    /// Containers that give the same name here may share a port of the host.
+    pub group: Option<String>,
+}
+
+/// How fit a container is for new connections.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Condition {
+    /// It runs, and is healthy if it is checked.
+    Ready,
+    /// It is not healthy, not yet or no more.
+    Unready,
+    /// It is being stopped.
+    Stopping,
 }
 
 /// Splits a control stream into messages.

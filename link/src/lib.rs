@@ -7,9 +7,11 @@
 //! may be the same port: the handshake finds the place where the new session begins.
 
 pub mod control;
+pub mod copy;
 mod error;
 mod greeting;
 mod handshake;
+pub mod ports;
 mod session;
 mod signals;
 mod stream;
@@ -27,6 +29,8 @@ pub enum Service {
     Api,
     /// JSON lines between slipwayd and the agent; see [`control`].
     Control,
+    /// One connection to a port in the guest; see [`ports`].
+    Port,
 }
 
 impl Service {
@@ -34,11 +38,12 @@ impl Service {
         match self {
             Self::Api => "api",
             Self::Control => "control",
+            Self::Port => "port",
         }
     }
 
     fn parse(name: &[u8]) -> Option<Self> {
-        [Self::Api, Self::Control]
+        [Self::Api, Self::Control, Self::Port]
             .into_iter()
             .find(|service| service.name().as_bytes() == name)
     }

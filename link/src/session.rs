@@ -18,8 +18,8 @@ use crate::{Error, Service, greeting};
 
 /// Streams that one end may have open at a time; more wait. The multiplexer ends the session when
 /// its own limit is passed, so that is more than twice as high.
-const MAX_OPENED: usize = 4000;
-const MAX_STREAMS: usize = 10_000;
+const MAX_OPENED: usize = 16_000;
+const MAX_STREAMS: usize = 40_000;
 
 /// Longest payload of a frame: a stream's turn on the wire.
 const FRAME: usize = 64 * 1024;
@@ -77,6 +77,9 @@ impl Shared {
     pub(crate) fn end(&self, why: &'static str) {
         lock(&self.reason).get_or_insert(why);
         self.ended.store(true, Ordering::Release);
+        for flag in lock(&self.flags).live.values() {
+            flag.session_ended();
+        }
         self.end.notify_waiters();
         // For a driver that is not waiting at this moment.
         self.end.notify_one();

@@ -21,6 +21,7 @@ pub(crate) const ACCEPTED: u8 = 6;
 #[derive(Debug, Default)]
 pub(crate) struct Flag {
     abandoned: AtomicBool,
+    reader: AtomicWaker,
     writer: AtomicWaker,
 }
 
@@ -28,6 +29,12 @@ impl Flag {
     /// The other end no longer reads.
     pub(crate) fn abandon(&self) {
         self.abandoned.store(true, Ordering::Release);
+        self.writer.wake();
+    }
+
+    /// The session has ended: the multiplexer does not wake those that wait when this end closes it.
+    pub(crate) fn session_ended(&self) {
+        self.reader.wake();
         self.writer.wake();
     }
 }
@@ -72,6 +79,15 @@ impl Stream {
         }
     }
 
+    /// What can't be done yet can't be done any more once the session has ended.
+    fn or_ended<T>(&self, poll: Poll<io::Result<T>>) -> Poll<io::Result<T>> {
+        if poll.is_pending() && self.shared.has_ended() {
+            let reason = self.shared.why_reset();
+            return Poll::Ready(Err(io::Error::new(io::ErrorKind::ConnectionReset, reason)));
+        }
+        poll
+    }
+
     /// The multiplexer shows an end of file for a reset and for a dead session as well.
     fn end_of_file(&mut self) -> io::Result<()> {
         let clean = self.eof
@@ -97,10 +113,13 @@ impl AsyncRead for Stream {
         buf: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
         let this = &mut *self;
+        // Registered before the session is looked at: a wake-up in between is not lost.
+        this.flag.reader.register(cx.waker());
         if this.unanswered {
             let mut byte = [0];
             let mut answer = ReadBuf::new(&mut byte);
-            ready!(Pin::new(&mut this.inner).poll_read(cx, &mut answer))?;
+            let read = Pin::new(&mut this.inner).poll_read(cx, &mut answer);
+            ready!(this.or_ended(read))?;
             if answer.filled() != [ACCEPTED] {
                 return Poll::Ready(Err(io::Error::new(
                     io::ErrorKind::ConnectionRefused,
@@ -113,7 +132,8 @@ impl AsyncRead for Stream {
         if buf.remaining() == 0 {
             return Poll::Ready(Ok(()));
         }
-        ready!(Pin::new(&mut this.inner).poll_read(cx, buf))?;
+        let read = Pin::new(&mut this.inner).poll_read(cx, buf);
+        ready!(this.or_ended(read))?;
         Poll::Ready(if buf.filled().len() == before {
             this.end_of_file()
         } else {
@@ -140,7 +160,8 @@ impl AsyncWrite for Stream {
         if this.flag.abandoned.load(Ordering::Acquire) {
             return Poll::Ready(Err(io::ErrorKind::BrokenPipe.into()));
         }
-        let result = ready!(Pin::new(&mut this.inner).poll_write(cx, buf));
+        let result = Pin::new(&mut this.inner).poll_write(cx, buf);
+        let result = ready!(this.or_ended(result));
         Poll::Ready(result.map_err(|_| io::ErrorKind::BrokenPipe.into()))
     }
 

@@ -77,6 +77,24 @@ async fn a_dropped_stream_is_a_reset_and_no_end_of_file() {
 }
 
 #[tokio::test]
+async fn who_waits_when_this_end_closes_the_session_is_told() {
+    let ((opener, _h), (_g, mut incoming)) = pair().await;
+    let (mut reading, _silent) = stream(&opener, &mut incoming).await;
+    let (mut writing, _unread) = stream(&opener, &mut incoming).await;
+    let reading = tokio::spawn(async move { reading.read_u8().await });
+    let writing = tokio::spawn(async move {
+        let chunk = vec![0; 64 * 1024];
+        while writing.write_all(&chunk).await.is_ok() {}
+    });
+    // Until both wait; the test holds without, but then it shows less.
+    tokio::time::sleep(Duration::from_millis(100)).await;
+    opener.close();
+    let error = within(reading).await.unwrap().unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::ConnectionReset);
+    within(writing).await.unwrap();
+}
+
+#[tokio::test]
 async fn who_writes_to_a_reader_that_left_after_its_own_end_is_told() {
     let ((opener, _h), (_g, mut incoming)) = pair().await;
     let (mut ours, mut theirs) = stream(&opener, &mut incoming).await;

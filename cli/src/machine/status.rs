@@ -111,6 +111,14 @@ fn render(status: &Status) -> String {
         };
         lines.push(("Disk", format!("{}{used}", size::decimal4(disk))));
     }
+    for (number, port) in machine.ports.iter().enumerate() {
+        let name = if number == 0 { "Ports" } else { "" };
+        let containers = port.containers.join(", ");
+        lines.push((
+            name,
+            format!("{}/{} {containers}", port.address, port.protocol),
+        ));
+    }
     lines.push(("API", status.api.endpoint.clone()));
     lines.push(("Version", status.version.clone()));
     for warning in &machine.warnings {

@@ -1,12 +1,14 @@
 //! `slipway-agent`: wires the engine to the warden, the API to the link, and answers control
-//! messages.
+//! messages. `slipway-agent ports` leads published ports to containers instead.
 
 mod arguments;
 mod clock;
 mod control;
 mod disk;
+mod ports;
 mod serial;
 mod serve;
+mod sessions;
 
 use std::sync::{Arc, LazyLock};
 use std::time::Duration;
@@ -32,14 +34,23 @@ fn main() -> anyhow::Result<()> {
         .with(lines)
         .with(targets.unwrap_or_else(|| Targets::new().with_default(LevelFilter::INFO)))
         .init();
-    let arguments = Arguments::parse(std::env::args().skip(1))?;
+    let mut arguments = std::env::args().skip(1).peekable();
+    let only_ports = arguments.next_if(|first| first == "ports").is_some();
+    let arguments = Arguments::parse(arguments)?;
     // Two workers keep the memory small; file work runs on blocking threads.
     tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
         .enable_all()
         .build()
         .context("starting the runtime failed")?
-        .block_on(run(arguments))
+        .block_on(async {
+            if only_ports {
+                let link = arguments.link.context("--link is missing")?;
+                ports::serve(link).await;
+                return Ok(());
+            }
+            run(arguments).await
+        })
 }
 
 async fn run(arguments: Arguments) -> anyhow::Result<()> {

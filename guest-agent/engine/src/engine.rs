@@ -52,6 +52,7 @@ pub struct Engine {
     pub(crate) network: OnceCell<Arc<network::Networks>>,
     pub(crate) networks: networks::Table,
     pub(crate) ports: networks::PortTable,
+    pub(crate) host_ports: networks::HostPorts,
     pub(crate) names: networks::Names,
     pub(crate) shutting_down: AtomicBool,
     /// Held while something is pruned.
@@ -88,6 +89,7 @@ impl Engine {
             volumes: Volumes::new(options.root.join("volumes")),
             networks: networks::Table::new(options.root.join("networks")),
             ports: networks::PortTable::default(),
+            host_ports: networks::HostPorts::default(),
             names: networks::Names::default(),
             options,
             warden,

@@ -17,12 +17,12 @@ pub use connect::ConnectRequest;
 pub use create::NetworkRequest;
 pub use list::{Member, NetworkSnapshot};
 pub use names::dns_names;
-pub use ports::Bound;
+pub use ports::{Bound, Condition, PortAnswer, PortOrder, PortOrders, Publication, WantedPort};
 pub use record::{Attachment, EndpointIpam, EndpointSettings, Ipam, IpamConfig, NetworkRecord};
 pub use subnets::{AddressPool, SubnetSettings};
 
 pub(crate) use names::Names;
-pub(crate) use ports::{PortTable, check as check_ports};
+pub(crate) use ports::{HostPorts, PortTable, check as check_ports};
 
 use holder::holder_of;
 pub(crate) use record::Table;

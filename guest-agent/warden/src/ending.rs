@@ -47,7 +47,7 @@ impl Supervisor {
     /// Somebody sent us SIGTERM: the engine knows best how to stop its containers.
     pub(crate) fn terminate(&mut self) {
         if self.ending.is_none() {
-            self.agent.stop();
+            self.agent.kept.stop();
             self.ending = Some(Ending::Told(Instant::now() + STOP_GRACE));
         }
     }
@@ -75,13 +75,13 @@ impl Supervisor {
             .all(|process| matches!(process.phase, Phase::Exited(_)));
         let next = Instant::now() + ENGINE_GRACE;
         match ending {
-            Ending::Told(_) if late || !self.agent.is_running() => {
+            Ending::Told(_) if late || !self.agent.kept.is_running() => {
                 self.signal_containers(libc::SIGTERM);
                 self.ending = Some(Ending::Containers(Instant::now() + CONTAINER_GRACE));
                 return self.end_step();
             }
             Ending::Containers(_) | Ending::Killed(_) if containers_gone => {
-                self.agent.stop();
+                self.agent.kept.stop();
                 self.ending = Some(Ending::Engine(next));
             }
             Ending::Containers(_) if late => {
@@ -89,16 +89,16 @@ impl Supervisor {
                 self.ending = Some(Ending::Killed(next));
             }
             Ending::Killed(_) if late => {
-                self.agent.stop();
+                self.agent.kept.stop();
                 self.ending = Some(Ending::Engine(next));
             }
             Ending::Engine(_) if late => {
-                self.agent.kill();
+                self.agent.kept.kill();
                 return true;
             }
-            Ending::Engine(_) => return !self.agent.is_running(),
+            Ending::Engine(_) => return !self.agent.kept.is_running(),
             Ending::Told(_) | Ending::Containers(_) | Ending::Killed(_) => {}
         }
-        matches!(self.ending, Some(Ending::Engine(_))) && !self.agent.is_running()
+        matches!(self.ending, Some(Ending::Engine(_))) && !self.agent.kept.is_running()
     }
 }

@@ -11,6 +11,7 @@ mod console;
 mod ending;
 mod engine_link;
 mod error;
+mod kept;
 pub mod log;
 mod poller;
 mod process;
@@ -26,6 +27,6 @@ pub mod port;
 pub mod protocol;
 pub mod wire;
 
-pub use agent::AgentSpec;
 pub use error::Error;
+pub use kept::Program;
 pub use supervisor::Supervisor;

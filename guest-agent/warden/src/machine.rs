@@ -14,9 +14,9 @@ use std::convert::Infallible;
 use std::ffi::OsString;
 use std::path::Path;
 
-use crate::agent::AgentSpec;
 use crate::console;
 use crate::error::{Error, PathContext};
+use crate::kept::Program;
 use crate::supervisor::Supervisor;
 
 pub use modules::{await_loaded, load_in_background};
@@ -61,6 +61,9 @@ pub fn run() -> Result<Infallible, Error> {
     let mut supervisor = Supervisor::new(agent(&settings.link))?;
     supervisor.announce_engine();
     supervisor.start_agent();
+    if let Some(link) = &settings.ports {
+        supervisor.keep_ports(ports(link));
+    }
     if !prepared {
         modules::load_list(Path::new("/lib/modules.disk"), |_| {});
     }
@@ -94,7 +97,7 @@ fn read_ahead(program: &str) {
     }
 }
 
-fn agent(link: &str) -> AgentSpec {
+fn agent(link: &str) -> Program {
     let args = [
         "--machine",
         "vm",
@@ -107,9 +110,18 @@ fn agent(link: &str) -> AgentSpec {
         "--bundled-images",
         "/images",
     ];
-    AgentSpec {
-        program: AGENT.into(),
-        args: args.map(OsString::from).to_vec(),
+    program(&args)
+}
+
+/// What leads published ports to containers: the engine's program, but not its process.
+fn ports(link: &str) -> Program {
+    program(&["ports", "--link", link])
+}
+
+fn program(args: &[&str]) -> Program {
+    Program {
+        path: AGENT.into(),
+        args: args.iter().map(OsString::from).collect(),
         environment: &[("PATH", "/usr/sbin:/usr/bin:/sbin:/bin"), ("HOME", "/root")],
     }
 }

@@ -5,12 +5,12 @@ use std::path::PathBuf;
 
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
-use crate::agent::AgentSpec;
 use crate::error::{Context, Error};
+use crate::kept::Program;
 use crate::supervisor::Supervisor;
 
 /// Parses `--root DIR --run DIR --agent PATH --link LINK [--bundled-images DIR] [--api unix:PATH]`.
-fn parse(args: impl IntoIterator<Item = OsString>) -> Result<AgentSpec, Error> {
+fn parse(args: impl IntoIterator<Item = OsString>) -> Result<Program, Error> {
     let mut program = None;
     let mut passed = vec![OsString::from("--machine"), OsString::from("native")];
     let mut args = args.into_iter();
@@ -26,8 +26,8 @@ fn parse(args: impl IntoIterator<Item = OsString>) -> Result<AgentSpec, Error> {
             _ => return Err(Error::Usage(format!("unknown option {}", name.display()))),
         }
     }
-    Ok(AgentSpec {
-        program: program.ok_or_else(|| Error::Usage("--agent PATH is missing".into()))?,
+    Ok(Program {
+        path: program.ok_or_else(|| Error::Usage("--agent PATH is missing".into()))?,
         args: passed,
         environment: &[],
     })
@@ -60,7 +60,7 @@ mod tests {
     fn options_go_on_to_the_agent() {
         let words = |text: &str| text.split(' ').map(OsString::from).collect::<Vec<_>>();
         let spec = parse(words("--root /r --run /x --agent /bin/a --link unix:/s")).unwrap();
-        assert_eq!(spec.program, PathBuf::from("/bin/a"));
+        assert_eq!(spec.path, PathBuf::from("/bin/a"));
         assert_eq!(
             spec.args,
             words("--machine native --root /r --run /x --link unix:/s")

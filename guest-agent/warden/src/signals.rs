@@ -62,12 +62,27 @@ impl AsFd for Signals {
     }
 }
 
-/// Puts a descriptor at number 3 for a program that is about to be executed, and gives it the
-/// signals back that are blocked here: it would never hear that it is to end.
-pub(crate) fn inherit_as_3<'a>(
-    command: &'a mut std::process::Command,
-    fd: BorrowedFd<'_>,
-) -> &'a mut std::process::Command {
+/// Gives a program that is about to be executed the signals back that are blocked here: it would
+/// never hear that it is to end.
+pub(crate) fn unblock(command: &mut std::process::Command) {
+    use std::os::unix::process::CommandExt;
+
+    // SAFETY: the closure only makes async-signal-safe calls.
+    unsafe { command.pre_exec(unblock_here) };
+}
+
+fn unblock_here() -> std::io::Result<()> {
+    // SAFETY: the set is initialised by sigemptyset before use.
+    unsafe {
+        let mut none = std::mem::zeroed::<libc::sigset_t>();
+        libc::sigemptyset(&raw mut none);
+        libc::sigprocmask(libc::SIG_SETMASK, &raw const none, std::ptr::null_mut());
+    }
+    Ok(())
+}
+
+/// The same with a descriptor at number 3.
+pub(crate) fn inherit_as_3(command: &mut std::process::Command, fd: BorrowedFd<'_>) {
     use std::os::unix::process::CommandExt;
 
     let number = fd.as_raw_fd();
@@ -84,14 +99,8 @@ pub(crate) fn inherit_as_3<'a>(
         if result < 0 {
             return Err(std::io::Error::last_os_error());
         }
-        // SAFETY: the set is initialised by sigemptyset before use.
-        unsafe {
-            let mut none = std::mem::zeroed::<libc::sigset_t>();
-            libc::sigemptyset(&raw mut none);
-            libc::sigprocmask(libc::SIG_SETMASK, &raw const none, std::ptr::null_mut());
-        }
-        Ok(())
+        unblock_here()
     };
     // SAFETY: the closure only makes async-signal-safe calls.
-    unsafe { command.pre_exec(place) }
+    unsafe { command.pre_exec(place) };
 }

@@ -2,29 +2,35 @@
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::os::fd::OwnedFd;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use runtime::cgroup::Hierarchy;
 use rustix::event::epoll::EventFlags;
 use rustix::process::{WaitOptions, WaitStatus};
 
-use crate::agent::{Agent, AgentSpec};
+use crate::agent::Agent;
 use crate::clock;
 use crate::console;
 use crate::ending::Ending;
 use crate::engine_link::EngineLink;
 use crate::error::{Context, Error};
+use crate::kept::{Kept, Program};
 use crate::poller::{Poller, Readiness, Token};
 use crate::process::{FLOOD, LEFT_OVER, NOBODY, Phase, Process, SLOW_CLIENT};
 use crate::protocol::{Event, Exit, Message, Outcome, Request, Target};
-use crate::signals::{Signal, Signals};
+use crate::signals::{self, Signal, Signals};
 use crate::source::{ProcessKey, Source};
+
+/// The first moments of a boot belong to the engine.
+const PORTS_AFTER: Duration = Duration::from_millis(500);
 
 /// All that the warden knows.
 pub struct Supervisor {
     pub(crate) poller: Poller<Source>,
     signals: Signals,
     pub(crate) agent: Agent,
+    /// What leads published ports to containers, in the machine.
+    pub(crate) ports: Option<Kept>,
     pub(crate) engine: Option<EngineLink>,
     pub(crate) hierarchy: Option<Hierarchy>,
     pub(crate) processes: BTreeMap<ProcessKey, Process>,
@@ -46,7 +52,7 @@ pub struct Supervisor {
 
 impl Supervisor {
     /// Blocks the signals and makes ready.
-    pub fn new(agent: AgentSpec) -> Result<Self, Error> {
+    pub fn new(agent: Program) -> Result<Self, Error> {
         // A child has this from birth: no container can look into it before it says so itself.
         rustix::process::set_dumpable_behavior(rustix::process::DumpableBehavior::NotDumpable)
             .step("hide the warden's memory")?;
@@ -59,6 +65,7 @@ impl Supervisor {
             poller,
             signals,
             agent: Agent::new(agent),
+            ports: None,
             engine: None,
             hierarchy: None,
             processes: BTreeMap::new(),
@@ -84,6 +91,11 @@ impl Supervisor {
         }
     }
 
+    /// Keeps a program beside the engine that leads published ports to containers.
+    pub fn keep_ports(&mut self, program: Program) {
+        self.ports = Some(Kept::new(program, PORTS_AFTER));
+    }
+
     /// Prints the boot's last step once the engine is up, which its first request shows.
     pub fn announce_engine(&mut self) {
         self.announce = true;
@@ -98,6 +110,7 @@ impl Supervisor {
     pub fn run(&mut self) -> Result<(), Error> {
         loop {
             self.start_agent();
+            self.start_ports();
             self.settle_due();
             self.answer_lists();
             self.update_watches();
@@ -117,13 +130,24 @@ impl Supervisor {
     /// Starts the engine if it is due. It is served only by [`Supervisor::run`], which calls this
     /// too.
     pub fn start_agent(&mut self) {
-        let due = self.agent.due().is_some_and(|at| at <= Instant::now());
+        let due = self.agent.kept.due().is_some_and(|at| at <= Instant::now());
         if !due || self.ending.is_some() {
             return;
         }
         match self.agent.start() {
             Ok(socket) => self.connect_engine(EngineLink::new(socket)),
             Err(error) => console::note(&format!("the engine can't be started: {error}")),
+        }
+    }
+
+    fn start_ports(&mut self) {
+        let Some(ports) = self.ports.as_mut().filter(|_| self.ending.is_none()) else {
+            return;
+        };
+        if ports.due().is_some_and(|at| at <= Instant::now())
+            && let Err(error) = ports.start(signals::unblock)
+        {
+            console::note(&format!("published ports can't be led: {error}"));
         }
     }
 
@@ -163,7 +187,12 @@ impl Supervisor {
 
     fn next_deadline(&self) -> Option<Instant> {
         let processes = self.processes.values().filter_map(Process::deadline);
-        let agent = self.agent.due().filter(|_| self.ending.is_none());
+        let agent = self.agent.kept.due();
+        let ports = self.ports.as_ref().and_then(Kept::due);
+        let agent = agent
+            .into_iter()
+            .chain(ports)
+            .filter(|_| self.ending.is_none());
         let ending = self.ending.as_ref().map(Ending::deadline);
         processes.chain(agent).chain(ending).min()
     }
@@ -212,7 +241,9 @@ impl Supervisor {
     pub(crate) fn reap(&mut self) {
         while let Ok(Some((pid, status))) = rustix::process::wait(WaitOptions::NOHANG) {
             let pid = pid.as_raw_pid();
-            if self.agent.on_exit(pid) {
+            if self.ports.as_mut().is_some_and(|ports| ports.on_exit(pid)) {
+                console::note("what leads published ports has ended");
+            } else if self.agent.kept.on_exit(pid) {
                 console::note("the engine has ended");
                 self.drop_engine();
             } else if self
@@ -344,7 +375,7 @@ impl Supervisor {
         }
         // It is of no use without its socket, however alive it may be.
         self.drop_engine();
-        self.agent.kill();
+        self.agent.kept.kill();
     }
 
     fn on_request(&mut self, request: Request, descriptors: Vec<OwnedFd>) {

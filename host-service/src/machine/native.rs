@@ -119,7 +119,7 @@ async fn begin(home: Arc<Home>, start: Start) -> Result<Run, Problem> {
     let (process, record) = launch(&home)?;
     start.say(Progress::Process(process.pid()));
     steps.begin("engine");
-    let tether = Tether::new(record.link.clone(), Channel::New, start.clone());
+    let tether = Tether::new(record.link.clone(), None, Channel::New, start.clone());
     let watching = watch(&home, &mut steps, &process, &tether);
     let result = tokio::select! {
         result = watching => result,
@@ -188,6 +188,7 @@ fn launch(home: &Home) -> Result<(Process, Record), Problem> {
         started_ms: now_ms(),
         monitor: None,
         link: address,
+        ports: None,
         accelerator: None,
         accelerator_note: None,
         cpus: None,
@@ -288,7 +289,7 @@ async fn adopt(home: Arc<Home>, start: Start) -> Option<Result<Run, Problem>> {
         "adopting the engine of an earlier slipwayd"
     );
     start.say(Progress::Process(record.pid));
-    let tether = Tether::new(record.link.clone(), Channel::Used, start.clone());
+    let tether = Tether::new(record.link.clone(), None, Channel::Used, start.clone());
     let mut steps = Steps::untold();
     let watching = watch(&home, &mut steps, &process, &tether);
     let result = tokio::select! {

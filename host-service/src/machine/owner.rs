@@ -14,6 +14,7 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 use super::{Driver, Machine, Progress, Start};
+use crate::ports::Ports;
 use crate::problem::{Explain, problem};
 use crate::settings::Settings;
 
@@ -44,12 +45,18 @@ pub(crate) struct Owner {
     commands: mpsc::Sender<Command>,
     status: watch::Receiver<Arc<Status>>,
     links: watch::Receiver<Option<Opener>>,
+    ports: Ports,
 }
 
 impl Owner {
     /// The status, now and as it changes.
     pub(crate) fn status(&self) -> watch::Receiver<Arc<Status>> {
         self.status.clone()
+    }
+
+    /// The published ports.
+    pub(crate) fn ports(&self) -> &Ports {
+        &self.ports
     }
 
     /// Starts the machine. The status says so when this returns; what it returns is done when the
@@ -167,6 +174,7 @@ struct Task {
     phase: Phase,
     status: watch::Sender<Arc<Status>>,
     links: watch::Sender<Option<Opener>>,
+    ports: Ports,
     progress: mpsc::UnboundedReceiver<Progress>,
     starters: Vec<Reply>,
     stoppers: Vec<Reply>,
@@ -190,6 +198,7 @@ pub(crate) fn own(home: &Home, drivers: Vec<Arc<dyn Driver>>) -> Result<Owner, P
         watch::channel(Arc::new(Status::at_rest(home, chosen, State::Absent)));
     let (links, links_receiver) = watch::channel(None);
     let (_, progress) = mpsc::unbounded_channel();
+    let ports = Ports::new();
     let mut task = Task {
         home: home.clone(),
         settings,
@@ -198,6 +207,7 @@ pub(crate) fn own(home: &Home, drivers: Vec<Arc<dyn Driver>>) -> Result<Owner, P
         phase: Phase::Idle,
         status,
         links,
+        ports: ports.clone(),
         progress,
         starters: Vec::new(),
         stoppers: Vec::new(),
@@ -211,6 +221,7 @@ pub(crate) fn own(home: &Home, drivers: Vec<Arc<dyn Driver>>) -> Result<Owner, P
         commands,
         status: status_receiver,
         links: links_receiver,
+        ports,
     })
 }
 
@@ -339,6 +350,7 @@ impl Task {
             Start {
                 progress,
                 links: self.links.clone(),
+                ports: self.ports.clone(),
                 cancel: cancel.clone(),
             },
             cancel,
@@ -423,6 +435,7 @@ impl Task {
     fn rest(&mut self) {
         self.phase = Phase::Idle;
         self.links.send_replace(None);
+        self.ports.clear();
         self.change(|machine| machine.pid = None);
     }
 

@@ -25,6 +25,9 @@ pub(crate) struct Record {
     pub(crate) monitor: Option<Address>,
     /// The link.
     pub(crate) link: Address,
+    /// The link for published ports; native machines have none.
+    #[serde(default)]
+    pub(crate) ports: Option<Address>,
     pub(crate) accelerator: Option<String>,
     pub(crate) accelerator_note: Option<String>,
     pub(crate) cpus: Option<u32>,
@@ -65,7 +68,7 @@ impl Record {
 
     /// The machine has ended: removes the record and its sockets.
     pub(crate) fn clear(&self, home: &Home) {
-        for address in self.monitor.iter().chain([&self.link]) {
+        for address in self.monitor.iter().chain([&self.link]).chain(&self.ports) {
             address.remove();
         }
         Self::remove(home);

@@ -4,13 +4,14 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use link::control::{self, FromGuest, FromHost};
-use link::{Opener, Service};
+use link::{Incoming, Opener, Service};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
 
 use super::channel::Address;
 use super::{Progress, Start};
+use crate::ports::Ports;
 use crate::problem::chain;
 
 /// First and longest wait between two attempts to connect.
@@ -19,6 +20,9 @@ const RETRY: (Duration, Duration) = (Duration::from_millis(20), Duration::from_m
 /// How long one call on a channel may stay unanswered. A new connection also helps a virtio port
 /// that QEMU holds back since its guest wrote while nobody was connected.
 const ANSWER: Duration = Duration::from_secs(5);
+
+/// What is wrong until there is an answer.
+const SILENT: &str = "the guest does not answer on the link";
 
 /// How often the host's clock is looked at, to notice that the host slept, and its routes.
 const LOOK: Duration = Duration::from_secs(4);
@@ -41,21 +45,34 @@ pub(crate) struct Tether {
     links: watch::Receiver<Option<Opener>>,
     orders: mpsc::Sender<FromHost>,
     trouble: Arc<Mutex<Option<String>>>,
-    task: JoinHandle<()>,
+    tasks: Vec<JoinHandle<()>>,
+    published: Ports,
 }
 
 impl Tether {
-    /// Begins to connect; the link is made known through `start`.
-    pub(crate) fn new(address: Address, channel: Channel, start: Start) -> Self {
+    /// Begins to connect; the link is made known through `start`. `ports` is where the link for
+    /// published ports is found, if there is one.
+    pub(crate) fn new(
+        address: Address,
+        ports: Option<Address>,
+        channel: Channel,
+        start: Start,
+    ) -> Self {
         let (orders, receiver) = mpsc::channel(4);
         let links = start.links.subscribe();
         let trouble = Arc::new(Mutex::new(None));
-        let task = tokio::spawn(keep(address, channel, start, receiver, trouble.clone()));
+        let published = start.ports.clone();
+        let leading = ports.map(|ports| lead(ports, channel, published.clone(), links.clone()));
+        let keeping = keep(address, channel, start, receiver, trouble.clone());
+        let tasks = std::iter::once(tokio::spawn(keeping))
+            .chain(leading.map(tokio::spawn))
+            .collect();
         Self {
             links,
             orders,
             trouble,
-            task,
+            tasks,
+            published,
         }
     }
 
@@ -101,7 +118,10 @@ impl Tether {
 
 impl Drop for Tether {
     fn drop(&mut self) {
-        self.task.abort();
+        for task in &self.tasks {
+            task.abort();
+        }
+        self.published.set_link(None);
     }
 }
 
@@ -149,6 +169,46 @@ async fn keep(
     }
 }
 
+/// Keeps the link that connections to published ports go over. It comes up after the other, and
+/// goes on when that ends.
+async fn lead(
+    address: Address,
+    mut channel: Channel,
+    ports: Ports,
+    mut links: watch::Receiver<Option<Opener>>,
+) {
+    // An error means that the machine has ended, and this task is about to.
+    let _ = links.wait_for(Option::is_some).await;
+    loop {
+        if let Ok((opener, _incoming)) = call(&address, channel).await {
+            tracing::info!("the link for ports is up");
+            ports.set_link(Some(opener.clone()));
+            opener.closed().await;
+            ports.set_link(None);
+            tracing::info!("the link for ports ended");
+        }
+        channel = Channel::Used;
+        tokio::time::sleep(RETRY.1).await;
+    }
+}
+
+/// Connects and waits for an answer.
+async fn call(address: &Address, channel: Channel) -> Result<(Opener, Incoming), String> {
+    let io = address
+        .connect()
+        .await
+        .map_err(|error| format!("no link to the guest: {error}"))?;
+    let calling = async {
+        match channel {
+            Channel::New => link::host_on_new(io).await,
+            Channel::Used => link::host(io).await,
+        }
+    };
+    let called = tokio::time::timeout(ANSWER, calling).await;
+    let called = called.map_err(|_| SILENT.to_owned())?;
+    called.map_err(|error| chain(&error))
+}
+
 /// One session, until it ends.
 async fn session(
     address: &Address,
@@ -158,20 +218,8 @@ async fn session(
     orders: &mut mpsc::Receiver<FromHost>,
     note: &impl Fn(Option<String>),
 ) -> Result<(), String> {
-    let io = address
-        .connect()
-        .await
-        .map_err(|error| format!("no link to the guest: {error}"))?;
-    note(Some("the guest does not answer on the link".to_owned()));
-    let calling = async {
-        match channel {
-            Channel::New => link::host_on_new(io).await,
-            Channel::Used => link::host(io).await,
-        }
-    };
-    let calling = tokio::time::timeout(ANSWER, calling).await;
-    let calling = calling.map_err(|_| "the guest does not answer on the link".to_owned())?;
-    let (opener, _incoming) = calling.map_err(|error| chain(&error))?;
+    note(Some(SILENT.to_owned()));
+    let (opener, _incoming) = call(address, channel).await?;
     let control = opener
         .open(Service::Control)
         .await
@@ -187,6 +235,7 @@ async fn session(
         writer.send(order).await.map_err(|error| chain(&error))?;
     }
     start.links.send_replace(Some(opener.clone()));
+    start.ports.begin();
     let mut drift = Drift::new();
     let mut send = Vec::new();
     loop {
@@ -219,7 +268,7 @@ async fn session(
                         start.say(Progress::Disk(bytes));
                     }
                 }
-                Ok(Some(_)) => {}
+                Ok(Some(message)) => send.extend(publish(message, &start.ports).await),
                 Ok(None) => {
                     // The engine is gone; a new one makes a new session.
                     opener.close();
@@ -232,6 +281,26 @@ async fn session(
             },
         }
     }
+}
+
+/// Does what the engine wants with ports; the answer, if there is to be one.
+async fn publish(message: FromGuest, ports: &Ports) -> Option<FromHost> {
+    match message {
+        FromGuest::Publish { seq, publication } => {
+            return Some(match ports.publish(&publication).await {
+                Ok(open) => FromHost::Published { seq, open },
+                Err(reason) => FromHost::Refused { seq, reason },
+            });
+        }
+        FromGuest::Withdraw { container } => ports.withdraw(&container),
+        FromGuest::Condition {
+            container,
+            condition,
+        } => ports.set_condition(&container, condition),
+        FromGuest::Settled => ports.settle(),
+        FromGuest::Hello { .. } | FromGuest::Stopping | FromGuest::Unknown => {}
+    }
+    None
 }
 
 /// Notices when the clock on the wall and the one that only counts differ.

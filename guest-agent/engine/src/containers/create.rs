@@ -8,7 +8,7 @@ use serde_json::Value;
 use super::{Bandwidth, Config, Container, HostConfig, Record, State, mounts, validate};
 use crate::events::Subject;
 use crate::time::Time;
-use crate::{Attachment, EndpointSettings, Engine, Error, Machine, VERSION, blocking, ids};
+use crate::{Attachment, EndpointSettings, Engine, Error, blocking, ids};
 
 /// What a client asks for.
 #[derive(Debug, Clone, Default)]
@@ -44,13 +44,7 @@ impl Engine {
         if let Some(check) = &request.config.healthcheck {
             check.validate()?;
         }
-        let mut warnings = validate::host_config(&mut request.host_config, &self.limits())?;
-        if self.options.machine == Machine::Vm && !request.host_config.port_bindings.is_empty() {
-            warnings.push(format!(
-                "Slipway {VERSION} publishes ports inside its machine only: they can't be reached \
-                 from your computer yet. Containers on the same network reach each other by name."
-            ));
-        }
+        let warnings = validate::host_config(&mut request.host_config, &self.limits())?;
         let bandwidth = Bandwidth::from_labels(&request.config.labels)?;
         let networks = self.first_networks(&mut request)?;
         let this = Arc::clone(self);

@@ -11,7 +11,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::exec::{Exec, ExecOutput, ExecRequest};
 use super::healthcheck::HealthConfig;
-use super::{Container, State, signals};
+use super::{Container, Record, State, signals};
 use crate::time::{Time, go_duration};
 use crate::{Engine, Error, blocking};
 
@@ -96,17 +96,20 @@ impl Health {
     }
 }
 
+impl Record {
+    /// Whether there is a check of its health.
+    pub(crate) fn is_checked(&self) -> bool {
+        let check = self.config.healthcheck.as_ref();
+        check.is_some_and(|check| check.command(self.config.shell.as_deref()).is_some())
+    }
+}
+
 impl Engine {
     /// The container has just been started, or was found running: its health is unknown.
     pub(crate) fn begin_health_checks(self: &Arc<Self>, container: &Arc<Container>) {
         {
             let mut inner = container.lock();
-            let config = &inner.record.config;
-            let checked = config
-                .healthcheck
-                .as_ref()
-                .and_then(|check| check.command(config.shell.as_deref()));
-            if checked.is_none() {
+            if !inner.record.is_checked() {
                 return;
             }
             if let Some(stop) = inner.health_checks.take() {
@@ -238,6 +241,7 @@ impl Monitor {
         if let Some(status) = changed {
             let action = format!("health_status: {}", status.name());
             self.engine.container_event(&self.container, &action, &[]);
+            self.engine.tell_condition(&self.container);
         }
         true
     }

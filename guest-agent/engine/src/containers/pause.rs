@@ -46,6 +46,7 @@ impl Engine {
         }
         Self::end_health_checks(&container);
         container.changed();
+        self.tell_condition(&container);
         self.container_event(&container, "pause", &[]);
         container.save_or_log().await;
         Ok(())
@@ -92,5 +93,6 @@ impl Engine {
         }
         self.resume_health_checks(container);
         container.changed();
+        self.tell_condition(container);
     }
 }

@@ -56,6 +56,7 @@ impl Engine {
         };
         let signal = signal.unwrap_or(own_signal);
         let timeout = timeout.unwrap_or(own_timeout);
+        self.tell_stopping(container);
         match self.send_signal(container, signal).await {
             Ok(()) => {}
             // It ended by itself in between.

@@ -51,7 +51,7 @@ impl Engine {
             live: running.iter().map(|record| record.id.clone()).collect(),
             published: running
                 .iter()
-                .map(|record| (record.id.clone(), Self::published_before(record)))
+                .map(|record| (record.id.clone(), self.published_before(record)))
                 .collect(),
             limits: running
                 .iter()

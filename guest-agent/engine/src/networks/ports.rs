@@ -1,8 +1,11 @@
-//! Published ports: which of the machine's ports lead to which container. The kernel leads packets;
-//! a socket of ours holds each port, so that nobody else takes it, and answers where the kernel
-//! can't: on IPv6 for containers that have none, and on the IPv6 loopback address.
+//! Published ports: which of the host's ports lead to which container. Natively the kernel leads
+//! packets; a socket of ours holds each port, so that nobody else takes it, and answers where the
+//! kernel can't: on IPv6 for containers that have none, and on the IPv6 loopback address. In the
+//! machine the person's computer is asked to open them, and the kernel leads only those of our
+//! neighbours who ask the machine.
 
 mod holder;
+mod host;
 mod want;
 
 use std::collections::BTreeMap;
@@ -12,21 +15,25 @@ use std::sync::Arc;
 use network::{Protocol, Published};
 use serde::{Deserialize, Serialize};
 
+pub use host::{Condition, PortAnswer, PortOrder, PortOrders, Publication, WantedPort};
+
 pub(crate) use holder::PortTable;
+pub(crate) use host::HostPorts;
 pub(crate) use want::check;
 
 use self::holder::{Claim, Held};
 use self::want::Want;
 use crate::containers::{Container, Record};
+use crate::engine::Machine;
 use crate::{Engine, Error, blocking};
 
-/// A port of the machine that leads to a container's.
+/// A port of the host that leads to a container's.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "PascalCase")]
 pub struct Bound {
-    /// The machine's address.
+    /// The host's address.
     pub host_ip: String,
-    /// The machine's port.
+    /// The host's port.
     pub host_port: String,
 }
 
@@ -53,30 +60,115 @@ impl Engine {
             return Ok(());
         };
         let publish_on = self.publish_on(&endpoint.network_id);
-        let mut bound: BTreeMap<String, Vec<Bound>> = BTreeMap::new();
-        let mut published = Vec::new();
-        let opened = wants.iter().try_for_each(|want| {
-            let claims = self.claim_ports(&record, endpoint, want, publish_on)?;
-            for claim in claims {
-                bound.entry(want.key()).or_default().push(claim.bound());
-                published.extend(claim.published(&endpoint.network_id));
+        let opened = match self.options.machine {
+            Machine::Native => wants
+                .iter()
+                .map(|want| self.claim_ports(&record, endpoint, want, publish_on))
+                .collect(),
+            Machine::Vm => {
+                self.ask_for_ports(&record, endpoint, &wants, publish_on)
+                    .await
             }
-            Ok(())
-        });
+        };
         let prefix = format!(
             "driver failed programming external connectivity on endpoint {} ({}): ",
             record.name, endpoint.endpoint_id
         );
-        let installed = match opened {
-            Ok(()) => self.install_ports(&container.id, published).await,
-            Err(error) => Err(error),
-        };
-        if let Err(error) = installed {
-            self.ports.release(&container.id);
-            return Err(Error::prefixed(error, &prefix));
+        let claims = opened.map_err(|error: Error| {
+            self.release_ports(&container.id);
+            error.prefixed(&prefix)
+        })?;
+        let mut bound: BTreeMap<String, Vec<Bound>> = BTreeMap::new();
+        let mut published = Vec::new();
+        for (want, claims) in wants.iter().zip(claims) {
+            for claim in claims {
+                bound.entry(want.key()).or_default().push(claim.bound());
+                published.extend(self.led_by_kernel(&claim, endpoint));
+            }
+        }
+        if let Err(error) = self.install_ports(&container.id, published).await {
+            self.release_ports(&container.id);
+            return Err(error.prefixed(&prefix));
         }
         container.lock().record.ports = bound;
         Ok(())
+    }
+
+    /// Gives the host's ports back.
+    fn release_ports(&self, container: &str) {
+        match self.options.machine {
+            Machine::Native => self.ports.release(container),
+            Machine::Vm => self.host_ports.tell(PortOrder::Withdraw {
+                container: container.to_owned(),
+            }),
+        }
+    }
+
+    /// What the kernel can do of a claim. In the machine only what stands for all addresses: others
+    /// are the person's computer's.
+    fn led_by_kernel(&self, claim: &Claim, endpoint: &network::Endpoint) -> Option<Published> {
+        let ours = self.options.machine == Machine::Native || claim.host.ip().is_unspecified();
+        claim.published(&endpoint.network_id).filter(|_| ours)
+    }
+
+    /// Has the person's computer open ports for all wishes.
+    async fn ask_for_ports(
+        &self,
+        record: &Record,
+        endpoint: &network::Endpoint,
+        wants: &[Want],
+        publish_on: Option<IpAddr>,
+    ) -> Result<Vec<Vec<Claim>>, Error> {
+        let mut ports = Vec::with_capacity(wants.len());
+        for want in wants {
+            if want.protocol == Protocol::Sctp {
+                return Err(Error::NotSupported(
+                    "SCTP ports can't be published: only TCP and UDP reach your computer".into(),
+                ));
+            }
+            let target = endpoint.ipv4.or(endpoint.ipv6).ok_or_else(|| {
+                Error::System("the container has no address to lead a port to".into())
+            })?;
+            ports.push(WantedPort {
+                protocol: want.protocol,
+                hosts: want.addresses(publish_on, true),
+                range: want.range(),
+                target: SocketAddr::new(target.ip, want.port),
+                group: want::replica_of(record, want),
+            });
+        }
+        let publication = Publication {
+            container: record.id.clone(),
+            name: record.name.clone(),
+            condition: host::condition(record),
+            ports,
+        };
+        let open = match self.host_ports.ask(publication.clone()).await {
+            Some(answer) => answer.map_err(Error::System)?,
+            None => {
+                let container = &record.id;
+                tracing::warn!(
+                    container,
+                    "nobody answers for its ports; told when somebody does"
+                );
+                let first = |want: &Want| want.candidates().next().unwrap_or_default();
+                let sockets = |(port, want): (&WantedPort, &Want)| {
+                    let number = first(want);
+                    let hosts = port.hosts.iter();
+                    hosts.map(|host| SocketAddr::new(*host, number)).collect()
+                };
+                publication.ports.iter().zip(wants).map(sockets).collect()
+            }
+        };
+        let claims = publication.ports.iter().zip(open).map(|(port, open)| {
+            let claim = |host| Claim {
+                protocol: port.protocol,
+                host,
+                target: port.target,
+            };
+            open.into_iter().map(claim).collect()
+        });
+        Ok(claims.collect())
     }
 
     async fn install_ports(
@@ -102,7 +194,7 @@ impl Engine {
         want: &Want,
         publish_on: Option<IpAddr>,
     ) -> Result<Vec<Claim>, Error> {
-        let addresses = want.addresses(publish_on);
+        let addresses = want.addresses(publish_on, want::has_ipv6());
         let claims = |port: u16| -> Vec<Claim> {
             addresses
                 .iter()
@@ -137,10 +229,10 @@ impl Engine {
     /// Takes a container's ports back at its end.
     pub(super) async fn withdraw_ports(self: &Arc<Self>, container: &Arc<Container>) {
         let had = !std::mem::take(&mut container.lock().record.ports).is_empty();
-        self.ports.release(&container.id);
         if !had {
             return;
         }
+        self.release_ports(&container.id);
         if let Err(error) = self.install_ports(&container.id, Vec::new()).await {
             tracing::warn!(container = container.id, %error, "its ports stay published");
         }
@@ -152,10 +244,20 @@ impl Engine {
         if record.ports.is_empty() {
             return;
         }
-        self.ports.release(&container.id);
-        let published = match way_in(&record) {
-            Some(endpoint) => self.held_again(&record, endpoint),
-            None => Vec::new(),
+        let way_in = way_in(&record);
+        let published = match (self.options.machine, way_in) {
+            (Machine::Native, way_in) => {
+                self.ports.release(&container.id);
+                way_in.map_or_else(Vec::new, |endpoint| self.held_again(&record, endpoint))
+            }
+            (Machine::Vm, Some(_)) => {
+                self.publish_again(container);
+                self.published_before(&record)
+            }
+            (Machine::Vm, None) => {
+                self.release_ports(&container.id);
+                Vec::new()
+            }
         };
         if let Err(error) = self.install_ports(&container.id, published).await {
             tracing::warn!(container = container.id, %error, "its ports lead nowhere");
@@ -163,19 +265,21 @@ impl Engine {
     }
 
     /// What an earlier engine has published for a container that runs.
-    pub(crate) fn published_before(record: &Record) -> Vec<Published> {
+    pub(crate) fn published_before(&self, record: &Record) -> Vec<Published> {
         let Some(endpoint) = way_in(record) else {
             return Vec::new();
         };
         claims_of(record, endpoint)
-            .filter_map(|claim| claim.published(&endpoint.network_id))
+            .filter_map(|claim| self.led_by_kernel(&claim, endpoint))
             .collect()
     }
 
     /// Takes the ports of a container that runs again, after the engine's own restart.
     pub(super) async fn hold_ports(self: &Arc<Self>, container: &Arc<Container>) {
         let record = container.lock().record.clone();
-        if let Some(endpoint) = way_in(&record) {
+        if self.options.machine == Machine::Native
+            && let Some(endpoint) = way_in(&record)
+        {
             self.held_again(&record, endpoint);
         }
     }

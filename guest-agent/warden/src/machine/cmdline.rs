@@ -11,6 +11,8 @@ pub(super) struct Settings {
     pub(super) data: PathBuf,
     /// `slipway.link`: where the engine finds the host, `serial:NAME` or `vsock:PORT`.
     pub(super) link: String,
+    /// `slipway.ports`: where the host asks for published ports, in the same form.
+    pub(super) ports: Option<String>,
     /// `slipway.snapshot`: the port where a snapshot waits for its start.
     pub(super) snapshot: Option<String>,
 }
@@ -35,6 +37,7 @@ impl Settings {
         Self {
             data: setting("data").unwrap_or("/dev/vda").into(),
             link: setting("link").unwrap_or("serial:slipway.link").to_owned(),
+            ports: setting("ports").map(str::to_owned),
             snapshot: setting("snapshot").map(str::to_owned),
         }
     }
@@ -49,6 +52,7 @@ mod tests {
         let found = Settings::parse("quiet slipway.data=/dev/vdc slipway.link=vsock:1024 -- x\n");
         assert_eq!(found.data, PathBuf::from("/dev/vdc"));
         assert_eq!(found.link, "vsock:1024");
+        assert_eq!(found.ports, None);
         assert_eq!(found.snapshot, None);
         let found = Settings::parse("quiet slipway.snapshot=slipway.start");
         assert_eq!(found.link, "serial:slipway.link");

@@ -15,11 +15,13 @@ use crate::machine::host::Size;
 use crate::machine::{Progress, Start, disk};
 use crate::problem::{Explain, problem};
 
-/// The guest's port for the link on vsock.
+/// The guest's ports on vsock: for the link, and for published ports.
 const VSOCK_PORT: u32 = 1024;
+const VSOCK_PORTS: u32 = 1025;
 
 /// Names of virtio ports.
 const LINK_PORT: &str = "slipway.link";
+const PORTS_PORT: &str = "slipway.ports";
 const START_PORT: &str = "slipway.start";
 
 /// All that a boot needs.
@@ -114,6 +116,8 @@ pub(super) enum From {
 pub(super) struct Channels {
     pub(super) monitor: Address,
     pub(super) link: Address,
+    /// The link for published ports.
+    pub(super) ports: Address,
     /// Where a snapshot waits for its order to start.
     pub(super) start: Option<Address>,
 }
@@ -136,31 +140,31 @@ impl Channels {
             From::Boot => None,
             From::ForSnapshot | From::Snapshot => Some(address("start")?),
         };
-        let link = if plan.vsock {
+        let (link, ports) = if plan.vsock {
             let mut random = [0; 4];
             getrandom::fill(&mut random).map_err(|error| failed(std::io::Error::other(error)))?;
             // Small addresses are reserved.
             let cid = (u32::from_be_bytes(random) & 0x3fff_ffff) | 0x4000_0000;
-            Address::Vsock {
-                cid,
-                port: VSOCK_PORT,
-            }
+            let vsock = |port| Address::Vsock { cid, port };
+            (vsock(VSOCK_PORT), vsock(VSOCK_PORTS))
         } else {
-            address("link")?
+            (address("link")?, address("ports")?)
         };
         Ok(Self {
             monitor,
             link,
+            ports,
             start,
         })
     }
 
     /// Where the guest finds the host, in its own words.
-    pub(super) fn guest_link(&self) -> String {
-        match self.link {
+    fn guest_links(&self) -> [String; 2] {
+        let links = [(&self.link, LINK_PORT), (&self.ports, PORTS_PORT)];
+        links.map(|(address, name)| match address {
             Address::Vsock { port, .. } => format!("vsock:{port}"),
-            _ => format!("serial:{LINK_PORT}"),
-        }
+            _ => format!("serial:{name}"),
+        })
     }
 }
 
@@ -226,10 +230,8 @@ fn kernel_line(plan: &Plan, channels: &Channels, from: From) -> String {
 
 /// What one start tells the warden.
 pub(super) fn settings(channels: &Channels) -> String {
-    format!(
-        "slipway.data=/dev/vda slipway.link={}",
-        channels.guest_link()
-    )
+    let [link, ports] = channels.guest_links();
+    format!("slipway.data=/dev/vda slipway.link={link} slipway.ports={ports}")
 }
 
 /// All arguments.
@@ -301,6 +303,7 @@ pub(super) fn arguments(
         add(&["-device", &format!("vhost-vsock-pci,guest-cid={cid}")]);
     } else {
         ports.push(("link", LINK_PORT, &channels.link));
+        ports.push(("ports", PORTS_PORT, &channels.ports));
     }
     ports.extend(
         channels

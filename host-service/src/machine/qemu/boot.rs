@@ -86,7 +86,12 @@ pub(super) async fn boot(
     start.say(Progress::Snapshot(resumes));
     plan.announce(start);
     steps.begin("linux");
-    let tether = Tether::new(record.link.clone(), Channel::New, start.clone());
+    let tether = Tether::new(
+        record.link.clone(),
+        record.ports.clone(),
+        Channel::New,
+        start.clone(),
+    );
     let stall = match (resumes, plan.choice.name) {
         (true, _) => RESUME,
         (false, EMULATION) => STALL.1,
@@ -159,6 +164,7 @@ fn launch(
         started_ms: now_ms(),
         monitor: Some(channels.monitor.clone()),
         link: channels.link.clone(),
+        ports: Some(channels.ports.clone()),
         snapshot: from == From::Snapshot,
         accelerator: Some(plan.choice.name.to_owned()),
         accelerator_note: plan.choice.note.clone(),

@@ -130,7 +130,12 @@ pub(super) async fn adopt(home: Arc<Home>, start: Start) -> Option<Result<Run, P
         memory_bytes: record.memory_bytes,
         disk_bytes: record.disk_bytes,
     });
-    let tether = Tether::new(record.link.clone(), Channel::Used, start.clone());
+    let tether = Tether::new(
+        record.link.clone(),
+        record.ports.clone(),
+        Channel::Used,
+        start.clone(),
+    );
     let patience = Duration::from_secs(60);
     // A start that was over before is not told again.
     let mut steps = if record.boot_ms.is_some() {

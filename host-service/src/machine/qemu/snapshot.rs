@@ -192,7 +192,7 @@ async fn take(home: &Home, plan: &Plan) -> Result<(), Problem> {
         }
         failed
     });
-    let addresses = [&channels.monitor, &channels.link].into_iter();
+    let addresses = [&channels.monitor, &channels.link, &channels.ports].into_iter();
     for address in addresses.chain(&channels.start) {
         address.remove();
     }
@@ -242,13 +242,17 @@ async fn taken(process: &Process, console: &Path, monitor: &Address) -> Result<(
 /// All that a snapshot depends on, in words.
 fn key(plan: &Plan) -> String {
     let nowhere = || Address::Unix(PathBuf::new());
-    let channels = Channels {
-        monitor: nowhere(),
-        link: if plan.vsock {
+    let link = || {
+        if plan.vsock {
             Address::Vsock { cid: 0, port: 0 }
         } else {
             nowhere()
-        },
+        }
+    };
+    let channels = Channels {
+        monitor: nowhere(),
+        link: link(),
+        ports: link(),
         start: Some(nowhere()),
     };
     let home = Home::at("");

@@ -113,15 +113,21 @@ impl Want {
         format!("{}/{}", self.port, self.protocol.name())
     }
 
-    /// The machine's addresses to listen on.
-    pub(super) fn addresses(&self, publish_on: Option<IpAddr>) -> Vec<IpAddr> {
+    /// The host's addresses to listen on.
+    pub(super) fn addresses(&self, publish_on: Option<IpAddr>, ipv6: bool) -> Vec<IpAddr> {
         match self.host.or(publish_on) {
             Some(host) => vec![host],
-            None if has_ipv6() && self.protocol != Protocol::Sctp => {
+            None if ipv6 && self.protocol != Protocol::Sctp => {
                 vec![Ipv4Addr::UNSPECIFIED.into(), Ipv6Addr::UNSPECIFIED.into()]
             }
             None => vec![Ipv4Addr::UNSPECIFIED.into()],
         }
+    }
+
+    /// The ports to choose from; any when nothing is said.
+    pub(super) fn range(&self) -> Option<(u16, u16)> {
+        let ports = self.ports.as_ref()?;
+        Some((*ports.start(), *ports.end()))
     }
 
     /// Ports to try, in order.
@@ -141,8 +147,8 @@ impl Want {
     }
 }
 
-/// Whether the machine speaks IPv6 at all.
-fn has_ipv6() -> bool {
+/// Whether this system speaks IPv6 at all.
+pub(super) fn has_ipv6() -> bool {
     std::fs::read_to_string("/proc/net/if_inet6").is_ok_and(|text| !text.is_empty())
 }
 

@@ -1,0 +1,211 @@
+//! Copying both ways between two streams, each direction to its own end.
+
+use std::io;
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+
+use bytes::{Buf, BytesMut};
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio_util::io::poll_read_buf;
+
+/// Room for the first bytes of a direction, and at most: it grows while it is filled.
+const ROOM: (usize, usize) = (4 * 1024, 256 * 1024);
+
+/// Copies until both directions ended, or one broke. An end of file is passed on and the other
+/// direction goes on; a break ends both, and whoever drops the streams tells their other ends.
+///
+/// # Errors
+/// When a direction broke.
+pub async fn both_ways<A, B>(a: &mut A, b: &mut B) -> io::Result<()>
+where
+    A: AsyncRead + AsyncWrite + Unpin,
+    B: AsyncRead + AsyncWrite + Unpin,
+{
+    let (mut there, mut back) = (Direction::new(), Direction::new());
+    std::future::poll_fn(|cx| {
+        let there = there.poll(cx, a, b)?;
+        let back = back.poll(cx, b, a)?;
+        if there.is_ready() && back.is_ready() {
+            Poll::Ready(Ok(()))
+        } else {
+            Poll::Pending
+        }
+    })
+    .await
+}
+
+/// One direction. Holds no memory while nothing is on its way.
+struct Direction {
+    buffer: BytesMut,
+    room: usize,
+    state: State,
+    unflushed: bool,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum State {
+    Open,
+    /// The reader has ended; the writer is still to be told.
+    Ending,
+    Ended,
+}
+
+impl Direction {
+    fn new() -> Self {
+        Self {
+            buffer: BytesMut::new(),
+            room: ROOM.0,
+            state: State::Open,
+            unflushed: false,
+        }
+    }
+
+    fn poll<R, W>(
+        &mut self,
+        cx: &mut Context<'_>,
+        reader: &mut R,
+        writer: &mut W,
+    ) -> Poll<io::Result<()>>
+    where
+        R: AsyncRead + Unpin,
+        W: AsyncWrite + Unpin,
+    {
+        loop {
+            while self.buffer.has_remaining() {
+                let written = ready!(Pin::new(&mut *writer).poll_write(cx, &self.buffer))?;
+                if written == 0 {
+                    return Poll::Ready(Err(io::ErrorKind::WriteZero.into()));
+                }
+                self.buffer.advance(written);
+                self.unflushed = true;
+            }
+            match self.state {
+                State::Open => {}
+                State::Ending => {
+                    ready!(Pin::new(&mut *writer).poll_shutdown(cx))?;
+                    self.state = State::Ended;
+                }
+                State::Ended => return Poll::Ready(Ok(())),
+            }
+            if self.state == State::Open {
+                self.buffer.reserve(self.room);
+                match poll_read_buf(Pin::new(&mut *reader), cx, &mut self.buffer)? {
+                    Poll::Ready(0) => self.state = State::Ending,
+                    Poll::Ready(count) if count >= self.room => {
+                        self.room = (self.room * 4).min(ROOM.1);
+                    }
+                    Poll::Ready(_) => {}
+                    Poll::Pending => {
+                        self.buffer = BytesMut::new();
+                        if self.unflushed {
+                            ready!(Pin::new(&mut *writer).poll_flush(cx))?;
+                            self.unflushed = false;
+                        }
+                        return Poll::Pending;
+                    }
+                }
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use std::time::Duration;
+
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    use tokio::net::UnixStream;
+    use tokio::task::JoinHandle;
+    use tokio::time::timeout;
+
+    use super::*;
+
+    const DEADLINE: Duration = Duration::from_secs(10);
+
+    /// A client's socket, relayed over a link on a socket pair to an accepted stream.
+    async fn relayed() -> (UnixStream, crate::Stream, JoinHandle<()>) {
+        let (here, there) = UnixStream::pair().unwrap();
+        let (host, guest) = tokio::join!(crate::host(here), crate::guest(there));
+        let ((opener, host_incoming), (guest_opener, mut incoming)) =
+            (host.unwrap(), guest.unwrap());
+        let (client, mut ours) = UnixStream::pair().unwrap();
+        let mut stream = opener.open(crate::Service::Api).await.unwrap();
+        let relay = tokio::spawn(async move {
+            // A break shows at the ends.
+            let _ = both_ways(&mut ours, &mut stream).await;
+        });
+        let (_, engine) = timeout(DEADLINE, incoming.accept()).await.unwrap().unwrap();
+        // The session lives as long as the test.
+        tokio::spawn(async move {
+            guest_opener.closed().await;
+            drop((opener, host_incoming, incoming));
+        });
+        (client, engine, relay)
+    }
+
+    #[tokio::test]
+    async fn the_client_s_end_does_not_cut_the_answer() {
+        let (mut client, mut engine, relay) = relayed().await;
+        client.write_all(b"stdin").await.unwrap();
+        client.shutdown().await.unwrap();
+        let mut heard = Vec::new();
+        timeout(DEADLINE, engine.read_to_end(&mut heard))
+            .await
+            .unwrap()
+            .unwrap();
+        assert_eq!(heard, b"stdin");
+        let answer = vec![3; 2 << 20];
+        let (sent, received) = tokio::join!(
+            async {
+                engine.write_all(&answer).await.unwrap();
+                engine.shutdown().await.unwrap();
+            },
+            async {
+                let mut heard = Vec::new();
+                timeout(DEADLINE, client.read_to_end(&mut heard))
+                    .await
+                    .unwrap()
+                    .unwrap();
+                heard
+            }
+        );
+        let () = sent;
+        assert!(received == answer);
+        timeout(DEADLINE, relay).await.unwrap().unwrap();
+    }
+
+    #[tokio::test]
+    async fn the_engine_s_end_does_not_cut_the_upload() {
+        let (mut client, mut engine, relay) = relayed().await;
+        engine.shutdown().await.unwrap();
+        assert_eq!(
+            timeout(DEADLINE, client.read(&mut [0; 8]))
+                .await
+                .unwrap()
+                .unwrap(),
+            0
+        );
+        client.write_all(b"still here").await.unwrap();
+        client.shutdown().await.unwrap();
+        let mut heard = Vec::new();
+        timeout(DEADLINE, engine.read_to_end(&mut heard))
+            .await
+            .unwrap()
+            .unwrap();
+        assert_eq!(heard, b"still here");
+        timeout(DEADLINE, relay).await.unwrap().unwrap();
+    }
+
+    #[tokio::test]
+    async fn a_client_that_vanishes_stops_the_engine_s_writing() {
+        let (client, mut engine, relay) = relayed().await;
+        drop(client);
+        let chunk = vec![0; 64 * 1024];
+        let writing = async { while engine.write_all(&chunk).await.is_ok() {} };
+        timeout(DEADLINE, writing).await.unwrap();
+        drop(engine);
+        timeout(DEADLINE, relay).await.unwrap().unwrap();
+    }
+}
