@@ -18,6 +18,7 @@ pub mod places;
 pub mod program;
 pub mod registry;
 pub mod scenario;
+pub mod server;
 pub mod steps;
 pub mod terminal;
 pub mod wait;

@@ -7,6 +7,7 @@ mod life;
 mod lifecycle;
 mod limits;
 mod network;
+mod ports;
 mod running;
 mod security;
 mod sharing;
@@ -38,6 +39,8 @@ pub fn run(machine: &Machine, registry: &Registry, steps: &mut Steps) {
     network::steps(machine, steps);
     clear(machine);
     volumes::steps(machine, steps);
+    clear(machine);
+    ports::steps(machine, steps);
     clear(machine);
     images::removal(machine, steps);
 }

@@ -206,12 +206,8 @@ impl Application<'_> {
             let engine = wait::child_named(warden, "slipway-agent").expect("the engine");
             wait::signal(engine, rustix::process::Signal::KILL);
         } else {
-            // The engine is where only a container of the machine's own processes sees it.
-            let script = "kill -9 $(pidof slipway-agent)";
-            let args = ["run", "--rm", "--privileged", "--pid=host", "busybox"];
             self.machine.load_busybox().expect("busybox");
-            self.machine
-                .docker(&[&args[..], &["sh", "-c", script]].concat());
+            self.machine.kill_engine();
         }
         asking.wait_for("still 20000");
         wait::until_true("the engine answers again", Duration::from_secs(60), || {

@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use rustix::process::Signal;
 use tests::steps::skip;
-use tests::{Driver, Machine, Program, Steps, busybox, places, wait};
+use tests::{Driver, Machine, Program, Steps, busybox, places, server, wait};
 
 #[test]
 fn a_machine_lives_and_comes_back() {
@@ -290,6 +290,11 @@ fn check_kept(machine: &Machine) {
 }
 
 fn service_crash(machine: &Machine) {
+    server::load(machine).expect("the server");
+    server::run(machine, "web", &["-p", "127.0.0.1::80"]);
+    let web = server::open_at(machine, "web", "80");
+    let answers = || server::who(web).is_ok_and(|name| name == "web");
+    wait::until_true("the port answers", Duration::from_secs(30), answers);
     let service = machine.service_pid().expect("slipwayd");
     wait::signal(service, Signal::KILL);
     wait::until_true("slipwayd is gone", Duration::from_secs(10), || {
@@ -297,6 +302,12 @@ fn service_crash(machine: &Machine) {
     });
     machine.start().ok();
     assert_ne!(machine.service_pid(), Some(service));
+    // Published ports come back with it.
+    wait::until_true("the port answers", Duration::from_secs(30), answers);
+    let listed = &machine.status()["machine"]["ports"][0];
+    assert_eq!(listed["address"], web.to_string().as_str());
+    assert_eq!(listed["containers"][0], "web");
+    machine.docker(&["rm", "-f", "web"]).ok();
     check_kept(machine);
 }
 

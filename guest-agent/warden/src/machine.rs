@@ -30,6 +30,9 @@ const SELF: &str = "/sbin/slipway-warden";
 /// The engine's program.
 const AGENT: &str = "/sbin/slipway-agent";
 
+/// What leads published ports to containers: the engine's program by another name.
+const PORTS: &str = "/sbin/slipway-ports";
+
 /// The engine's state, on the data disk.
 const STATE: &str = "/var/lib/slipway";
 
@@ -110,17 +113,16 @@ fn agent(link: &str) -> Program {
         "--bundled-images",
         "/images",
     ];
-    program(&args)
+    program(AGENT, &args)
 }
 
-/// What leads published ports to containers: the engine's program, but not its process.
 fn ports(link: &str) -> Program {
-    program(&["ports", "--link", link])
+    program(PORTS, &["ports", "--link", link])
 }
 
-fn program(args: &[&str]) -> Program {
+fn program(path: &str, args: &[&str]) -> Program {
     Program {
-        path: AGENT.into(),
+        path: path.into(),
         args: args.iter().map(OsString::from).collect(),
         environment: &[("PATH", "/usr/sbin:/usr/bin:/sbin:/bin"), ("HOME", "/root")],
     }
