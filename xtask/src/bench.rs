@@ -5,6 +5,7 @@ mod boot;
 mod containers;
 mod images;
 mod network;
+mod ports;
 
 use std::process::Command;
 
@@ -26,6 +27,8 @@ enum Name {
     Images,
     /// Networks without a machine, against Docker's daemon and the kernel's own bridge
     Network,
+    /// Published ports of a container in the machine, against QEMU's own port forwarding
+    Ports,
 }
 
 /// How to measure.
@@ -53,6 +56,7 @@ pub(crate) fn command(project: &Project, options: &Options) -> Result<()> {
         Name::Containers => containers::bench(project, options.rounds, options.as_built),
         Name::Images => images::bench(project, options.rounds, options.as_built),
         Name::Network => network::bench(project, options.rounds, options.as_built),
+        Name::Ports => ports::bench(project, options.rounds, options.as_built),
     }
 }
 

@@ -38,9 +38,7 @@ pub(super) fn bind(protocol: Protocol, address: SocketAddr) -> io::Result<Listen
     if address.is_ipv6() {
         socket.set_only_v6(true)?;
     }
-    // On Unix connections that are still being closed are no reason to wait; on Windows the same
-    // option would share the port with others.
-    if cfg!(unix) && protocol == Protocol::Tcp {
+    if host::REUSES_ADDRESSES && protocol == Protocol::Tcp {
         socket.set_reuse_address(true)?;
     }
     socket.set_nonblocking(true)?;

@@ -14,9 +14,9 @@ pub(super) use linux::{holder, why_denied};
 #[cfg(target_os = "macos")]
 pub(super) use macos::{holder, why_denied};
 #[cfg(unix)]
-pub(super) use unix::{is_limit, limit};
+pub(super) use unix::{REUSES_ADDRESSES, is_limit, limit};
 #[cfg(windows)]
-pub(super) use windows::{holder, is_limit, limit, why_denied};
+pub(super) use windows::{REUSES_ADDRESSES, holder, is_limit, limit, why_denied};
 
 #[cfg(unix)]
 pub(crate) use unix::raise_limit;

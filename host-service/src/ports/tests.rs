@@ -200,9 +200,9 @@ async fn a_program_that_has_the_port_is_named() {
     let refused = ports.publish(&one).await.unwrap_err();
     let expected = format!("failed to bind host port {taken}/tcp: address already in use");
     assert!(refused.starts_with(&expected), "{refused}");
-    if cfg!(target_os = "linux") {
-        let pid = std::process::id();
-        assert!(refused.contains(&format!("(process {pid})")), "{refused}");
+    if let Some(who) = host::holder(Protocol::Tcp, taken.port()) {
+        let me = format!("(process {})", std::process::id());
+        assert!(who.ends_with(&me) && refused.contains(&who), "{refused}");
     }
     // Of a range the next one is taken.
     let next = taken.port() + 1;

@@ -4,6 +4,9 @@ use std::io;
 
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
+/// Connections that are still being closed are no reason to wait.
+pub(in crate::ports) const REUSES_ADDRESSES: bool = true;
+
 /// What macOS takes when the hard limit is none.
 const OPEN_MAX: u64 = 10_240;
 

@@ -8,6 +8,9 @@ use link::ports::Protocol;
 
 use crate::ports::excluded;
 
+/// The option for it would share a port with other programs.
+pub(in crate::ports) const REUSES_ADDRESSES: bool = false;
+
 /// `WSAEMFILE`.
 const TOO_MANY: i32 = 10_024;
 
