@@ -93,10 +93,8 @@ fn http(mut stream: TcpStream, name: &str) -> std::io::Result<()> {
         if request.ends_with(b"\r\n\r\n") {
             request.clear();
             let length = name.len();
-            write!(
-                stream,
-                "HTTP/1.1 200 OK\r\nContent-Length: {length}\r\n\r\n{name}"
-            )?;
+            let answer = format!("HTTP/1.1 200 OK\r\nContent-Length: {length}\r\n\r\n{name}");
+            stream.write_all(answer.as_bytes())?;
         }
     }
 }
