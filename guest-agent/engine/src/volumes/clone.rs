@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::os::fd::AsFd as _;
 use std::sync::Arc;
 
+use super::staging::not_staged;
 use super::{ANONYMOUS, Volume, still};
 use crate::{Engine, Error, blocking};
 
@@ -51,7 +52,8 @@ impl Engine {
             let copied = blocking::run(move || {
                 let files = this.open_volume(&source)?;
                 let staged = this.volumes.stage(None)?;
-                let bytes = images::copy_tree(files.as_fd(), staged.open()?.as_fd())?;
+                let bytes =
+                    images::copy_tree(files.as_fd(), staged.open()?.as_fd()).map_err(not_staged)?;
                 Ok((staged, bytes))
             })
             .await;

@@ -2,13 +2,14 @@
 //! end beside the volume first; the old files are there until then, and gone in one step.
 
 use std::io;
+use std::os::fd::AsFd as _;
 use std::sync::Arc;
 
 use bytes::Bytes;
 use futures::Stream;
 use images::{Extract, Extracted};
 
-use super::staging::Staged;
+use super::staging::{Staged, not_staged};
 use super::usage::names;
 use super::work::Work;
 use super::{Volume, still};
@@ -76,7 +77,7 @@ impl Engine {
                 ..Extract::default()
             };
             let root = staged.open()?;
-            let extracted = images::extract(inlet, std::os::fd::AsFd::as_fd(&root), &extract)?;
+            let extracted = images::extract(inlet, root.as_fd(), &extract).map_err(not_staged)?;
             // What does not fit on the disk is told while the old files are there.
             staged.sync()?;
             Ok((old, staged, extracted))

@@ -4,6 +4,7 @@
 
 use std::collections::BTreeMap;
 use std::fs::File;
+use std::io::ErrorKind;
 use std::os::fd::OwnedFd;
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _, chown};
 use std::path::{Path, PathBuf};
@@ -27,7 +28,7 @@ impl Volumes {
             dir: self.directory(&format!(".{}", ids::random_id()?)),
         };
         let data = staged.data();
-        std::fs::create_dir_all(&data).map_err(|e| Error::file("creating", &data, e))?;
+        std::fs::create_dir_all(&data).map_err(|e| failed("creating", &data, e))?;
         if let Some(volume) = volume {
             let old = &volume.mountpoint;
             old.metadata()
@@ -90,7 +91,7 @@ impl Staged {
     /// Has the disk take all of it, which may be what fills it. Blocks.
     pub(super) fn sync(&self) -> Result<(), Error> {
         let directory = self.open()?;
-        rustix::fs::syncfs(&directory).map_err(|e| Error::file("syncing", &self.dir, e.into()))
+        rustix::fs::syncfs(&directory).map_err(|e| failed("syncing", &self.dir, e.into()))
     }
 
     /// Puts the files in the place of a volume's, which go. The caller keeps others away. Blocks.
@@ -112,6 +113,27 @@ impl Drop for Staged {
             tracing::warn!(%error, "removing what was not put in place");
         }
     }
+}
+
+/// Why files could not be put together, when what they come from or go to says it.
+pub(super) fn not_staged(error: images::Error) -> Error {
+    match error.kind() {
+        images::Kind::NoSpace => no_room(),
+        _ => error.into(),
+    }
+}
+
+fn failed(action: &'static str, path: &Path, error: std::io::Error) -> Error {
+    match error.kind() {
+        ErrorKind::StorageFull | ErrorKind::QuotaExceeded => no_room(),
+        _ => Error::file(action, path, error),
+    }
+}
+
+fn no_room() -> Error {
+    Error::System(
+        "No space left on device: the files do not fit on the data disk, and nothing was changed; remove images, containers or volumes that you no longer need, or enlarge the disk".into(),
+    )
 }
 
 fn sync_directory(path: &Path) -> Result<(), Error> {
