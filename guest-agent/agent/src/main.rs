@@ -16,6 +16,7 @@ use std::time::Duration;
 use anyhow::Context;
 use api::Api;
 use engine::{Engine, Options};
+use tokio::runtime::Builder;
 use tokio::signal::unix::{SignalKind, signal};
 use tracing_subscriber::filter::{LevelFilter, Targets};
 use tracing_subscriber::layer::SubscriberExt;
@@ -37,20 +38,21 @@ fn main() -> anyhow::Result<()> {
     let mut arguments = std::env::args().skip(1).peekable();
     let only_ports = arguments.next_if(|first| first == "ports").is_some();
     let arguments = Arguments::parse(arguments)?;
+    if only_ports {
+        let link = arguments.link.context("--link is missing")?;
+        // One thread: what is handed to another one costs more than the work itself.
+        return runtime(&mut Builder::new_current_thread(), ports::serve(link));
+    }
     // Two workers keep the memory small; file work runs on blocking threads.
-    tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(2)
-        .enable_all()
-        .build()
+    let mut workers = Builder::new_multi_thread();
+    runtime(workers.worker_threads(2), run(arguments))?
+}
+
+fn runtime<T>(builder: &mut Builder, work: impl Future<Output = T>) -> anyhow::Result<T> {
+    let runtime = builder.enable_all().build();
+    Ok(runtime
         .context("starting the runtime failed")?
-        .block_on(async {
-            if only_ports {
-                let link = arguments.link.context("--link is missing")?;
-                ports::serve(link).await;
-                return Ok(());
-            }
-            run(arguments).await
-        })
+        .block_on(work))
 }
 
 async fn run(arguments: Arguments) -> anyhow::Result<()> {

@@ -14,7 +14,7 @@ use macos as platform;
 #[cfg(windows)]
 use windows as platform;
 
-pub(crate) use platform::{SNAPSHOTS, boot_id, candidates, free_space};
+pub(crate) use platform::{SNAPSHOTS, boot_id, candidates, free_space, routes};
 
 const MIB: u64 = 1 << 20;
 

@@ -24,8 +24,11 @@ const ANSWER: Duration = Duration::from_secs(5);
 /// What is wrong until there is an answer.
 const SILENT: &str = "the guest does not answer on the link";
 
-/// How often the host's clock is looked at, to notice that the host slept, and its routes.
+/// How often the host's clock is looked at, to notice that the host slept.
 const LOOK: Duration = Duration::from_secs(4);
+
+/// Its routes are looked at once in so many times: on some systems a program tells them.
+const LOOKS: u32 = 8;
 
 /// A jump of the clock that the guest is told of.
 const JUMP: Duration = Duration::from_millis(500);
@@ -237,6 +240,7 @@ async fn session(
     start.links.send_replace(Some(opener.clone()));
     start.ports.begin();
     let mut drift = Drift::new();
+    let mut looks = 0_u32;
     let mut send = Vec::new();
     loop {
         for order in send.drain(..) {
@@ -253,11 +257,14 @@ async fn session(
                 if drift.jumped() {
                     send.push(FromHost::Clock { unix_ns: unix_ns() });
                 }
+                looks += 1;
                 // A VPN comes and goes.
-                let now = super::world::routes().await;
-                if now != routes {
-                    send.extend(now.clone());
-                    routes = now;
+                if looks.is_multiple_of(LOOKS) {
+                    let now = super::world::routes().await;
+                    if now != routes {
+                        send.extend(now.clone());
+                        routes = now;
+                    }
                 }
             }
             message = reader.receive::<FromGuest>() => match message {

@@ -1,11 +1,13 @@
 //! How this computer reaches the world: its proxies, and the authorities that it believes. The engine
 //! reaches registries the same way.
 
-use std::net::IpAddr;
+use std::net::Ipv4Addr;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use link::control::FromHost;
+
+use super::host;
 
 /// More than this does not go into the message: a hundred times the usual authorities.
 const LARGEST: usize = 3 << 20;
@@ -20,21 +22,17 @@ pub(super) fn describe() -> FromHost {
     }
 }
 
-/// Where the routes of this computer lead, its VPNs' with them; without the default route and what is
-/// the computer's alone. `None` when the system does not tell.
+/// Where the IPv4 routes of this computer lead, its VPNs' with them; without the default route and
+/// what is the computer's alone. `None` when the system does not tell.
 pub(super) async fn routes() -> Option<FromHost> {
-    let list = async { net_route::Handle::new()?.list().await };
-    let list = match list.await {
-        Ok(list) => list,
-        Err(error) => {
-            tracing::debug!(%error, "the routes of this computer are not known");
-            return None;
-        }
-    };
-    let mut subnets: Vec<String> = list
+    let found = tokio::task::spawn_blocking(host::routes).await.ok()?;
+    let found = found
+        .inspect_err(|error| tracing::debug!(%error, "the routes of this computer are not known"))
+        .ok()?;
+    let mut subnets: Vec<String> = found
         .iter()
-        .filter(|route| route.prefix > 0 && is_reached(route.destination))
-        .map(|route| format!("{}/{}", route.destination, route.prefix))
+        .filter(|(address, length)| *length > 0 && leads_out(*address))
+        .map(|(address, length)| format!("{address}/{length}"))
         .collect();
     subnets.sort();
     subnets.dedup();
@@ -42,12 +40,11 @@ pub(super) async fn routes() -> Option<FromHost> {
 }
 
 /// Whether packets to there leave the computer, for one place only.
-fn is_reached(address: IpAddr) -> bool {
-    let link_local = match address {
-        IpAddr::V4(address) => address.is_link_local() || address.is_broadcast(),
-        IpAddr::V6(address) => address.is_unicast_link_local(),
-    };
-    !(address.is_loopback() || address.is_multicast() || link_local)
+fn leads_out(address: Ipv4Addr) -> bool {
+    !(address.is_loopback()
+        || address.is_multicast()
+        || address.is_link_local()
+        || address.is_broadcast())
 }
 
 /// A variable in the small or large letters that programs use for it.

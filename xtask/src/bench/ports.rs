@@ -30,14 +30,7 @@ pub(super) fn bench(project: &Project, rounds: u32, as_built: bool) -> Result<()
     }
     run(Command::new(cargo())
         .current_dir(&project.root)
-        .args([
-            "bench",
-            "--quiet",
-            "--package",
-            "tests",
-            "--bench",
-            "network",
-        ])
+        .args(["bench", "--quiet", "--package", "tests", "--bench", "ports"])
         .env("SLIPWAY_BENCH_ROUNDS", rounds.to_string())
         .env("SLIPWAY_TEST_TOOLS", project.tools())
         .env("SLIPWAY_BIN_DIR", project.target.join("release"))

@@ -44,3 +44,35 @@ pub(crate) fn candidates() -> Vec<(&'static str, Result<(), String>)> {
     };
     vec![("kvm", kvm)]
 }
+
+/// Where IPv4 routes lead: an address and the length of its prefix.
+pub(crate) fn routes() -> std::io::Result<Vec<(std::net::Ipv4Addr, u8)>> {
+    Ok(table(&std::fs::read_to_string("/proc/net/route")?))
+}
+
+/// Reads `/proc/net/route`: numbers are hexadecimal, in the order of bytes of the network.
+fn table(text: &str) -> Vec<(std::net::Ipv4Addr, u8)> {
+    let number = |word: &str| u32::from_str_radix(word, 16).ok().map(u32::from_be);
+    let lines = text.lines().skip(1);
+    lines
+        .filter_map(|line| {
+            let words: Vec<&str> = line.split_whitespace().collect();
+            let (address, mask) = (number(words.get(1)?)?, number(words.get(7)?)?);
+            Some((address.into(), u8::try_from(mask.leading_ones()).ok()?))
+        })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_table_of_routes() {
+        let text = "Iface\tDestination\tGateway \tFlags\tRefCnt\tUse\tMetric\tMask\t\tMTU\n\
+                    eth0\t00000000\t010011AC\t0003\t0\t0\t0\t00000000\t0\n\
+                    tun0\t0000080A\t00000000\t0001\t0\t0\t0\t0000FEFF\t0\n";
+        let expected = [([0, 0, 0, 0].into(), 0), ([10, 8, 0, 0].into(), 15)];
+        assert_eq!(table(text), expected);
+    }
+}

@@ -39,3 +39,51 @@ fn sysctl(name: &str) -> Option<String> {
     let text = String::from_utf8(output.stdout).ok()?;
     Some(text.trim().to_owned()).filter(|text| !text.is_empty())
 }
+
+/// Where IPv4 routes lead: an address and the length of its prefix.
+pub(crate) fn routes() -> std::io::Result<Vec<(std::net::Ipv4Addr, u8)>> {
+    let output = Command::new("netstat")
+        .args(["-rn", "-f", "inet"])
+        .output()?;
+    let text = String::from_utf8_lossy(&output.stdout);
+    Ok(text
+        .lines()
+        .filter_map(|line| destination(line.split_whitespace().next()?))
+        .collect())
+}
+
+/// A destination as `netstat` has it: zeros at the end are left out (`10.8/16`), and so is a length
+/// that the written bytes tell (`192.168.1`).
+fn destination(text: &str) -> Option<(std::net::Ipv4Addr, u8)> {
+    let (address, length) = match text.split_once('/') {
+        Some((address, length)) => (address, Some(length.parse().ok()?)),
+        None => (text, None),
+    };
+    let mut bytes = [0; 4];
+    let mut count = 0;
+    for part in address.split('.') {
+        *bytes.get_mut(count)? = part.parse().ok()?;
+        count += 1;
+    }
+    let length = length.or_else(|| u8::try_from(8 * count).ok())?;
+    (length <= 32).then_some((bytes.into(), length))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn destinations_are_abbreviated() {
+        assert_eq!(destination("10.8/16"), Some(([10, 8, 0, 0].into(), 16)));
+        assert_eq!(
+            destination("192.168.1"),
+            Some(([192, 168, 1, 0].into(), 24))
+        );
+        assert_eq!(destination("10"), Some(([10, 0, 0, 0].into(), 8)));
+        assert_eq!(destination("10.0.0.7"), Some(([10, 0, 0, 7].into(), 32)));
+        for other in ["default", "Destination", "1.2.3.4.5", "10/33"] {
+            assert_eq!(destination(other), None, "{other}");
+        }
+    }
+}

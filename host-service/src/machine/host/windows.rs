@@ -34,3 +34,21 @@ pub(crate) fn boot_id() -> Option<String> {
 pub(crate) fn candidates() -> Vec<(&'static str, Result<(), String>)> {
     vec![("whpx", Ok(()))]
 }
+
+/// Where IPv4 routes lead: an address and the length of its prefix.
+pub(crate) fn routes() -> std::io::Result<Vec<(std::net::Ipv4Addr, u8)>> {
+    let output = std::process::Command::new("route")
+        .args(["print", "-4"])
+        .output()?;
+    let text = String::from_utf8_lossy(&output.stdout);
+    Ok(text.lines().filter_map(route).collect())
+}
+
+/// A line that begins with an address and a mask; all others are headings, in any language.
+fn route(line: &str) -> Option<(std::net::Ipv4Addr, u8)> {
+    let mut words = line.split_whitespace();
+    let address: std::net::Ipv4Addr = words.next()?.parse().ok()?;
+    let mask: std::net::Ipv4Addr = words.next()?.parse().ok()?;
+    let length = u32::from(mask).leading_ones();
+    Some((address, u8::try_from(length).ok()?))
+}
