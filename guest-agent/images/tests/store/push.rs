@@ -122,7 +122,7 @@ async fn a_cut_upload_is_finished() {
     let place = with_image(&[&name]).await;
     let (pushed, messages) = place.push(&name, Access::default()).await;
     pushed.unwrap();
-    assert_eq!(cuts.load(Ordering::SeqCst), 1, "the upload was never cut");
+    assert_ne!(cuts.load(Ordering::SeqCst), 0, "the upload was never cut");
     let last = messages.last().unwrap().aux.clone().unwrap();
     assert_eq!(last["Tag"], "1");
     let other = Place::new();
