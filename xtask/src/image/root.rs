@@ -112,6 +112,12 @@ pub(crate) fn write_ext2(tree: &Tree, path: &Path) -> Result<()> {
         fs::remove_dir_all(&stage).with_context(|| format!("removing {}", stage.display()))?;
     }
     tree.write_to(&stage)?;
+    // The times go into the image. One of access in the future stays as it is when a file is read.
+    for (which, time) in [("-m", "@0"), ("-a", "2037-01-01 UTC")] {
+        progress::run(Command::new("find").arg(&stage).args([
+            "-depth", "-exec", "touch", "-h", which, "-d", time, "{}", "+",
+        ]))?;
+    }
     let partial = path.with_extension("partial");
     if partial.exists() {
         fs::remove_file(&partial).with_context(|| format!("removing {}", partial.display()))?;
