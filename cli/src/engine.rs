@@ -234,6 +234,11 @@ fn empty() -> Option<(&'static str, Body)> {
 }
 
 /// JSON as a request's body.
+pub(crate) fn body(value: &serde_json::Value) -> (&'static str, Body) {
+    full(value.to_string().into_bytes())
+}
+
+/// JSON as a request's body.
 pub(crate) fn full(json: Vec<u8>) -> (&'static str, Body) {
     ("application/json", bytes_body(json.into()))
 }

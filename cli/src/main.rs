@@ -12,6 +12,7 @@ mod machine;
 mod networks;
 mod output;
 mod progress;
+mod pruned;
 mod question;
 mod run;
 mod session;

@@ -3,8 +3,6 @@
 
 mod boot;
 mod containers;
-mod images;
-mod network;
 mod ports;
 
 use std::process::Command;
@@ -12,9 +10,10 @@ use std::process::Command;
 use anyhow::{Result, bail};
 use clap::{Args, ValueEnum};
 
-use crate::peers;
-use crate::progress::say;
+use crate::progress::{run, say};
 use crate::project::{Project, cargo};
+use crate::setup::{self, Need};
+use crate::{build, peers};
 
 /// What to measure.
 #[derive(Clone, Copy, ValueEnum)]
@@ -54,10 +53,20 @@ pub(crate) fn command(project: &Project, options: &Options) -> Result<()> {
             boot::bench(project, options.rounds)
         }
         Name::Containers => containers::bench(project, options.rounds, options.as_built),
-        Name::Images => images::bench(project, options.rounds, options.as_built),
-        Name::Network => network::bench(project, options.rounds, options.as_built),
+        Name::Images => without_machine(project, "images", options),
+        Name::Network => without_machine(project, "network", options),
         Name::Ports => ports::bench(project, options.rounds, options.as_built),
     }
+}
+
+/// Prepares and runs a measurement of our engine as it is shipped, without the machine.
+fn without_machine(project: &Project, name: &str, options: &Options) -> Result<()> {
+    setup::system(&[Need::Build, Need::Tests])?;
+    setup::tools(project)?;
+    if !options.as_built {
+        build::guest(project)?;
+    }
+    run(&mut measurement(project, name, options.rounds)?)
 }
 
 /// A measurement of `tests/benches`, told where all that it needs is.

@@ -1,13 +1,11 @@
 //! `slipway image prune`.
 
 use clap::Args;
-use serde_json::Value;
 
 use crate::app::App;
-use crate::engine::{Query, json, query_filter};
+use crate::engine::query_filter;
 use crate::failure::Failure;
-use crate::format::size;
-use crate::output;
+use crate::{output, pruned};
 
 /// `slipway image prune`.
 #[derive(Debug, Args)]
@@ -29,13 +27,9 @@ impl Prune {
         if self.all {
             filters.push(("dangling".to_owned(), "false".to_owned()));
         }
-        let engine = app.engine().await?;
-        let query = Query::new().filters(&filters);
-        let pruned: Value = json(engine.send("/images/prune", &query, None).await?).await?;
-        if app.json {
-            output::json(&pruned);
+        let Some(pruned) = pruned::ask(app, "/images/prune", &filters).await? else {
             return Ok(());
-        }
+        };
         for step in pruned["ImagesDeleted"].as_array().into_iter().flatten() {
             if let Some(name) = step["Untagged"].as_str() {
                 output::line(&format!("Untagged: {name}"));
@@ -43,11 +37,7 @@ impl Prune {
                 output::line(&format!("Deleted: {id}"));
             }
         }
-        let reclaimed = pruned["SpaceReclaimed"].as_u64().unwrap_or(0);
-        output::line(&format!(
-            "Total reclaimed space: {}",
-            size::decimal4(reclaimed)
-        ));
+        pruned::room(&pruned);
         Ok(())
     }
 }

@@ -5,9 +5,8 @@ use std::path::PathBuf;
 use clap::Args;
 use serde_json::{Value, json};
 
-use super::versions::body;
 use crate::app::App;
-use crate::engine::Query;
+use crate::engine::{Query, body};
 use crate::failure::Failure;
 use crate::output;
 

@@ -4,7 +4,7 @@ use clap::Args;
 use serde_json::{Value, json};
 
 use crate::app::App;
-use crate::engine::{Body, Query, full};
+use crate::engine::{Query, body};
 use crate::failure::Failure;
 use crate::format::size;
 use crate::format::table::Table;
@@ -164,9 +164,4 @@ impl Retention {
         }
         Ok(())
     }
-}
-
-/// JSON as a request's body.
-pub(crate) fn body(value: &Value) -> (&'static str, Body) {
-    full(value.to_string().into_bytes())
 }

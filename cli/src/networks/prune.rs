@@ -1,12 +1,11 @@
 //! `slipway network prune`.
 
 use clap::Args;
-use serde_json::Value;
 
 use crate::app::App;
-use crate::engine::{Query, json, query_filter};
+use crate::engine::query_filter;
 use crate::failure::Failure;
-use crate::{output, question};
+use crate::{pruned, question};
 
 /// `slipway network prune`.
 #[derive(Debug, Args)]
@@ -27,22 +26,10 @@ impl Prune {
                 "WARNING! This will remove all custom networks not used by at least one container.",
             )?;
         }
-        let engine = app.engine().await?;
-        let query = Query::new().filters(&self.filter);
-        let pruned: Value = json(engine.send("/networks/prune", &query, None).await?).await?;
-        if app.json {
-            output::json(&pruned);
+        let Some(pruned) = pruned::ask(app, "/networks/prune", &self.filter).await? else {
             return Ok(());
-        }
-        let deleted = pruned["NetworksDeleted"].as_array();
-        let names: Vec<&str> = deleted
-            .into_iter()
-            .flatten()
-            .filter_map(Value::as_str)
-            .collect();
-        if !names.is_empty() {
-            output::line(&format!("Deleted Networks:\n{}\n", names.join("\n")));
-        }
+        };
+        pruned::names("Deleted Networks", &pruned["NetworksDeleted"]);
         Ok(())
     }
 }

@@ -4,7 +4,7 @@ use clap::Args;
 use serde_json::{Value, json};
 
 use crate::app::App;
-use crate::engine::Query;
+use crate::engine::{Query, body};
 use crate::failure::Failure;
 use crate::output;
 
@@ -51,8 +51,7 @@ impl Subnets {
             }
         }
         if self.reset || settings != before {
-            let body = crate::images::versions::body(&settings);
-            engine.put(PATH, &Query::new(), body).await?;
+            engine.put(PATH, &Query::new(), body(&settings)).await?;
             settings = engine.get(PATH, &Query::new()).await?;
         }
         output::json(&settings);

@@ -1,13 +1,11 @@
 //! `slipway volume prune`.
 
 use clap::Args;
-use serde_json::Value;
 
 use crate::app::App;
-use crate::engine::{Query, json, query_filter};
+use crate::engine::query_filter;
 use crate::failure::Failure;
-use crate::format::size;
-use crate::{output, question};
+use crate::{pruned, question};
 
 /// `slipway volume prune`.
 #[derive(Debug, Args)]
@@ -36,27 +34,11 @@ impl Prune {
         if self.all {
             filters.push(("all".to_owned(), "true".to_owned()));
         }
-        let engine = app.engine().await?;
-        let query = Query::new().filters(&filters);
-        let pruned: Value = json(engine.send("/volumes/prune", &query, None).await?).await?;
-        if app.json {
-            output::json(&pruned);
+        let Some(pruned) = pruned::ask(app, "/volumes/prune", &filters).await? else {
             return Ok(());
-        }
-        let deleted = pruned["VolumesDeleted"].as_array();
-        let names: Vec<&str> = deleted
-            .into_iter()
-            .flatten()
-            .filter_map(Value::as_str)
-            .collect();
-        if !names.is_empty() {
-            output::line(&format!("Deleted Volumes:\n{}\n", names.join("\n")));
-        }
-        let reclaimed = pruned["SpaceReclaimed"].as_u64().unwrap_or(0);
-        output::line(&format!(
-            "Total reclaimed space: {}",
-            size::decimal4(reclaimed)
-        ));
+        };
+        pruned::names("Deleted Volumes", &pruned["VolumesDeleted"]);
+        pruned::room(&pruned);
         Ok(())
     }
 }

@@ -60,6 +60,12 @@ impl Query {
         Some(self.text(name)).filter(|text| !text.is_empty())
     }
 
+    /// The first value; an error when absent or empty.
+    pub(crate) fn required(&self, name: &str) -> Result<&str> {
+        self.optional(name)
+            .ok_or_else(|| ApiError::invalid(format!("the parameter {name} is missing")))
+    }
+
     /// Docker's idea of true: anything but empty, `0`, `no`, `false`, `none`.
     pub(crate) fn flag(&self, name: &str) -> bool {
         !matches!(

@@ -9,6 +9,9 @@ use std::path::{Path, PathBuf};
 use std::sync::LazyLock;
 use std::sync::mpsc::{SyncSender, TrySendError, sync_channel};
 
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
 use crate::Error;
 
 /// How many files may wait to be synced; a writer beyond that syncs its own.
@@ -39,6 +42,28 @@ pub(crate) fn write(path: &Path, content: &[u8]) -> Result<(), Error> {
             .map_err(|e| Error::file("syncing", parent, e))?;
     }
     Ok(())
+}
+
+/// What a person set, in a file of JSON: the default when nobody did. `what` it is about is told when
+/// it can't be read.
+pub(crate) fn settings<T: DeserializeOwned + Default>(path: &Path, what: &str) -> Result<T, Error> {
+    match fs::read(path) {
+        Ok(bytes) => serde_json::from_slice(&bytes).map_err(|error| {
+            Error::System(format!(
+                "{} cannot be read: {error}; set the {what} anew",
+                path.display()
+            ))
+        }),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(T::default()),
+        Err(error) => Err(Error::file("reading", path, error)),
+    }
+}
+
+/// Keeps what a person sets.
+pub(crate) fn keep_settings(path: &Path, settings: &impl Serialize) -> Result<(), Error> {
+    let text =
+        serde_json::to_vec_pretty(settings).map_err(|error| Error::System(error.to_string()))?;
+    write(path, &text)
 }
 
 /// Replaces `path` with `content`; the disk has it a moment later.

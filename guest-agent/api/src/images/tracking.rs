@@ -45,14 +45,8 @@ pub(crate) fn routes() -> Router<Arc<Engine>> {
 }
 
 fn named(query: &Query) -> Result<Reference> {
-    let name = required(query, "name")?;
+    let name = query.required("name")?;
     Ok(Reference::parse(name).map_err(engine::Error::from)?)
-}
-
-fn required<'a>(query: &'a Query, parameter: &str) -> Result<&'a str> {
-    query
-        .optional(parameter)
-        .ok_or_else(|| ApiError::invalid(format!("the parameter {parameter} is missing")))
 }
 
 fn layer_of(query: &Query) -> Result<Option<usize>> {
@@ -117,7 +111,7 @@ async fn set_retention(State(engine): Shared, request: Request) -> Result {
 }
 
 async fn changes(State(engine): Shared, query: Query) -> Result {
-    let (from, to) = (required(&query, "from")?, required(&query, "to")?);
+    let (from, to) = (query.required("from")?, query.required("to")?);
     let (before, after) = (engine.find_image(from).await?, engine.find_image(to).await?);
     let changes = engine.image_changes(from, to).await?;
     let files: Vec<Value> = changes
@@ -161,7 +155,7 @@ fn touch(touch: Touch) -> &'static str {
 }
 
 async fn layers(State(engine): Shared, query: Query) -> Result {
-    let layers = engine.image_layers(required(&query, "name")?).await?;
+    let layers = engine.image_layers(query.required("name")?).await?;
     let list: Vec<Value> = layers
         .iter()
         .enumerate()
@@ -186,7 +180,7 @@ async fn tree(State(engine): Shared, query: Query) -> Result {
         Some(limit) => usize::try_from(limit).unwrap_or(FILES),
         None => FILES,
     };
-    let name = required(&query, "name")?;
+    let name = query.required("name")?;
     let (entries, more) = engine
         .image_tree(
             name,
@@ -217,14 +211,14 @@ fn entry(entry: &Entry) -> Value {
 
 /// The content of a file, as it is.
 async fn file(State(engine): Shared, query: Query) -> Result {
-    let path = required(&query, "path")?;
-    let name = required(&query, "name")?;
+    let path = query.required("path")?;
+    let name = query.required("name")?;
     let content = engine.image_file(name, layer_of(&query)?, path).await?;
     Ok(reply::file(content.file, content.entry.size))
 }
 
 async fn waste(State(engine): Shared, query: Query) -> Result {
-    let waste = engine.image_waste(required(&query, "name")?).await?;
+    let waste = engine.image_waste(query.required("name")?).await?;
     let files: Vec<Value> = waste
         .files
         .iter()

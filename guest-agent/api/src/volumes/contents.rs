@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 use tokio_util::io::StreamReader;
 
 use super::render;
-use crate::error::{ApiError, Result};
+use crate::error::Result;
 use crate::query::Query;
 use crate::{body, reply};
 
@@ -63,9 +63,7 @@ fn entry(entry: &VolumeEntry) -> Value {
 
 /// The content of a file, as it is.
 async fn file(State(engine): Shared, Path(name): Path<String>, query: Query) -> Result {
-    let path = query
-        .optional("path")
-        .ok_or_else(|| ApiError::invalid("the parameter path is missing"))?;
+    let path = query.required("path")?;
     let (file, size) = engine.volume_file(&name, path).await?;
     Ok(reply::file(file, size))
 }
@@ -133,9 +131,7 @@ async fn restore(
 }
 
 async fn clone(State(engine): Shared, Path(name): Path<String>, query: Query) -> Result {
-    let to = query
-        .optional("to")
-        .ok_or_else(|| ApiError::invalid("the parameter to is missing"))?;
+    let to = query.required("to")?;
     let cloned = engine.clone_volume(&name, to, query.flag("pause")).await?;
     Ok(reply::json(
         StatusCode::CREATED,

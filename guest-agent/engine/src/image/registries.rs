@@ -6,7 +6,7 @@ use std::sync::{Arc, PoisonError};
 use images::{Access, Auth, Proxies, Reference, Registries, RemoteImage, SearchResult};
 
 use crate::filters::Filters;
-use crate::{Engine, Error, blocking};
+use crate::{Engine, Error, blocking, state_file};
 
 /// As many results as Docker gives when nobody says.
 const RESULTS: usize = 25;
@@ -49,29 +49,14 @@ impl Engine {
 
     /// What is set for registries.
     pub fn registries(&self) -> Result<Registries, Error> {
-        let path = self.registries_file();
-        match std::fs::read(&path) {
-            Ok(bytes) => serde_json::from_slice(&bytes).map_err(|error| {
-                Error::System(format!(
-                    "{} cannot be read: {error}; set the registries anew",
-                    path.display()
-                ))
-            }),
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(Registries::default()),
-            Err(error) => Err(Error::file("reading", &path, error)),
-        }
+        state_file::settings(&self.registries_file(), "registries")
     }
 
     /// Sets what counts for registries.
     pub async fn set_registries(self: &Arc<Self>, registries: Registries) -> Result<(), Error> {
         registries.check()?;
         let path = self.registries_file();
-        blocking::run(move || {
-            let text = serde_json::to_vec_pretty(&registries)
-                .map_err(|error| Error::System(error.to_string()))?;
-            crate::state_file::write(&path, &text)
-        })
-        .await
+        blocking::run(move || state_file::keep_settings(&path, &registries)).await
     }
 
     pub(crate) fn access(&self, auth: Option<Auth>) -> Result<Access, Error> {

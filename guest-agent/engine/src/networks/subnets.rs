@@ -8,7 +8,7 @@ use network::Subnet;
 use serde::{Deserialize, Serialize};
 
 use crate::engine::Machine;
-use crate::{Engine, Error, blocking};
+use crate::{Engine, Error, blocking, state_file};
 
 /// What the person set, with the names of Docker's `daemon.json` where it has them.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -66,19 +66,7 @@ impl Engine {
     /// # Errors
     /// When the file with it can't be read.
     pub fn subnet_settings(&self) -> Result<SubnetSettings, Error> {
-        let path = self.subnets_file();
-        match std::fs::read(&path) {
-            Ok(bytes) => serde_json::from_slice(&bytes).map_err(|error| {
-                Error::System(format!(
-                    "{} cannot be read: {error}; set the subnets anew",
-                    path.display()
-                ))
-            }),
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
-                Ok(SubnetSettings::default())
-            }
-            Err(error) => Err(Error::file("reading", &path, error)),
-        }
+        state_file::settings(&self.subnets_file(), "subnets")
     }
 
     /// Sets what counts for networks that are made from now on.
@@ -91,12 +79,7 @@ impl Engine {
     ) -> Result<(), Error> {
         settings.check()?;
         let path = self.subnets_file();
-        blocking::run(move || {
-            let text = serde_json::to_vec_pretty(&settings)
-                .map_err(|error| Error::System(error.to_string()))?;
-            crate::state_file::write(&path, &text)
-        })
-        .await
+        blocking::run(move || state_file::keep_settings(&path, &settings)).await
     }
 
     /// A subnet for a network that names none; `taken` are those that are in use here.
