@@ -144,6 +144,9 @@ pub(crate) enum Verb {
     /// Images: all of the above, their versions, their files, registries
     #[command(subcommand)]
     Image(images::group::Image),
+    /// Manifests in registries: what a name stands for, and one name for several platforms
+    #[command(subcommand)]
+    Manifest(images::manifest::Manifest),
     /// Volumes: files that outlive containers, their backups and copies
     #[command(subcommand)]
     Volume(volumes::Volume),
@@ -212,6 +215,7 @@ impl Verb {
             Self::Login(verb) => verb.act(&app).await,
             Self::Logout(verb) => verb.act(),
             Self::Image(verb) => verb.act(&app).await,
+            Self::Manifest(verb) => verb.act(&app).await,
             Self::Volume(verb) => verb.act(&app).await,
             Self::Network(verb) => verb.act(&app).await,
             Self::Doctor(verb) => verb.act(&app).await,

@@ -36,6 +36,7 @@ pub(crate) type Body = BoxBody<Bytes, std::io::Error>;
 pub(crate) struct Engine {
     endpoint: Endpoint,
     foreign: bool,
+    credentials: Option<header::HeaderValue>,
 }
 
 impl Engine {
@@ -44,6 +45,7 @@ impl Engine {
         Self {
             endpoint,
             foreign: false,
+            credentials: None,
         }
     }
 
@@ -52,6 +54,15 @@ impl Engine {
         Self {
             endpoint,
             foreign: true,
+            credentials: None,
+        }
+    }
+
+    /// The same with credentials for a registry in every request.
+    pub(crate) fn with_credentials(self, header: Option<String>) -> Self {
+        Self {
+            credentials: header.and_then(|text| text.parse().ok()),
+            ..self
         }
     }
 
@@ -139,20 +150,6 @@ impl Engine {
         self.call(Method::POST, path, query, body).await
     }
 
-    /// `POST` without a body, with the credentials for a registry.
-    pub(crate) async fn send_as(
-        &self,
-        path: &str,
-        query: &Query,
-        credentials: Option<String>,
-    ) -> Result<Response<Incoming>, Error> {
-        let mut request = build(Method::POST, path, query, empty())?;
-        if let Some(value) = credentials.and_then(|text| text.parse().ok()) {
-            request.headers_mut().insert("x-registry-auth", value);
-        }
-        refuse(self.exchange(request).await?).await
-    }
-
     /// `POST` whose connection becomes a two-way stream of bytes.
     pub(crate) async fn hijack<B: Serialize>(
         &self,
@@ -186,7 +183,11 @@ impl Engine {
         refuse(self.exchange(build(method, path, query, body)?).await?).await
     }
 
-    async fn exchange(&self, request: Request<Body>) -> Result<Response<Incoming>, Error> {
+    async fn exchange(&self, mut request: Request<Body>) -> Result<Response<Incoming>, Error> {
+        if let Some(credentials) = &self.credentials {
+            let headers = request.headers_mut();
+            headers.insert("x-registry-auth", credentials.clone());
+        }
         let connection = Connection::open(&self.endpoint).await;
         let connection = connection.map_err(|error| match error {
             client::Error::Connect { endpoint, source } if self.foreign => {

@@ -10,6 +10,7 @@ pub(crate) mod list;
 pub(crate) mod load;
 pub(crate) mod login;
 pub(crate) mod look;
+pub(crate) mod manifest;
 pub(crate) mod prune;
 pub(crate) mod pull;
 pub(crate) mod push;

@@ -68,8 +68,9 @@ pub(crate) async fn pull(
         .set("fromImage", &reference.name)
         .opt("tag", reference.digest.as_ref().or(reference.tag.as_ref()))
         .opt("platform", platform);
-    let response = engine
-        .send_as("/images/create", &query, header_for(&reference.name)?)
-        .await?;
+    let engine = engine
+        .clone()
+        .with_credentials(header_for(&reference.name)?);
+    let response = engine.send("/images/create", &query, None).await?;
     progress::show(Lines::new(response), to).await
 }

@@ -40,6 +40,7 @@ impl Push {
             (false, false) => To::Stdout,
         };
         let engine = app.engine().await?;
+        let engine = engine.with_credentials(header_for(&reference.name)?);
         push(&engine, &reference.name, tag.as_deref(), to).await
     }
 }
@@ -47,6 +48,6 @@ impl Push {
 async fn push(engine: &Engine, name: &str, tag: Option<&str>, to: To) -> Result<(), Failure> {
     let path = format!("/images/{}/push", segment(name));
     let query = Query::new().opt("tag", tag);
-    let response = engine.send_as(&path, &query, header_for(name)?).await?;
+    let response = engine.send(&path, &query, None).await?;
     progress::show(Lines::new(response), to).await
 }

@@ -42,6 +42,10 @@ pub(crate) fn routes() -> Router<Arc<Engine>> {
             get(by_name).post(by_name).delete(by_name),
         )
         .route("/distribution/{*rest}", get(distribution::inspect))
+        .route(
+            "/slipway/images/manifest",
+            get(distribution::manifest).post(distribution::put_index),
+        )
         .merge(tracking::routes())
 }
 

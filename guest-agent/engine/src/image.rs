@@ -21,8 +21,8 @@ use crate::{Engine, Error, blocking};
 pub use images::{
     Auth, BuildOrigin, Change, Changes, Entry, FileContent, Finding, How, Image, ImageConfig,
     ImageManifest, LayerInfo, LoadOptions, LoadedImage, Origin, Platform, Proxies, PullProgress,
-    Reference, Registries, RemoteImage, Removed, Retention, SearchResult, StoreReport, Touch,
-    Usage, Version, VersionState, Waste, WastedFile,
+    Reference, Registries, RemoteImage, Removed, Retention, SearchResult, Source, StoreReport,
+    Touch, Usage, Version, VersionState, Waste, WastedFile,
 };
 pub use import::ImportRequest;
 pub use list::{ListRequest, ListedImage};

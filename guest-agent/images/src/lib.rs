@@ -52,7 +52,7 @@ pub use platform::Platform;
 pub use progress::{ProgressDetail, PullProgress};
 pub use reference::Reference;
 pub use registry::{Proxies, Registries, SearchResult, fetch, log_in, search, tags};
-pub use remote::{RemoteImage, look_up};
+pub use remote::{RemoteImage, Source, look_up, put_index};
 pub use remove_tree::remove_tree;
 pub use store::versions::{BuildOrigin, How, Origin, Retention, Version, VersionState};
 pub use store::{Commit, CommittedLayer, Finding, Store, StoreReport, Usage};

@@ -117,6 +117,14 @@ impl Manifest {
     }
 }
 
+/// Every blob that a manifest names, of an image or of whatever else a registry keeps.
+pub(crate) fn blobs(bytes: &[u8]) -> Result<Vec<Descriptor>> {
+    let document: Document = serde_json::from_slice(bytes)
+        .map_err(|error| Error::invalid(format!("invalid manifest: {error}")))?;
+    let layers = document.layers.unwrap_or_default();
+    Ok(document.config.into_iter().chain(layers).collect())
+}
+
 /// A registry also keeps charts, signatures and models under the same kind of manifest.
 fn check_config_type(media_type: &str) -> Result<()> {
     match media_type {

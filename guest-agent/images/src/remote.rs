@@ -1,8 +1,14 @@
-//! What a registry says about an image, without pulling it.
+//! What a registry says about an image, without pulling it, and new indexes over images there.
+
+mod index;
+
+use bytes::Bytes;
 
 use crate::manifest::{Manifest, media_type};
 use crate::registry::{Fetched, Registry};
 use crate::{Access, Digest, Error, Platform, Reference, Result};
+
+pub use index::{Source, put_index};
 
 const MAX_CONFIG: usize = 8 << 20;
 
@@ -17,10 +23,18 @@ pub struct RemoteImage {
     pub size: u64,
     /// What it is for, in the document's order.
     pub platforms: Vec<Platform>,
+    /// The document, as the registry has it.
+    pub document: Bytes,
 }
 
 /// Asks a registry, or its mirrors, about an image.
 pub async fn look_up(reference: &Reference, access: &Access) -> Result<RemoteImage> {
+    let (registry, fetched) = find(reference, access).await?;
+    describe(&registry, fetched).await
+}
+
+/// The first place that has an image, and its document there.
+async fn find(reference: &Reference, access: &Access) -> Result<(Registry, Fetched)> {
     let asked = match (reference.digest(), reference.tag()) {
         (Some(digest), _) => digest.to_string(),
         (None, tag) => tag.unwrap_or("latest").to_owned(),
@@ -37,7 +51,7 @@ pub async fn look_up(reference: &Reference, access: &Access) -> Result<RemoteIma
         };
         registry.plain_words();
         match registry.manifest(&asked).await {
-            Ok(fetched) => return describe(&registry, fetched).await,
+            Ok(fetched) => return Ok((registry, fetched)),
             Err(error) => last = error,
         }
     }
@@ -56,9 +70,7 @@ async fn describe(registry: &Registry, fetched: Fetched) -> Result<RemoteImage> 
             })
             .collect(),
         Manifest::Image { config, .. } => {
-            let document = registry.small_blob(&config.digest, MAX_CONFIG).await?;
-            let platform: Option<Platform> = serde_json::from_slice(&document).ok();
-            platform.into_iter().collect()
+            platform_of(registry, &config.digest).await?.into_iter().collect()
         }
     };
     Ok(RemoteImage {
@@ -66,5 +78,12 @@ async fn describe(registry: &Registry, fetched: Fetched) -> Result<RemoteImage> 
         digest: fetched.digest,
         size: fetched.bytes.len() as u64,
         platforms,
+        document: fetched.bytes,
     })
+}
+
+/// What an image's configuration says that it is for.
+async fn platform_of(registry: &Registry, config: &Digest) -> Result<Option<Platform>> {
+    let document = registry.small_blob(config, MAX_CONFIG).await?;
+    Ok(serde_json::from_slice(&document).ok())
 }

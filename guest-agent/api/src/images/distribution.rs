@@ -1,10 +1,11 @@
-//! What registries are asked without pulling: `/distribution`, `/images/search`, `/auth`.
+//! What registries are asked without pulling: `/distribution`, `/images/search`, `/auth`, and
+//! `/slipway/images/manifest`, which no Docker client asks for.
 
 use std::sync::Arc;
 
 use axum::extract::{Path, Request, State};
 use engine::Engine;
-use engine::image::{Auth, Reference};
+use engine::image::{Auth, Reference, RemoteImage, Source};
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
@@ -23,9 +24,13 @@ pub(crate) async fn inspect(
         status: http::StatusCode::NOT_FOUND,
         message: "page not found".into(),
     })?;
-    let reference = Reference::parse(name).map_err(engine::Error::from)?;
+    let reference = reference(name)?;
     let auth = client::credentials(request.headers());
     let found = engine.look_up_image(&reference, auth).await?;
+    Ok(reply::ok(&described(&found)))
+}
+
+fn described(found: &RemoteImage) -> Value {
     let platforms: Vec<Value> = found
         .platforms
         .iter()
@@ -39,14 +44,76 @@ pub(crate) async fn inspect(
             Value::Object(value)
         })
         .collect();
-    Ok(reply::ok(&json!({
+    json!({
         "Descriptor": {
             "mediaType": found.media_type,
             "digest": found.digest,
             "size": found.size,
         },
         "Platforms": if platforms.is_empty() { json!(null) } else { json!(platforms) },
-    })))
+    })
+}
+
+/// An image as a registry has it, with its document as text.
+fn whole(found: &RemoteImage) -> Value {
+    let mut value = described(found);
+    value["Document"] = json!(String::from_utf8_lossy(&found.document));
+    value
+}
+
+/// `GET /slipway/images/manifest`.
+pub(crate) async fn manifest(
+    State(engine): State<Arc<Engine>>,
+    query: Query,
+    request: Request,
+) -> Result {
+    let reference = reference(query.required("name")?)?;
+    let auth = client::credentials(request.headers());
+    Ok(reply::ok(&whole(
+        &engine.look_up_image(&reference, auth).await?,
+    )))
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct NewIndex {
+    sources: Vec<NewSource>,
+}
+
+/// One image, and what `X-Registry-Auth` would carry for its registry.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct NewSource {
+    name: String,
+    #[serde(default)]
+    auth: String,
+}
+
+/// `POST /slipway/images/manifest`.
+pub(crate) async fn put_index(
+    State(engine): State<Arc<Engine>>,
+    query: Query,
+    request: Request,
+) -> Result {
+    let target = reference(query.required("name")?)?;
+    let auth = client::credentials(request.headers());
+    let index: NewIndex = body::json(request).await?;
+    let sources: Vec<Source> = index
+        .sources
+        .iter()
+        .map(|source| {
+            Ok(Source {
+                name: reference(&source.name)?,
+                auth: Auth::from_header(&source.auth).map_err(engine::Error::from)?,
+            })
+        })
+        .collect::<Result<_>>()?;
+    let made = engine.put_index(&target, &sources, auth).await?;
+    Ok(reply::ok(&whole(&made)))
+}
+
+fn reference(name: &str) -> Result<Reference> {
+    Ok(Reference::parse(name).map_err(engine::Error::from)?)
 }
 
 /// `GET /images/search`.

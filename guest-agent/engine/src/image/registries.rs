@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::sync::{Arc, PoisonError};
 
-use images::{Access, Auth, Proxies, Reference, Registries, RemoteImage, SearchResult};
+use images::{Access, Auth, Proxies, Reference, Registries, RemoteImage, SearchResult, Source};
 
 use crate::filters::Filters;
 use crate::{Engine, Error, blocking, state_file};
@@ -86,6 +86,17 @@ impl Engine {
     ) -> Result<RemoteImage, Error> {
         let access = self.access(auth)?;
         Ok(images::look_up(reference, &access).await?)
+    }
+
+    /// Puts an index over images into a registry.
+    pub async fn put_index(
+        &self,
+        target: &Reference,
+        sources: &[Source],
+        auth: Option<Auth>,
+    ) -> Result<RemoteImage, Error> {
+        let access = self.access(auth)?;
+        Ok(images::put_index(target, sources, &access).await?)
     }
 
     /// Looks for images in a registry.

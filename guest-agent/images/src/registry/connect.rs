@@ -118,10 +118,11 @@ impl Registry {
         self.action = Action::Push;
     }
 
-    /// Asks for the authorization that the registry wants to see.
-    pub(super) async fn authorize(&self) -> Result<Option<String>> {
+    /// Asks for the authorization that the registry wants to see; with `stay` also for what can
+    /// later be shown instead of the password.
+    pub(super) async fn authorize(&self, stay: bool) -> Result<token::Granted> {
         let Some(challenge) = &self.challenge else {
-            return Ok(None);
+            return Ok(token::Granted::default());
         };
         let wanted = token::Wanted {
             challenge,
@@ -130,6 +131,7 @@ impl Registry {
             reference: &self.reference,
             action: self.action,
             registry_is_encrypted: self.place.scheme == "https",
+            stay,
         };
         token::authorize(&self.http, &wanted).await
     }

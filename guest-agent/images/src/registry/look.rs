@@ -108,8 +108,8 @@ pub async fn log_in(server: &str, access: &Access) -> Result<String> {
                 continue;
             }
         };
-        let authorization = match registry.authorize().await {
-            Ok(authorization) => authorization,
+        let granted = match registry.authorize(true).await {
+            Ok(granted) => granted,
             Err(Error::Unauthorized(why)) => {
                 return Err(Error::Unauthorized(format!("Get {shown:?}: {why}")));
             }
@@ -121,7 +121,7 @@ pub async fn log_in(server: &str, access: &Access) -> Result<String> {
         *registry
             .authorization
             .lock()
-            .unwrap_or_else(std::sync::PoisonError::into_inner) = authorization;
+            .unwrap_or_else(std::sync::PoisonError::into_inner) = granted.header;
         let response = registry.request(&Ask::get("")).map_err(Error::from)?.send();
         let status = match response.await {
             Ok(response) => response.status(),
@@ -131,7 +131,7 @@ pub async fn log_in(server: &str, access: &Access) -> Result<String> {
             }
         };
         if status == StatusCode::OK {
-            return Ok(String::new());
+            return Ok(granted.identity);
         }
         // A refusal says more than a scheme that is not spoken.
         return Err(Error::Network(format!(

@@ -154,9 +154,9 @@ impl Registry {
                 Some(known) => Some(known),
                 None => {
                     fresh = true;
-                    let answer = self.authorize().await.map_err(Failure::of)?;
-                    self.remember(answer.clone());
-                    answer
+                    let answer = self.authorize(false).await.map_err(Failure::of)?;
+                    self.remember(answer.header.clone());
+                    answer.header
                 }
             };
             let mut request = self.request(ask)?;

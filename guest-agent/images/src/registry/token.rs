@@ -10,6 +10,8 @@ use super::errors::{self, Action};
 use crate::{Auth, Error, Reference, Result};
 
 const MAX_ANSWER: usize = 1 << 20;
+/// What token servers know us as.
+const CLIENT: &str = "slipway";
 
 #[derive(Deserialize)]
 struct Answer {
@@ -17,6 +19,17 @@ struct Answer {
     token: String,
     #[serde(default)]
     access_token: String,
+    #[serde(default)]
+    refresh_token: String,
+}
+
+/// What answers a challenge.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Granted {
+    /// The value of the `Authorization` header; `None` when we have nothing to answer with.
+    pub(super) header: Option<String>,
+    /// What can be shown later instead of the password; usually nothing.
+    pub(super) identity: String,
 }
 
 /// What an authorization is wanted for.
@@ -27,6 +40,8 @@ pub(super) struct Wanted<'a> {
     pub(super) reference: &'a Reference,
     pub(super) action: Action,
     pub(super) registry_is_encrypted: bool,
+    /// Whether an identity token is asked for, too.
+    pub(super) stay: bool,
 }
 
 /// User name and password as a header's value.
@@ -35,19 +50,19 @@ pub(super) fn basic(auth: &Auth) -> Option<String> {
     (!auth.username.is_empty()).then(|| format!("Basic {}", STANDARD.encode(pair)))
 }
 
-/// The value of the `Authorization` header that answers the challenge; `None` when we have nothing
-/// to answer with.
-pub(super) async fn authorize(
-    http: &reqwest::Client,
-    wanted: &Wanted<'_>,
-) -> Result<Option<String>> {
+/// Answers the challenge.
+pub(super) async fn authorize(http: &reqwest::Client, wanted: &Wanted<'_>) -> Result<Granted> {
+    let simple = |header| Granted {
+        header,
+        ..Granted::default()
+    };
     let auth = wanted.auth;
     if let Some(auth) = auth.filter(|auth| !auth.registrytoken.is_empty()) {
-        return Ok(Some(format!("Bearer {}", auth.registrytoken)));
+        return Ok(simple(Some(format!("Bearer {}", auth.registrytoken))));
     }
     let basic = auth.and_then(basic);
     match wanted.challenge {
-        Challenge::Basic => Ok(basic),
+        Challenge::Basic => Ok(simple(basic)),
         Challenge::Bearer { realm, service } => {
             let url = Url::parse(realm)
                 .ok()
@@ -71,10 +86,7 @@ pub(super) async fn authorize(
                 basic,
                 identity,
             };
-            request
-                .send(http, wanted)
-                .await
-                .map(|token| Some(format!("Bearer {token}")))
+            request.send(http, wanted).await
         }
     }
 }
@@ -87,7 +99,7 @@ struct Request<'a> {
 }
 
 impl Request<'_> {
-    async fn send(mut self, http: &reqwest::Client, wanted: &Wanted<'_>) -> Result<String> {
+    async fn send(mut self, http: &reqwest::Client, wanted: &Wanted<'_>) -> Result<Granted> {
         let auth = wanted.auth;
         let joined = wanted.scopes.join(" ");
         let mut fields: Vec<(&str, &str)> = Vec::new();
@@ -98,7 +110,7 @@ impl Request<'_> {
             }
             fields.extend([
                 ("grant_type", "refresh_token"),
-                ("client_id", "slipway"),
+                ("client_id", CLIENT),
                 ("refresh_token", identity),
             ]);
             let body = form(&fields);
@@ -112,6 +124,9 @@ impl Request<'_> {
             fields.extend(wanted.scopes.iter().map(|scope| ("scope", scope.as_str())));
             if let Some(auth) = auth.filter(|auth| !auth.username.is_empty()) {
                 fields.push(("account", &auth.username));
+            }
+            if wanted.stay {
+                fields.extend([("offline_token", "true"), ("client_id", CLIENT)]);
             }
             self.url.query_pairs_mut().extend_pairs(&fields);
             let request = http.get(self.url.clone());
@@ -157,7 +172,10 @@ impl Request<'_> {
                 "the token server {authority} answered without a token"
             )));
         }
-        Ok(token)
+        Ok(Granted {
+            header: Some(format!("Bearer {token}")),
+            identity: answer.refresh_token,
+        })
     }
 }
 

@@ -17,6 +17,7 @@ use tokio_util::io::ReaderStream;
 use super::connect::Registry;
 use super::request::{Ask, Failure};
 use super::retry::Backoff;
+use crate::manifest::Descriptor;
 use crate::{Digest, Error, Result};
 
 const BINARY: &str = "application/octet-stream";
@@ -79,6 +80,26 @@ impl Registry {
         let url = commit_url(self.location(&begun.1)?, digest);
         let ask = Ask::new(Method::PUT, url).with(BINARY, bytes);
         self.headers(&ask).await?;
+        Ok(())
+    }
+
+    /// Brings a blob over from another registry, without keeping it. The registry checks its digest.
+    pub(crate) async fn copy_blob(&self, from: &Self, blob: &Descriptor) -> Result<()> {
+        let begun = self
+            .headers(&Ask::new(Method::POST, self.uploads()))
+            .await?;
+        let content = from.blob(&blob.digest, 0).await?;
+        let mut ask = Ask::new(
+            Method::PUT,
+            commit_url(self.location(&begun.1)?, &blob.digest),
+        );
+        describe(&mut ask.headers, 0, blob.size);
+        let body = Body::wrap_stream(content.bytes_stream());
+        let sent = self.request(&ask)?.body(body).send().await;
+        let response = sent.map_err(|error| self.unreachable(&ask, &error))?;
+        if !response.status().is_success() {
+            return Err(self.refusal(&ask, response, true).await.error);
+        }
         Ok(())
     }
 

@@ -11,6 +11,7 @@ mod browse;
 mod crash;
 mod faults;
 mod fixture;
+mod indexes;
 mod names;
 mod overlay;
 mod pull;
