@@ -138,10 +138,12 @@ impl Engine {
         let known = self.known_processes().await?;
         self.connected.send_replace(true);
         let this = Arc::clone(self);
+        let runtime = tokio::runtime::Handle::current();
         blocking::run(move || {
             let root = this.options.root.join("images");
             std::fs::create_dir_all(&root).map_err(|e| Error::file("creating", &root, e))?;
             let store = images::Store::open(&root)?;
+            runtime.spawn(store.clone().keep_settled());
             let _ = this.store.set(store);
             this.networks.load()?;
             this.volumes.load()

@@ -56,12 +56,24 @@ impl Engine {
         }
     }
 
+    /// Spares the next start the check of images that came in a moment ago.
+    async fn settle_images(self: &Arc<Self>) {
+        let Some(store) = self.store.get().cloned() else {
+            return;
+        };
+        let settled = blocking::run(move || store.settle().map_err(Error::from)).await;
+        if let Err(error) = settled {
+            tracing::warn!(%error, "new images could not be brought to the disk");
+        }
+    }
+
     /// Stops all containers and has the warden power the machine off (natively: end).
     pub async fn power_off(self: &Arc<Self>, timeout: Duration) {
         // The state may still be read; containers that aren't known yet are the warden's to kill.
         let _ = tokio::time::timeout(timeout, self.ready()).await;
         self.stop_all(timeout).await;
         self.close_network().await;
+        self.settle_images().await;
         self.warden.tell("power off", Call::PowerOff).await;
     }
 }

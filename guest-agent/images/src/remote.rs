@@ -69,9 +69,10 @@ async fn describe(registry: &Registry, fetched: Fetched) -> Result<RemoteImage> 
                 variant: platform.variant.clone(),
             })
             .collect(),
-        Manifest::Image { config, .. } => {
-            platform_of(registry, &config.digest).await?.into_iter().collect()
-        }
+        Manifest::Image { config, .. } => platform_of(registry, &config.digest)
+            .await?
+            .into_iter()
+            .collect(),
     };
     Ok(RemoteImage {
         media_type: media_type(&fetched.bytes).unwrap_or(fetched.media_type),

@@ -12,6 +12,7 @@ mod index;
 pub(crate) mod names;
 mod removal;
 mod rows;
+mod settle;
 mod usage;
 pub(crate) mod versions;
 
@@ -20,7 +21,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::sync::mpsc;
+use tokio::sync::{Notify, mpsc};
 
 pub use self::check::{Finding, StoreReport};
 pub use self::commit::{Commit, CommittedLayer};
@@ -48,6 +49,8 @@ pub(crate) struct Inner {
     pub(crate) files: Files,
     pub(crate) index: Index,
     writing: Mutex<()>,
+    /// There are layers that may not be on the disk yet.
+    unsettled: Notify,
     /// Layers that somebody is bringing, each with its queue.
     turns: Mutex<HashMap<Digest, Weak<tokio::sync::Mutex<()>>>>,
 }
@@ -80,15 +83,19 @@ impl Store {
     pub fn open(root: &Path) -> Result<Self> {
         let files = Files::create(root)?;
         let index = Index::open(&files.index())?;
-        files.sweep(&index.snapshot())?;
-        Ok(Self {
+        let store = Self {
             inner: Arc::new(Inner {
                 files,
                 index,
                 writing: Mutex::new(()),
+                unsettled: Notify::new(),
                 turns: Mutex::default(),
             }),
-        })
+        };
+        store.recover()?;
+        let inner = &store.inner;
+        inner.files.sweep(&inner.index.snapshot())?;
+        Ok(store)
     }
 
     /// Every image, newest first.

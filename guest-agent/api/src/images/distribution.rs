@@ -74,8 +74,8 @@ pub(crate) async fn manifest(
     )))
 }
 
-#[derive(Debug, Deserialize)]
-#[serde(rename_all = "PascalCase")]
+#[derive(Debug, Default, Deserialize)]
+#[serde(default, rename_all = "PascalCase")]
 struct NewIndex {
     sources: Vec<NewSource>,
 }

@@ -208,13 +208,20 @@ mod tests {
     #[test]
     fn the_later_of_a_platform_stays() {
         let mut index = Index::default();
-        for (content, architecture) in
-            [("a", "amd64"), ("b", "arm64"), ("c", "amd64"), ("c", "amd64")]
-        {
+        for (content, architecture) in [
+            ("a", "amd64"),
+            ("b", "arm64"),
+            ("c", "amd64"),
+            ("c", "amd64"),
+        ] {
             index.add(entry(content, architecture, "oci.image"));
         }
         let wanted = ["b", "c"].map(|content| json!(Digest::of(content.as_bytes())));
-        let digests: Vec<_> = index.0.iter().map(|entry| entry["digest"].clone()).collect();
+        let digests: Vec<_> = index
+            .0
+            .iter()
+            .map(|entry| entry["digest"].clone())
+            .collect();
         assert_eq!(digests, wanted);
     }
 

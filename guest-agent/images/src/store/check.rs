@@ -125,7 +125,7 @@ impl Store {
     }
 
     /// Returns the bytes that were read.
-    fn check_layer(&self, diff_id: &Digest, row: &LayerRow, deep: bool) -> Result<u64> {
+    pub(super) fn check_layer(&self, diff_id: &Digest, row: &LayerRow, deep: bool) -> Result<u64> {
         let files = &self.inner.files;
         if !files.layer(diff_id).is_dir() {
             return Err(Error::invalid("its files are missing"));

@@ -10,6 +10,7 @@ use bytes::Bytes;
 
 use super::Inner;
 use super::index::{Change, ImageRow, LayerRow, Snapshot};
+use super::settle::Writing;
 use super::versions::{self, Origin, Version};
 use crate::merged::Merged;
 use crate::unpack::Below;
@@ -83,22 +84,26 @@ impl Import {
         self.store.files.publish(diff_id, tree, blob, row)
     }
 
-    /// Makes the images visible, durably, all or none. Every layer must be held and in place.
+    /// Makes the images visible, all or none. Every layer must be held and in place. Nobody waits
+    /// for the layers' files to be on the disk: see `settle`.
     pub(crate) fn commit(&self, images: Vec<NewImage>, origin: &Origin) -> Result<()> {
         let mut prepared = Vec::new();
         for image in images {
             let config = ImageConfig::parse(&image.config)?;
             prepared.push((config.diff_ids()?, config, image));
         }
-        // The index must not name what a power cut could still take away.
-        self.store.files.sync()?;
         let _writing = self.store.writing();
         let index = self.store.index.snapshot();
         let mut change = Change::default();
         for (layers, config, image) in prepared {
             self.add(&index, &mut change, layers, &config, image, origin)?;
         }
-        self.store.index.apply(change)
+        let new = change.put_layers.iter().map(|(diff_id, _)| *diff_id);
+        let new = new.filter(|diff_id| !index.layers.contains_key(diff_id));
+        change.put_unsettled = new.map(|diff_id| (diff_id, Writing::now())).collect();
+        self.store.index.apply(change)?;
+        self.store.unsettled.notify_one();
+        Ok(())
     }
 
     fn add(

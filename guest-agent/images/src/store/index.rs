@@ -25,6 +25,8 @@ const LAYERS: TableDefinition<'_, &str, &[u8]> = TableDefinition::new("layers");
 const NAMES: TableDefinition<'_, &str, &str> = TableDefinition::new("names");
 /// Normal form of a reference and a number to [`Version`] as JSON.
 const VERSIONS: TableDefinition<'_, (&str, u64), &[u8]> = TableDefinition::new("versions");
+/// Diff id to [`Writing`](super::settle::Writing) as JSON, for layers that may not be on the disk yet.
+const UNSETTLED: TableDefinition<'_, &str, &[u8]> = TableDefinition::new("unsettled");
 /// A setting's name to JSON.
 const SETTINGS: TableDefinition<'_, &str, &[u8]> = TableDefinition::new("settings");
 const RETENTION: &str = "retention";
@@ -63,7 +65,7 @@ impl Index {
         };
         index.run(|database| {
             let write = database.begin_write().map_err(failed)?;
-            for table in [IMAGES, CONFIGS, DOCUMENTS, LAYERS, SETTINGS] {
+            for table in [IMAGES, CONFIGS, DOCUMENTS, LAYERS, UNSETTLED, SETTINGS] {
                 write.open_table(table).map_err(failed)?;
             }
             write.open_table(NAMES).map_err(failed)?;
@@ -262,6 +264,12 @@ fn read_all(database: &Database) -> std::result::Result<Snapshot, Failure> {
         let all = snapshot.versions.entry(key.value().0.to_owned());
         all.or_default().push(version);
     }
+    let unsettled = read.open_table(UNSETTLED).map_err(failed)?;
+    for row in unsettled.iter().map_err(failed)? {
+        let (id, row) = row.map_err(failed)?;
+        let writing = json(row.value())?;
+        snapshot.unsettled.insert(digest(id.value())?, writing);
+    }
     let settings = read.open_table(SETTINGS).map_err(failed)?;
     if let Some(row) = settings.get(RETENTION).map_err(failed)? {
         snapshot.retention = json(row.value())?;
@@ -280,6 +288,7 @@ fn write(database: &Database, change: &Change) -> std::result::Result<(), Failur
         let mut names = write.open_table(NAMES).map_err(failed)?;
         let mut documents = write.open_table(DOCUMENTS).map_err(failed)?;
         let mut versions = write.open_table(VERSIONS).map_err(failed)?;
+        let mut unsettled = write.open_table(UNSETTLED).map_err(failed)?;
         for name in &change.drop_names {
             names.remove(name.as_str()).map_err(failed)?;
         }
@@ -289,6 +298,9 @@ fn write(database: &Database, change: &Change) -> std::result::Result<(), Failur
         }
         for id in &change.drop_layers {
             layers.remove(id.to_string().as_str()).map_err(failed)?;
+        }
+        for id in change.drop_layers.iter().chain(&change.drop_unsettled) {
+            unsettled.remove(id.to_string().as_str()).map_err(failed)?;
         }
         for (name, number) in &change.drop_versions {
             versions.remove((name.as_str(), *number)).map_err(failed)?;
@@ -326,6 +338,11 @@ fn write(database: &Database, change: &Change) -> std::result::Result<(), Failur
         for (name, version) in &change.put_versions {
             versions
                 .insert((name.as_str(), version.number), bytes(version)?.as_slice())
+                .map_err(failed)?;
+        }
+        for (id, writing) in &change.put_unsettled {
+            unsettled
+                .insert(id.to_string().as_str(), bytes(writing)?.as_slice())
                 .map_err(failed)?;
         }
         if let Some(retention) = &change.put_retention {

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use serde::{Deserialize, Serialize};
 
+use super::settle::Writing;
 use super::versions::{Retention, Version};
 use crate::{Digest, Reference};
 
@@ -82,6 +83,8 @@ pub(crate) struct Snapshot {
     /// What each name stood for, oldest first.
     pub(crate) versions: BTreeMap<String, Vec<Version>>,
     pub(crate) retention: Retention,
+    /// Layers whose files a power cut could still take away, each with the [`Writing`] it came by.
+    pub(crate) unsettled: BTreeMap<Digest, Writing>,
 }
 
 /// One change, applied as a whole.
@@ -100,6 +103,8 @@ pub(crate) struct Change {
     pub(crate) drop_documents: Vec<Digest>,
     /// Versions that are forgotten, by name and number.
     pub(crate) drop_versions: Vec<(String, u64)>,
+    pub(crate) put_unsettled: Vec<(Digest, Writing)>,
+    pub(crate) drop_unsettled: Vec<Digest>,
 }
 
 impl Snapshot {
@@ -119,6 +124,10 @@ impl Snapshot {
         }
         for id in &change.drop_layers {
             self.layers.remove(id);
+            self.unsettled.remove(id);
+        }
+        for id in &change.drop_unsettled {
+            self.unsettled.remove(id);
         }
         for digest in &change.drop_documents {
             self.documents.remove(digest);
@@ -143,6 +152,9 @@ impl Snapshot {
         for (name, version) in &change.put_versions {
             let versions = self.versions.entry(name.clone()).or_default();
             versions.push(version.clone());
+        }
+        for (id, writing) in &change.put_unsettled {
+            self.unsettled.insert(*id, writing.clone());
         }
         if let Some(retention) = &change.put_retention {
             self.retention = retention.clone();

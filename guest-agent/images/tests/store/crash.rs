@@ -6,7 +6,7 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-use images::{Digest, How, LoadOptions, Origin, PullOptions, Reference, RemoveOptions, Store};
+use images::{How, LoadOptions, Origin, PullOptions, Reference, RemoveOptions, Store};
 
 use crate::fixture::{Tar, TestImage, docker_archive, gzip, listen};
 use crate::server::{content, serving};
@@ -49,7 +49,7 @@ async fn victim() {
     let origin = Origin::new(How::Tag, "a test");
     loop {
         let tag = format!("t{}:1", next(&mut state) % 3);
-        match next(&mut state) % 5 {
+        match next(&mut state) % 6 {
             0 => {
                 eprintln!("begin a:1 {}", first.id());
                 let (sender, _messages) = listen();
@@ -89,6 +89,10 @@ async fn victim() {
                 store
                     .remove(name, options, "a test", |_| Vec::new())
                     .unwrap();
+            }
+            4 => {
+                store.settle().unwrap();
+                continue;
             }
             // What prune does.
             _ => {
@@ -186,6 +190,7 @@ async fn killed_at_any_moment() {
     let address = registry.address.to_string();
     let mut expected = Expected::default();
     let known = [first.id(), second.id()];
+    let mut seen = 0;
     for round in 0..ROUNDS {
         kill_one(&root, &address, round, &mut expected);
         let store = Store::open(&root).unwrap();
@@ -194,13 +199,10 @@ async fn killed_at_any_moment() {
         assert!(report.findings.is_empty(), "round {round}: {report:?}");
         for image in store.list().unwrap() {
             assert!(known.contains(&image.id), "round {round}: {}", image.id);
+            seen += 1;
         }
         let unfinished = std::fs::read_dir(root.join("tmp")).unwrap().count();
         assert_eq!(unfinished, 0, "round {round}");
     }
-    let all: Vec<&String> = expected.names.values().collect();
-    assert!(
-        all.iter().any(|image| Digest::parse(image).is_ok()),
-        "nothing was ever there"
-    );
+    assert_ne!(seen, 0, "nothing was ever there");
 }

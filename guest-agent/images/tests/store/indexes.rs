@@ -10,7 +10,11 @@ use crate::server::{Answer, FakeRegistry, RealRegistry, index};
 
 /// An image for a processor; each is another one.
 fn image(architecture: &str) -> TestImage {
-    let layers = vec![Tar::new().bytes("name", 0o644, architecture.as_bytes()).end()];
+    let layers = vec![
+        Tar::new()
+            .bytes("name", 0o644, architecture.as_bytes())
+            .end(),
+    ];
     TestImage::new(layers).with_config(|config| config["architecture"] = architecture.into())
 }
 

@@ -18,3 +18,4 @@ mod pull;
 mod push;
 mod reach;
 mod server;
+mod settle;
