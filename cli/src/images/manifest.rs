@@ -96,7 +96,7 @@ impl Create {
         let body = json!({ "Sources": sources });
         let mut made: Value = engine.post(PATH, &query, &body).await?;
         if app.json {
-            made["Document"].take();
+            made.as_object_mut().map(|made| made.remove("Document"));
             output::json(&made);
             return Ok(());
         }

@@ -69,9 +69,15 @@ pub(crate) async fn manifest(
 ) -> Result {
     let reference = reference(query.required("name")?)?;
     let auth = client::credentials(request.headers());
-    Ok(reply::ok(&whole(
-        &engine.look_up_image(&reference, auth).await?,
-    )))
+    let found = engine.look_up_image(&reference, auth).await;
+    let found = found.map_err(|error| match error {
+        engine::Error::NotFound(why) => {
+            let name = reference.familiar();
+            engine::Error::NotFound(format!("no such manifest: {name}: {why}"))
+        }
+        error => error,
+    })?;
+    Ok(reply::ok(&whole(&found)))
 }
 
 #[derive(Debug, Default, Deserialize)]

@@ -52,7 +52,9 @@ pub async fn put_index(
             auth: source.auth.clone(),
             ..access.clone()
         };
-        let (from, found) = find(&source.name, &own).await?;
+        let (from, found) = find(&source.name, &own)
+            .await
+            .map_err(|error| named(&source.name, error))?;
         let joining = Joining {
             target,
             registry: &registry,
@@ -76,6 +78,16 @@ pub async fn put_index(
         bytes: document,
     };
     super::describe(&registry, fetched).await
+}
+
+/// Which of several names it is that nobody has.
+fn named(name: &Reference, error: Error) -> Error {
+    match error {
+        Error::NotFound(why) => {
+            Error::NotFound(format!("no such manifest: {}: {why}", name.familiar()))
+        }
+        error => error,
+    }
 }
 
 /// The entries that a document stands for, with all that is said of them.
