@@ -89,7 +89,7 @@ const IMAGES_LEFT_OUT: [&str; 8] = [
 #[test]
 fn docker_pys_own_tests_of_images_pass() {
     let host = host!();
-    let registry = Registry::start(&host, 5000, Guard::default());
+    let registry = Registry::start(&host, 5006, Guard::default());
     for name in [
         "hello-world:latest",
         "busybox:latest",

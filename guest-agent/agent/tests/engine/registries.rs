@@ -109,15 +109,15 @@ fn pushes_and_pulls_at_once_do_not_disturb_each_other() {
 #[test]
 fn what_cannot_be_pushed_is_told_in_dockers_words() {
     let host = host!();
-    host.docker(&["push", "127.0.0.1:5000/nothing:1"]).bad(
+    host.docker(&["push", "127.0.0.1:5099/nothing:1"]).bad(
         1,
-        "An image does not exist locally with the tag: 127.0.0.1:5000/nothing",
+        "An image does not exist locally with the tag: 127.0.0.1:5099/nothing",
     );
-    host.docker(&["tag", "busybox", "127.0.0.1:5000/box:1"])
+    host.docker(&["tag", "busybox", "127.0.0.1:5099/box:1"])
         .good();
-    host.docker(&["push", "127.0.0.1:5000/box:2"])
-        .bad(1, "tag does not exist: 127.0.0.1:5000/box:2");
-    host.docker(&["push", "127.0.0.1:5000/box:1"])
+    host.docker(&["push", "127.0.0.1:5099/box:2"])
+        .bad(1, "tag does not exist: 127.0.0.1:5099/box:2");
+    host.docker(&["push", "127.0.0.1:5099/box:1"])
         .bad(1, "connection refused");
 }
 
