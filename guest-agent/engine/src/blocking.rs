@@ -1,4 +1,5 @@
-//! Blocking work (files, netlink, the image index) on tokio's blocking threads.
+//! Blocking work (files, netlink, the image index) on tokio's blocking threads, or on the thread that
+//! is at it anyway.
 
 use crate::Error;
 
@@ -6,9 +7,22 @@ use crate::Error;
 pub(crate) async fn run<T: Send + 'static>(
     work: impl FnOnce() -> Result<T, Error> + Send + 'static,
 ) -> Result<T, Error> {
-    tokio::task::spawn_blocking(work)
-        .await
-        .unwrap_or_else(|e| Err(Error::System(format!("a worker thread failed: {e}"))))
+    beside(work).await
+}
+
+/// Runs `work` on a blocking thread, from now on; the future is its end.
+pub(crate) fn beside<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T, Error> + Send + 'static,
+) -> impl Future<Output = Result<T, Error>> {
+    let worker = tokio::task::spawn_blocking(work);
+    let failed = |e| Err(Error::System(format!("a worker thread failed: {e}")));
+    async move { worker.await.unwrap_or_else(failed) }
+}
+
+/// Runs short `work` on this thread; another one takes over what else it had to do. For what somebody
+/// waits for: two changes of thread take longer than most of our work.
+pub(crate) fn here<T>(work: impl FnOnce() -> T) -> T {
+    tokio::task::block_in_place(work)
 }
 
 /// Runs `future` to its end even when the caller goes away, as when a client hangs up in the

@@ -173,15 +173,18 @@ fn read_all(dir: &Path) -> Result<Vec<Record>, Error> {
     let mut records = Vec::new();
     for path in state_file::entries(dir)? {
         let config = path.join("config.json");
+        let removed = path
+            .file_name()
+            .is_some_and(|name| name.as_encoded_bytes().starts_with(b"."));
         let made = match config.metadata() {
             Ok(file) => file.len() > 0,
             Err(error) => error.kind() != std::io::ErrorKind::NotFound,
         };
-        if !made {
+        if removed || !made {
             // A create or a remove that was interrupted: nobody has seen this container, or
             // somebody asked for its removal. A record without content lost its power in the
             // moment of its making.
-            if let Err(error) = std::fs::remove_dir_all(&path) {
+            if let Err(error) = images::remove_tree(&path) {
                 tracing::warn!(%error, path = %path.display(), "removing a leftover");
             }
             continue;

@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 use runtime::cgroup::{Hierarchy, Supported};
 
@@ -83,9 +83,11 @@ pub struct DiskUsage {
     pub volumes: Vec<crate::VolumeUsage>,
 }
 
-/// Number of processors.
+/// Number of processors when the engine was started.
 pub(crate) fn cpus() -> usize {
-    std::thread::available_parallelism().map_or(1, usize::from)
+    static CPUS: LazyLock<usize> =
+        LazyLock::new(|| std::thread::available_parallelism().map_or(1, usize::from));
+    *CPUS
 }
 
 /// Memory of the machine in bytes.

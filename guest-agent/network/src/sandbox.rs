@@ -89,13 +89,29 @@ impl Networks {
     /// # Errors
     /// When the kernel refuses a step; calling again continues.
     pub fn close_sandbox(&self, container: &str) -> Result<(), Error> {
+        self.leave_all(container)?;
+        self.remove_namespace(container)
+    }
+
+    /// Takes a container off its networks; it keeps its namespace, which nobody else sees.
+    ///
+    /// # Errors
+    /// When a lease can't be removed; calling again continues.
+    pub fn leave_all(&self, container: &str) -> Result<(), Error> {
         let id = checked(container)?;
-        self.namespaces.remove(id)?;
         self.names.forget(id);
         for endpoint in self.endpoints(id) {
             self.end(id, &endpoint.network_id)?;
         }
         Ok(())
+    }
+
+    /// Takes away the namespace of a container that is on no network any more.
+    ///
+    /// # Errors
+    /// When the kernel refuses it.
+    pub fn remove_namespace(&self, container: &str) -> Result<(), Error> {
+        self.namespaces.remove(checked(container)?)
     }
 
     /// Connects a container that has a namespace to another network.

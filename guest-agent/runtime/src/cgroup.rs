@@ -8,9 +8,10 @@ mod usage;
 pub use limits::Supported;
 pub use usage::{Counters, IoUsage};
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashSet};
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::{Component, Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use rustix::fs::{Mode, OFlags};
@@ -25,6 +26,8 @@ const FREEZE_DEADLINE: Duration = Duration::from_secs(2);
 #[derive(Debug, Clone)]
 pub struct Hierarchy {
     root: PathBuf,
+    /// Inodes of directories whose children have all controllers; the kernel uses none twice.
+    ready: Arc<Mutex<HashSet<u64>>>,
 }
 
 impl Hierarchy {
@@ -33,7 +36,10 @@ impl Hierarchy {
         let path = "/proc/self/mountinfo";
         let table = std::fs::read_to_string(path).at("read", path)?;
         parse_mountinfo(&table)
-            .map(|root| Self { root })
+            .map(|root| Self {
+                root,
+                ready: Arc::default(),
+            })
             .ok_or_else(|| Error::Invalid("no cgroup v2 hierarchy is mounted".into()))
     }
 
@@ -74,7 +80,7 @@ impl Hierarchy {
         }
         let mut path = self.root.clone();
         for part in relative.components() {
-            enable_controllers(&path);
+            self.make_ready(&path);
             path.push(part);
             match std::fs::create_dir(&path) {
                 Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => {}
@@ -82,6 +88,14 @@ impl Hierarchy {
             }
         }
         Ok(Cgroup { path })
+    }
+
+    fn make_ready(&self, directory: &Path) {
+        let inode = rustix::fs::stat(directory).map_or(0, |stat| stat.st_ino);
+        let mut ready = self.ready.lock().unwrap_or_else(PoisonError::into_inner);
+        if ready.insert(inode) || inode == 0 {
+            enable_controllers(directory);
+        }
     }
 }
 

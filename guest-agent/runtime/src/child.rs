@@ -50,6 +50,7 @@ type Filter<'a> = Option<&'a [libc::sock_filter]>;
 /// Makes the container around this process, then becomes its program.
 pub(crate) fn run_container(
     spec: &ContainerSpec,
+    root: BorrowedFd<'_>,
     shared: &SharedNamespaces,
     filter: Filter<'_>,
     streams: &Streams,
@@ -62,24 +63,24 @@ pub(crate) fn run_container(
     let sources = mounts::open_sources(&spec.mounts)?;
     let shared_memory = mounts::open_shared_memory(&spec.shm)?;
     let host_devices = devices::host_nodes(spec.privileged)?;
-    let root = root::mount(&spec.root)?;
-    let standard = standard::mount(spec, root.as_fd(), &host_devices, shared_memory)?;
-    devices::make_asked_for(root.as_fd(), &spec.devices)?;
-    mounts::attach(root.as_fd(), &spec.mounts, sources)?;
+    root::attach(root)?;
+    let standard = standard::mount(spec, root, &host_devices, shared_memory)?;
+    devices::make_asked_for(root, &spec.devices)?;
+    mounts::attach(root, &spec.mounts, sources)?;
     namespaces::set_sysctls(standard.proc.as_fd(), spec)?;
     let terminal = match streams.pipes {
         None => Some(terminal::make(standard.pts.as_fd(), process, streams)?),
         Some(_) => None,
     };
     if let Some(slave) = &terminal {
-        terminal::bind_console(root.as_fd(), slave.as_fd())?;
+        terminal::bind_console(root, slave.as_fd())?;
     }
-    root::pivot(root.as_fd())?;
+    root::pivot(root)?;
     paths::protect(spec, standard.null.as_fd())?;
-    let identity = user::resolve(root.as_fd(), &process.user, &process.additional_groups)?;
-    let cwd = resolve::create_directories(root.as_fd(), &process.cwd)?;
-    if spec.root.readonly {
-        root::make_readonly(root.as_fd())?;
+    let identity = user::resolve(root, &process.user, &process.additional_groups)?;
+    let cwd = resolve::create_directories(root, &process.cwd)?;
+    if spec.readonly_root {
+        root::make_readonly(root)?;
     }
     connect_streams(streams, terminal.as_ref(), &identity)?;
     become_program(process, &identity, cwd.as_fd(), filter)

@@ -45,8 +45,13 @@ pub enum Stdio {
     Terminal,
 }
 
-/// Starts a container's first process. `cgroup` is the directory it is born in.
-pub fn start(spec: &ContainerSpec, cgroup: Option<BorrowedFd<'_>>) -> Result<Starting, Error> {
+/// Starts a container's first process in `root`, a mount that is attached nowhere. `cgroup` is the
+/// directory it is born in.
+pub fn start(
+    spec: &ContainerSpec,
+    root: BorrowedFd<'_>,
+    cgroup: Option<BorrowedFd<'_>>,
+) -> Result<Starting, Error> {
     check_process(&spec.process)?;
     let filter = seccomp::program(&spec.process.seccomp, &spec.process.capabilities)?;
     let shared = child::SharedNamespaces::open(&spec.namespaces)?;
@@ -70,7 +75,7 @@ pub fn start(spec: &ContainerSpec, cgroup: Option<BorrowedFd<'_>>) -> Result<Sta
         &spec.process,
         &CloneArgs { flags, cgroup },
         pid_namespace.as_ref().map(AsFd::as_fd),
-        |streams| child::run_container(spec, &shared, filter.as_deref(), streams),
+        |streams| child::run_container(spec, root, &shared, filter.as_deref(), streams),
     )
 }
 

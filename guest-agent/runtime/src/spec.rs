@@ -8,13 +8,14 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
-/// A whole container: its root, namespaces, cgroup and first process.
+/// A whole container but for its root, which comes as a mount ([`crate::view::root`]): namespaces,
+/// cgroup and first process.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct ContainerSpec {
     /// 64 hexadecimal digits.
     pub id: String,
-    /// Where the root file system comes from.
-    pub root: Root,
+    /// Remount the root read-only once everything is in place.
+    pub readonly_root: bool,
     /// UTS host name.
     pub hostname: String,
     /// NIS domain name; empty leaves the kernel's.
@@ -104,22 +105,6 @@ pub struct DeviceRule {
     pub write: bool,
     /// Making a node.
     pub mknod: bool,
-}
-
-/// The root file system of a container.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-pub struct Root {
-    /// Read-only layers, the topmost first.
-    pub lower: Vec<PathBuf>,
-    /// The container's own read-write layer.
-    pub upper: PathBuf,
-    /// overlayfs's work directory, on the same file system as `upper`.
-    pub work: PathBuf,
-    /// Where overlay is mounted inside the container's own mount namespace before `pivot_root`;
-    /// an empty directory that exists.
-    pub mountpoint: PathBuf,
-    /// Remount the root read-only once everything is in place.
-    pub readonly: bool,
 }
 
 /// One process: a container's first, or an exec session's.

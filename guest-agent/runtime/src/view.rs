@@ -19,8 +19,19 @@ use rustix::thread::{ThreadNameSpaceType, UnshareFlags, move_into_thread_name_sp
 
 use crate::child::{mounts, namespaces, resolve, root, user};
 use crate::error::{Context, Error};
-use crate::spec::{Mount, Root};
+use crate::spec::Mount;
 use crate::sys;
+
+/// The root file system of a container.
+#[derive(Debug, Clone)]
+pub struct Root {
+    /// Read-only layers, the topmost first.
+    pub lower: Vec<PathBuf>,
+    /// The container's own read-write layer.
+    pub upper: PathBuf,
+    /// overlayfs's work directory, on the same file system as `upper`.
+    pub work: PathBuf,
+}
 
 /// A container's files.
 #[derive(Debug)]
@@ -76,13 +87,13 @@ impl View {
     ///
     /// # Errors
     /// When something cannot be mounted.
-    pub fn stopped(root: &Root, mounts: &[Mount]) -> Result<Self, Error> {
+    pub fn stopped(root: &Root, readonly: bool, mounts: &[Mount]) -> Result<Self, Error> {
         on_a_thread(|| {
             let (tree, namespace) = enter_new_namespace(|| root::open(root))?;
             let sources = mounts::open_sources(mounts)?;
             let bare = clone(tree.as_fd(), false).step("open the root")?;
             mounts::attach(tree.as_fd(), mounts, sources)?;
-            if root.readonly {
+            if readonly {
                 root::make_readonly(tree.as_fd())?;
             }
             Ok(Self {
@@ -128,6 +139,15 @@ impl View {
             })
         })
     }
+}
+
+/// A container's root for [`crate::start`], attached nowhere. It is unmounted, and what was written
+/// to it brought to the disk, when the container is gone and the last of its handles is closed.
+///
+/// # Errors
+/// When it cannot be mounted.
+pub fn root(root: &Root) -> Result<OwnedFd, Error> {
+    root::open(root)
 }
 
 /// The merged files of read-only layers, the topmost first.

@@ -38,7 +38,7 @@ impl Supervisor {
         &mut self,
         seq: u64,
         call: Call,
-        descriptors: Vec<OwnedFd>,
+        mut descriptors: Vec<OwnedFd>,
     ) -> Result<Option<Outcome>, Failure> {
         match call {
             Call::List => {
@@ -46,8 +46,15 @@ impl Supervisor {
                 return Ok(None);
             }
             Call::Start { spec, attach } => {
+                if descriptors.is_empty() {
+                    return Err(Failure {
+                        reason: FailureReason::InvalidSpec,
+                        message: "a start came without a root".into(),
+                    });
+                }
+                let root = descriptors.remove(0);
                 let clients = pair_up(attach, descriptors)?;
-                self.start(seq, *spec, clients)?;
+                self.start(seq, *spec, root.as_fd(), clients)?;
                 return Ok(None);
             }
             Call::Exec {

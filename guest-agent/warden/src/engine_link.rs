@@ -42,7 +42,7 @@ impl EngineLink {
 
     /// Queues a message and sends what the socket takes.
     pub(crate) fn send(&mut self, message: &Message) -> Result<(), Error> {
-        self.encoder.push(message)?;
+        self.encoder.push(message, Vec::new())?;
         self.flush()
     }
 

@@ -25,14 +25,15 @@ pub enum Call {
     /// Every process the warden knows, with exits that were not yet forgotten. The answer waits
     /// until it is known of each whether it starts.
     List,
-    /// Start a container. One descriptor an entry of `attach`: our end of a socket pair.
+    /// Start a container. Descriptors: its root, a mount that is attached nowhere, and one an entry
+    /// of `attach`, our end of a socket pair.
     Start {
         /// The container.
         spec: Box<ContainerSpec>,
         /// Clients that attached before the start.
         attach: Vec<AttachStreams>,
     },
-    /// Start another process in a running container. Descriptors as for [`Call::Start`].
+    /// Start another process in a running container. One descriptor an entry of `attach`.
     Exec {
         /// Container id.
         container: String,

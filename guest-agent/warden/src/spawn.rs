@@ -1,6 +1,6 @@
 //! Starting containers and exec sessions, up to the child's report that it runs or why not.
 
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use runtime::cgroup::Cgroup;
 use runtime::spec::{ContainerSpec, DeviceRule, LogSpec, Process as ProcessSpec};
@@ -36,6 +36,7 @@ impl Supervisor {
         &mut self,
         seq: u64,
         spec: ContainerSpec,
+        root: BorrowedFd<'_>,
         clients: Clients,
     ) -> Result<(), Failure> {
         let target = Target {
@@ -62,7 +63,7 @@ impl Supervisor {
             .as_ref()
             .map(Cgroup::open)
             .transpose()
-            .and_then(|directory| runtime::start(&spec, directory.as_ref().map(AsFd::as_fd)));
+            .and_then(|directory| runtime::start(&spec, root, directory.as_ref().map(AsFd::as_fd)));
         match started {
             Ok(starting) => {
                 let news = Newcomer {
@@ -290,12 +291,17 @@ fn open_log(spec: &LogSpec) -> Result<Option<Log>, Failure> {
     })
 }
 
-/// Kills what is left in a cgroup and removes it. What can't be removed yet is removed when the
-/// engine forgets the container.
-pub(crate) fn remove_cgroup(cgroup: &Cgroup) {
+/// Kills what is left in a cgroup.
+pub(crate) fn kill_rest(cgroup: &Cgroup) {
     if cgroup.is_populated() {
         let _ = cgroup.kill();
     }
+}
+
+/// Kills what is left in a cgroup and removes it. What can't be removed yet is removed when the
+/// engine forgets the container.
+pub(crate) fn remove_cgroup(cgroup: &Cgroup) {
+    kill_rest(cgroup);
     let _ = cgroup.remove();
 }
 

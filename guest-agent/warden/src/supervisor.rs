@@ -295,7 +295,8 @@ impl Supervisor {
             since: Instant::now(),
         };
         if is_container && let Some(cgroup) = &process.cgroup {
-            crate::spawn::remove_cgroup(cgroup);
+            // With the host's processes its own live on, and hold its streams.
+            crate::spawn::kill_rest(cgroup);
         }
         self.touched.insert(key);
     }
@@ -335,7 +336,11 @@ impl Supervisor {
         let exit = exit.clone();
         process.phase = Phase::Exited(exit.clone());
         let target = process.target.clone();
+        let cgroup = process.cgroup.clone().filter(|_| target.exec.is_none());
         self.send(&Message::Event(Event::Exited { target, exit }));
+        if let Some(cgroup) = cgroup {
+            crate::spawn::remove_cgroup(&cgroup);
+        }
     }
 
     fn update_watches(&mut self) {

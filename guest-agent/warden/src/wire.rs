@@ -1,8 +1,6 @@
 //! Framing of [`crate::protocol`] on a Unix stream socket: a little-endian `u32` length, that many
-//! bytes of JSON, and descriptors (`SCM_RIGHTS`) on the first byte.
-//!
-//! [`send_message`] and [`recv_message`] block and are what the engine uses. The warden's own loop
-//! must never block, so it drives [`Decoder`] and [`Encoder`] over a non-blocking socket.
+//! bytes of JSON, and descriptors (`SCM_RIGHTS`) on the first byte. [`Encoder`] and [`Decoder`] work
+//! on sockets that block and on those that don't.
 
 use std::collections::VecDeque;
 use std::io::{IoSlice, IoSliceMut};
@@ -15,7 +13,6 @@ use rustix::net::{
     SendAncillaryMessage, SendFlags, recvmsg, sendmsg,
 };
 use serde::Serialize;
-use serde::de::DeserializeOwned;
 
 /// The longest message that either side accepts, in bytes.
 pub const MAX_MESSAGE: usize = 16 * 1024 * 1024;
@@ -46,39 +43,6 @@ pub enum Error {
 impl From<Errno> for Error {
     fn from(errno: Errno) -> Self {
         Self::Socket(errno.into())
-    }
-}
-
-/// Sends one message and its descriptors on a blocking socket.
-pub fn send_message<T: Serialize>(
-    socket: impl AsFd,
-    message: &T,
-    descriptors: &[BorrowedFd<'_>],
-) -> Result<(), Error> {
-    let bytes = encode(message)?;
-    let mut sent = 0;
-    while sent < bytes.len() {
-        let fds = if sent == 0 { descriptors } else { &[] };
-        match send_some(socket.as_fd(), &bytes[sent..], fds) {
-            Ok(count) => sent += count,
-            Err(Errno::INTR) => {}
-            Err(errno) => return Err(errno.into()),
-        }
-    }
-    Ok(())
-}
-
-/// Receives one message and its descriptors from a blocking socket; `None` at end of file.
-pub fn recv_message<T: DeserializeOwned>(
-    socket: impl AsFd,
-) -> Result<Option<(T, Vec<OwnedFd>)>, Error> {
-    match Decoder::default().read(socket.as_fd())? {
-        Progress::Message(body, descriptors) => {
-            let message = serde_json::from_slice(&body).map_err(Error::Json)?;
-            Ok(Some((message, descriptors)))
-        }
-        Progress::End => Ok(None),
-        Progress::Blocked => Err(Error::Socket(std::io::ErrorKind::WouldBlock.into())),
     }
 }
 
@@ -196,17 +160,21 @@ fn recv_some(
     Ok(received.bytes)
 }
 
-/// Messages waiting for a non-blocking socket to take them.
-#[derive(Default)]
+/// Messages, with their descriptors, waiting for the socket to take them.
+#[derive(Debug, Default)]
 pub struct Encoder {
-    queue: VecDeque<Vec<u8>>,
+    queue: VecDeque<(Vec<u8>, Vec<OwnedFd>)>,
     sent: usize,
 }
 
 impl Encoder {
-    /// Queues a message without descriptors.
-    pub fn push<T: Serialize>(&mut self, message: &T) -> Result<(), Error> {
-        self.queue.push_back(encode(message)?);
+    /// Queues a message.
+    pub fn push<T: Serialize>(
+        &mut self,
+        message: &T,
+        descriptors: Vec<OwnedFd>,
+    ) -> Result<(), Error> {
+        self.queue.push_back((encode(message)?, descriptors));
         Ok(())
     }
 
@@ -217,9 +185,13 @@ impl Encoder {
 
     /// Writes as much as the socket takes now.
     pub fn flush(&mut self, socket: BorrowedFd<'_>) -> Result<(), Error> {
-        while let Some(message) = self.queue.front() {
-            match send_some(socket, &message[self.sent..], &[]) {
-                Ok(count) => self.sent += count,
+        while let Some((message, descriptors)) = self.queue.front_mut() {
+            let borrowed: Vec<_> = descriptors.iter().map(AsFd::as_fd).collect();
+            match send_some(socket, &message[self.sent..], &borrowed) {
+                Ok(count) => {
+                    self.sent += count;
+                    descriptors.clear();
+                }
                 Err(Errno::INTR) => {}
                 Err(Errno::AGAIN) => return Ok(()),
                 Err(errno) => return Err(errno.into()),
@@ -242,26 +214,67 @@ mod tests {
 
     use super::*;
 
+    fn send(socket: &UnixStream, message: &str, descriptors: Vec<OwnedFd>) {
+        let mut encoder = Encoder::default();
+        encoder.push(&message, descriptors).unwrap();
+        encoder.flush(socket.as_fd()).unwrap();
+        assert!(encoder.is_empty());
+    }
+
+    fn receive(socket: &UnixStream) -> Result<Option<(String, Vec<OwnedFd>)>, Error> {
+        match Decoder::default().read(socket.as_fd())? {
+            Progress::Message(body, descriptors) => {
+                let text = serde_json::from_slice(&body).map_err(Error::Json)?;
+                Ok(Some((text, descriptors)))
+            }
+            Progress::Blocked | Progress::End => Ok(None),
+        }
+    }
+
     #[test]
     fn messages_and_descriptors_arrive_together_and_in_order() {
         let (left, right) = UnixStream::pair().unwrap();
         let (mut reader, writer) = std::io::pipe().unwrap();
-        send_message(&left, &"plain", &[]).unwrap();
-        send_message(&left, &"with", &[writer.as_fd()]).unwrap();
-        send_message(&left, &"x".repeat(200_000), &[]).unwrap();
-        drop((left, writer));
+        send(&left, "plain", Vec::new());
+        send(&left, "with", vec![writer.into()]);
+        send(&left, &"x".repeat(100_000), Vec::new());
+        drop(left);
 
-        let (text, fds) = recv_message::<String>(&right).unwrap().unwrap();
+        let (text, fds) = receive(&right).unwrap().unwrap();
         assert_eq!((text.as_str(), fds.len()), ("plain", 0));
-        let (text, mut fds) = recv_message::<String>(&right).unwrap().unwrap();
+        let (text, mut fds) = receive(&right).unwrap().unwrap();
         assert_eq!((text.as_str(), fds.len()), ("with", 1));
         std::fs::File::from(fds.remove(0)).write_all(b"hi").unwrap();
         let mut said = String::new();
         reader.read_to_string(&mut said).unwrap();
         assert_eq!(said, "hi");
-        let (text, _) = recv_message::<String>(&right).unwrap().unwrap();
-        assert_eq!(text.len(), 200_000);
-        assert!(recv_message::<String>(&right).unwrap().is_none());
+        let (text, _) = receive(&right).unwrap().unwrap();
+        assert_eq!(text.len(), 100_000);
+        assert!(receive(&right).unwrap().is_none());
+    }
+
+    #[test]
+    fn what_a_full_socket_does_not_take_goes_later_and_descriptors_go_once() {
+        let (left, right) = UnixStream::pair().unwrap();
+        left.set_nonblocking(true).unwrap();
+        let (_, writer) = std::io::pipe().unwrap();
+        let mut encoder = Encoder::default();
+        let long = "x".repeat(2_000_000);
+        encoder.push(&long, vec![writer.into()]).unwrap();
+        encoder.push(&"next", Vec::new()).unwrap();
+        encoder.flush(left.as_fd()).unwrap();
+        assert!(!encoder.is_empty(), "the socket took two megabytes at once");
+        let reading = std::thread::spawn(move || {
+            let long = receive(&right).unwrap().unwrap();
+            (long, receive(&right).unwrap().unwrap())
+        });
+        while !encoder.is_empty() {
+            encoder.flush(left.as_fd()).unwrap();
+            std::thread::yield_now();
+        }
+        let ((first, fds), (second, none)) = reading.join().unwrap();
+        assert_eq!((first, fds.len()), (long, 1));
+        assert_eq!((second.as_str(), none.len()), ("next", 0));
     }
 
     #[test]
@@ -269,15 +282,9 @@ mod tests {
         let (mut left, right) = UnixStream::pair().unwrap();
         left.write_all(&[8, 0, 0, 0, b'"']).unwrap();
         drop(left);
-        assert!(matches!(
-            recv_message::<String>(&right),
-            Err(Error::Truncated)
-        ));
+        assert!(matches!(receive(&right), Err(Error::Truncated)));
         let (mut left, right) = UnixStream::pair().unwrap();
         left.write_all(&[0xff; 8]).unwrap();
-        assert!(matches!(
-            recv_message::<String>(&right),
-            Err(Error::TooLong(_))
-        ));
+        assert!(matches!(receive(&right), Err(Error::TooLong(_))));
     }
 }

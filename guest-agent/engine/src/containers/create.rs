@@ -49,8 +49,7 @@ impl Engine {
         let networks = self.first_networks(&mut request)?;
         let this = Arc::clone(self);
         blocking::to_the_end(async move {
-            let id =
-                blocking::run(move || this.create_blocking(request, networks, bandwidth)).await?;
+            let id = blocking::here(|| this.create_blocking(request, networks, bandwidth))?;
             Ok(Created { id, warnings })
         })
         .await
@@ -198,7 +197,7 @@ impl Engine {
 }
 
 fn make_directories(container: &Container) -> Result<(), Error> {
-    for name in ["upper", "work", "rootfs"] {
+    for name in ["upper", "work"] {
         let path = container.dir.join(name);
         std::fs::create_dir_all(&path).map_err(|e| Error::file("creating", &path, e))?;
     }

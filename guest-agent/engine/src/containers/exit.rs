@@ -96,6 +96,8 @@ impl Engine {
         // survives the engine.
         container.changed();
         container.save_or_log().await;
+        container.unmount().await;
+        self.remove_network_namespace(&container).await;
         self.warden
             .forget(Target {
                 container: container.id.clone(),

@@ -52,7 +52,11 @@ pub(crate) struct Inner {
     pub(crate) exit_on_next: bool,
     /// A person restarts it: its end does not remove it.
     pub(crate) restarted_by_hand: bool,
-    /// Its end is being recorded, with the warden too: it can't be started yet.
+    /// The mount of its root while it runs. It is let go after the end was told: only then the
+    /// kernel unmounts it, which waits for the disk.
+    pub(crate) root: Option<OwnedFd>,
+    /// Its end is being recorded, with the warden too, and its root unmounted: it can't be started
+    /// yet.
     pub(crate) settling: bool,
     /// A removal is under way.
     pub(crate) removing: bool,
@@ -95,6 +99,7 @@ impl Container {
                 last_exit: 0,
                 exit_on_next: false,
                 restarted_by_hand: false,
+                root: None,
                 settling: false,
                 removing: false,
                 removed: false,
@@ -148,22 +153,21 @@ impl Container {
     pub(crate) fn erase_blocking(&self) -> Result<(), Error> {
         let mut erased = self.saving.lock().unwrap_or_else(PoisonError::into_inner);
         *erased = true;
-        // The record goes first: after a crash half-way the rest is swept away at the start.
-        let record = self.record_path();
-        match std::fs::remove_file(&record) {
+        // What is below a dot is swept away at the next start.
+        let dir = self.dir.with_file_name(format!(".{}", self.id));
+        match std::fs::rename(&self.dir, &dir) {
             Err(e) if e.kind() != std::io::ErrorKind::NotFound => {
-                return Err(Error::file("removing", &record, e));
+                return Err(Error::file("removing", &self.dir, e));
             }
             _ => {}
         }
         // Whatever a container has made of its files: no depth is too much for this. What takes no
         // room need not be waited for.
-        let wrote = std::fs::read_dir(self.dir.join("upper"))
-            .is_ok_and(|mut entries| entries.next().is_some());
+        let wrote =
+            std::fs::read_dir(dir.join("upper")).is_ok_and(|mut entries| entries.next().is_some());
         if wrote {
-            return Ok(images::remove_tree(&self.dir)?);
+            return Ok(images::remove_tree(&dir)?);
         }
-        let dir = self.dir.clone();
         crate::blocking::behind(move || {
             if let Err(error) = images::remove_tree(&dir) {
                 tracing::warn!(%error, "removing a container's directory failed");
@@ -182,6 +186,18 @@ impl Container {
     pub(crate) async fn save_or_log(self: &Arc<Self>) {
         if let Err(error) = self.save().await {
             tracing::error!(container = self.id, %error, "saving the container's state failed");
+        }
+    }
+
+    /// Unmounts its root, which no process has any more.
+    pub(crate) async fn unmount(self: &Arc<Self>) {
+        let root = self.lock().root.take();
+        let unmounted = crate::blocking::run(move || {
+            drop(root);
+            Ok(())
+        });
+        if let Err(error) = unmounted.await {
+            tracing::error!(container = self.id, %error, "unmounting the container's root failed");
         }
     }
 

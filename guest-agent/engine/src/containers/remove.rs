@@ -113,24 +113,21 @@ impl Engine {
         }
         let alone = container.files.alone().await;
         container.lock().record.state = State::Dead;
-        let engine = Arc::clone(self);
-        let gone = Arc::clone(container);
         let _nobody_adds_files = container.log_files.lock().await;
-        blocking::run(move || {
-            engine.unmount_volumes(&gone);
-            gone.erase_blocking()?;
-            engine.index().remove(&gone.id);
+        blocking::here(|| -> Result<(), Error> {
+            self.unmount_volumes(container);
+            container.erase_blocking()?;
+            self.index().remove(&container.id);
             if volumes {
-                engine.remove_volumes_of(&gone);
+                self.remove_volumes_of(container);
             }
-            engine.forget_execs_of(&gone);
-            let users = engine.image_users();
-            if let Err(error) = engine.store()?.collect(users) {
+            self.forget_execs_of(container);
+            let users = self.image_users();
+            if let Err(error) = self.store()?.collect(users) {
                 tracing::warn!(%error, "freeing the layers of removed images failed");
             }
             Ok(())
-        })
-        .await?;
+        })?;
         {
             let mut inner = container.lock();
             inner.removed = true;

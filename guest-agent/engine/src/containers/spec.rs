@@ -2,9 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use runtime::spec::{
-    ContainerSpec, Mount, Namespace, Namespaces, Process, Rlimit, Root, SharedMemory,
-};
+use runtime::spec::{ContainerSpec, Mount, Namespace, Namespaces, Process, Rlimit, SharedMemory};
 
 use super::security::{self, Security};
 use super::{Record, capabilities, devices, env, init, logs, resources};
@@ -14,8 +12,6 @@ use crate::Error;
 pub(crate) struct Surroundings {
     /// The container's directory.
     pub(crate) dir: PathBuf,
-    /// Image layers, topmost first.
-    pub(crate) layers: Vec<PathBuf>,
     /// All mounts, in order.
     pub(crate) mounts: Vec<Mount>,
     /// Network namespace.
@@ -59,13 +55,7 @@ pub(crate) fn build(record: &Record, around: Surroundings) -> Result<ContainerSp
     };
     Ok(ContainerSpec {
         id: record.id.clone(),
-        root: Root {
-            lower: around.layers,
-            upper: around.dir.join("upper"),
-            work: around.dir.join("work"),
-            mountpoint: around.dir.join("rootfs"),
-            readonly: host.readonly_rootfs,
-        },
+        readonly_root: host.readonly_rootfs,
         hostname: record.config.hostname.clone(),
         domainname: record.config.domainname.clone(),
         process: first_process(record, &security, &around.linked)?,

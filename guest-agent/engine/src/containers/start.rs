@@ -4,6 +4,7 @@ use std::os::fd::OwnedFd;
 use std::sync::Arc;
 
 use runtime::spec::{ContainerSpec, Namespace};
+use runtime::view;
 use warden::protocol::{AttachStreams, Call, Exit, Failure, FailureReason, Outcome};
 
 use super::{Container, Record, State, host_files, init, mounts, shared_memory, spec};
@@ -71,6 +72,8 @@ impl Engine {
             }
             Err(Refused { error, exit_code }) => {
                 self.release_network(container).await;
+                self.remove_network_namespace(container).await;
+                container.unmount().await;
                 let auto_remove = {
                     let mut inner = container.lock();
                     // Closing their ends tells the clients that nothing will come.
@@ -98,11 +101,14 @@ impl Engine {
         self: &Arc<Self>,
         container: &Arc<Container>,
     ) -> Result<(i32, Time), Refused> {
-        let spec = self.prepare(container).await.map_err(Refused::unknown)?;
-        let (attach, fds): (Vec<AttachStreams>, Vec<OwnedFd>) =
-            std::mem::take(&mut container.lock().early_clients)
-                .into_iter()
-                .unzip();
+        let (spec, root) = self.prepare(container).await.map_err(Refused::unknown)?;
+        let (attach, clients): (Vec<AttachStreams>, Vec<OwnedFd>) = {
+            let mut inner = container.lock();
+            let early = std::mem::take(&mut inner.early_clients);
+            inner.root = root.try_clone().ok();
+            early.into_iter().unzip()
+        };
+        let fds = std::iter::once(root).chain(clients).collect();
         let call = Call::Start {
             spec: Box::new(spec),
             attach,
@@ -128,20 +134,46 @@ impl Engine {
         }
     }
 
-    /// Everything that must be there before the process: network, files, mounts, layers.
-    async fn prepare(self: &Arc<Self>, container: &Arc<Container>) -> Result<ContainerSpec, Error> {
+    /// Everything that must be there before the process, and its root.
+    async fn prepare(
+        self: &Arc<Self>,
+        container: &Arc<Container>,
+    ) -> Result<(ContainerSpec, OwnedFd), Error> {
         let record = container.lock().record.clone();
+        let (engine, theirs, own) = (Arc::clone(self), Arc::clone(container), record.clone());
+        // Beside all else, since it takes as long.
+        let root = blocking::beside(move || {
+            let root = engine.root(&own, &theirs.dir)?;
+            view::root(&root).map_err(|error| {
+                let why = runtime::Failure::from(&error).message;
+                Error::System(format!("cannot mount the container's files: {why}"))
+            })
+        });
+        let spec = self.surround(container, record).await;
+        let root = root.await;
+        match spec {
+            Ok(spec) => Ok((spec, root?)),
+            Err(error) => {
+                blocking::here(|| drop(root));
+                Err(error)
+            }
+        }
+    }
+
+    /// Network, files and mounts.
+    async fn surround(
+        self: &Arc<Self>,
+        container: &Arc<Container>,
+        record: Record,
+    ) -> Result<ContainerSpec, Error> {
         let net = self.join_networks(container, &record).await?;
-        let joined = container.lock().record.clone();
-        let surroundings = self.name_surroundings(&joined).await?;
-        let linked = self.link_environment(&joined)?;
-        let engine = Arc::clone(self);
-        let container = Arc::clone(container);
-        blocking::run(move || {
-            let mut record = container.lock().record.clone();
+        let mut record = container.lock().record.clone();
+        let surroundings = self.name_surroundings(&record).await?;
+        let linked = self.link_environment(&record)?;
+        blocking::here(|| {
             let mut all = match record.host_config.network_container() {
                 Some(other) => {
-                    let other = engine.container(other)?;
+                    let other = self.container(other)?;
                     let (hostname, domainname) = {
                         let theirs = other.lock();
                         let config = &theirs.record.config;
@@ -162,18 +194,17 @@ impl Engine {
                     },
                 )?,
             };
-            let store = engine.store()?;
-            engine.mount_volumes(&record.mounts)?;
+            let store = self.store()?;
+            self.mount_volumes(&record.mounts)?;
             all.extend(mounts::prepare(&record.mounts, store, &container.dir)?);
-            all.extend(init::mount(&record.host_config, &engine.options.root)?);
-            let pid = engine.process_namespace(&record.host_config.pid_mode, "pid")?;
-            let ipc = engine.process_namespace(&record.host_config.ipc_mode, "ipc")?;
-            let shm = engine.shared_memory(&container, &record)?;
+            all.extend(init::mount(&record.host_config, &self.options.root)?);
+            let pid = self.process_namespace(&record.host_config.pid_mode, "pid")?;
+            let ipc = self.process_namespace(&record.host_config.ipc_mode, "ipc")?;
+            let shm = self.shared_memory(container, &record)?;
             spec::build(
                 &record,
                 spec::Surroundings {
                     dir: container.dir.clone(),
-                    layers: engine.lower_layers(&record, &container.dir)?,
                     mounts: all,
                     net,
                     pid,
@@ -183,7 +214,6 @@ impl Engine {
                 },
             )
         })
-        .await
     }
 
     /// Where a container finds names.
@@ -259,7 +289,7 @@ impl Engine {
         })
     }
 
-    /// Gives the container's network namespace and address back, and its shared memory.
+    /// Gives the container's addresses and volumes back, and its shared memory.
     pub(crate) async fn release_network(self: &Arc<Self>, container: &Arc<Container>) {
         shared_memory::release(container);
         self.release_volumes(container).await;

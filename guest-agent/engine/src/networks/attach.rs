@@ -24,7 +24,7 @@ impl Engine {
         if record.config.network_disabled || mode == "none" {
             let network = self.network().await?;
             self.note_predefined(container, "none");
-            let made = blocking::run(move || Ok(network.open_sandbox(&id, &[], false)?)).await?;
+            let made = blocking::here(|| network.open_sandbox(&id, &[], false))?;
             return Ok(Namespace::Path(made.netns));
         }
         if mode == "host" {
@@ -52,14 +52,13 @@ impl Engine {
             .map(|(network, attachment)| request(network, &attachment.settings))
             .collect::<Result<Vec<_>, _>>()
             .map_err(|e| e.prefixed(FAILED))?;
-        let opened = blocking::run(move || {
+        let opened = blocking::here(|| -> Result<_, Error> {
             let made = network.open_sandbox(&id, &requests, names)?;
             if !bandwidth.is_unlimited() {
                 network.limit(&id, &bandwidth.into())?;
             }
             Ok(made)
         })
-        .await
         .map_err(|e| e.prefixed(FAILED))?;
         for ((record, attachment), endpoint) in wanted.iter_mut().zip(opened.endpoints) {
             attachment.network_id.clone_from(&record.id);
@@ -127,16 +126,10 @@ impl Engine {
         Ok(found)
     }
 
-    /// Gives a container's namespace, addresses and ports back.
+    /// Gives a container's addresses and ports back.
     pub(crate) async fn leave_networks(self: &Arc<Self>, container: &Arc<Container>) {
-        let (mode, networks) = {
-            let inner = container.lock();
-            (
-                inner.record.host_config.network_mode.clone(),
-                inner.record.networks.clone(),
-            )
-        };
-        if mode == "host" || mode.starts_with("container:") {
+        let networks = container.lock().record.networks.clone();
+        if !has_own_network(container) {
             return;
         }
         self.withdraw_ports(container).await;
@@ -144,8 +137,7 @@ impl Engine {
         let Ok(network) = self.network().await else {
             return;
         };
-        let id = container.id.clone();
-        if let Err(error) = blocking::run(move || Ok(network.close_sandbox(&id)?)).await {
+        if let Err(error) = blocking::here(|| network.leave_all(&container.id)) {
             tracing::warn!(container = container.id, %error, "leaving its networks failed");
         }
         for attachment in networks.values().filter(|a| a.endpoint.is_some()) {
@@ -155,6 +147,19 @@ impl Engine {
         }
         container.lock().record.leave_all();
         self.names.stale();
+    }
+
+    /// Lets the namespace of a container go that has left its networks.
+    pub(crate) async fn remove_network_namespace(self: &Arc<Self>, container: &Arc<Container>) {
+        if !has_own_network(container) {
+            return;
+        }
+        let Ok(network) = self.network().await else {
+            return;
+        };
+        if let Err(error) = blocking::here(|| network.remove_namespace(&container.id)) {
+            tracing::warn!(container = container.id, %error, "its network namespace stays");
+        }
     }
 
     /// What an earlier engine has left of the networks of containers that run.
@@ -185,6 +190,13 @@ impl Engine {
         }
         self.names.stale();
     }
+}
+
+/// Whether it has a network namespace of its own.
+fn has_own_network(container: &Container) -> bool {
+    let inner = container.lock();
+    let mode = &inner.record.host_config.network_mode;
+    mode != "host" && !mode.starts_with("container:")
 }
 
 /// What the network is asked for.

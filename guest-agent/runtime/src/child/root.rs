@@ -1,5 +1,5 @@
-//! The container's root: overlay from its layers, mounted through the new mount API in the
-//! container's own mount namespace, and `pivot_root` into it.
+//! The container's root: overlay from its layers, mounted through the new mount API by whoever asks
+//! for the start, attached in the container's own mount namespace, and `pivot_root` into it.
 
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::path::{Path, PathBuf};
@@ -12,8 +12,8 @@ use rustix::mount::{
 };
 
 use crate::error::{Context, Error};
-use crate::spec::Root;
 use crate::sys;
+use crate::view::Root;
 
 /// `MOUNT_ATTR_RDONLY` of linux/mount.h.
 pub(super) const ATTR_RDONLY: u64 = 1;
@@ -21,20 +21,13 @@ pub(super) const ATTR_RDONLY: u64 = 1;
 /// `fsconfig` takes values of at most 255 bytes.
 const LONGEST_VALUE: usize = 255;
 
-/// Mounts the root and returns its descriptor. Mounts made here never reach the engine's namespace.
-pub(super) fn mount(spec: &Root) -> Result<OwnedFd, Error> {
+/// Attaches the root over `/`, where nobody sees it until [`pivot`]. Mounts made here never reach
+/// the engine's namespace.
+pub(super) fn attach(root: BorrowedFd<'_>) -> Result<(), Error> {
     let private = MountPropagationFlags::PRIVATE | MountPropagationFlags::REC;
     rustix::mount::mount_change("/", private).step("make the container's mounts private")?;
-    let tree = open(spec)?;
-    rustix::mount::move_mount(
-        &tree,
-        "",
-        CWD,
-        &spec.mountpoint,
-        MoveMountFlags::MOVE_MOUNT_F_EMPTY_PATH,
-    )
-    .at("mount the root on", &spec.mountpoint)?;
-    Ok(tree)
+    let flags = MoveMountFlags::MOVE_MOUNT_F_EMPTY_PATH;
+    rustix::mount::move_mount(root, "", CWD, "/", flags).step("mount the root")
 }
 
 /// The root, attached nowhere.
@@ -42,7 +35,12 @@ pub(crate) fn open(spec: &Root) -> Result<OwnedFd, Error> {
     if spec.lower.is_empty() {
         // An image without layers (`FROM scratch` and nothing else) has only its writable layer.
         let flags = OpenTreeFlags::OPEN_TREE_CLONE | OpenTreeFlags::OPEN_TREE_CLOEXEC;
-        return rustix::mount::open_tree(CWD, &spec.upper, flags).at("open the root", &spec.upper);
+        let tree =
+            rustix::mount::open_tree(CWD, &spec.upper, flags).at("open the root", &spec.upper)?;
+        // What is mounted in it must not appear where it was cloned from.
+        sys::mount_setattr(tree.as_fd(), false, 0, libc::MS_PRIVATE)
+            .at("set the propagation of the root", &spec.upper)?;
+        return Ok(tree);
     }
     let writable = Some((spec.upper.as_path(), spec.work.as_path()));
     overlay(&spec.lower, writable)

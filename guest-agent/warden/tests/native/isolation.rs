@@ -210,7 +210,7 @@ fn a_readonly_root_keeps_its_mounts_writable() {
         "ro",
         &["sh", "-c", "touch /x; touch /dev/shm/y && echo shm; pwd"],
     );
-    spec.root.readonly = true;
+    spec.readonly_root = true;
     spec.process.cwd = "/made/for/it".into();
     let (_, out, err) = warden.run(spec);
     assert_eq!(out, "shm\n/made/for/it\n");

@@ -10,13 +10,14 @@ use std::process::{Child, Command};
 use std::time::{Duration, Instant};
 
 use runtime::spec::{
-    ContainerSpec, LogFormat, LogSpec, Namespace, Namespaces, Process, Resources, Root, Seccomp,
+    ContainerSpec, LogFormat, LogSpec, Namespace, Namespaces, Process, Resources, Seccomp,
     SharedMemory,
 };
+use runtime::view::{self, Root};
 use warden::protocol::{
     AttachStreams, Call, Event, Exit, Failure, Message, Outcome, ProcessState, Request, Target,
 };
-use warden::wire::{recv_message, send_message};
+use warden::wire::{Decoder, Encoder, Progress};
 
 const HAND_OVER: &str = "SLIPWAY_TEST_HAND_OVER";
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -29,7 +30,7 @@ fn agent_role() {
         return;
     };
     let to = UnixStream::connect(path).unwrap();
-    send_message(&to, &"engine", &[borrow_three()]).unwrap();
+    send(&to, &"engine", &[borrow_three()]);
     loop {
         std::thread::park();
     }
@@ -117,7 +118,7 @@ impl Warden {
             seq: self.seq,
             call,
         };
-        send_message(&self.engine, &request, fds).unwrap();
+        send(&self.engine, &request, fds);
         loop {
             match self.receive() {
                 Message::Reply(reply) if reply.seq == self.seq => return reply.outcome,
@@ -131,10 +132,8 @@ impl Warden {
     }
 
     fn receive(&self) -> Message {
-        recv_message(&self.engine)
-            .unwrap()
-            .expect("the warden is gone")
-            .0
+        let (body, _) = receive(&self.engine);
+        serde_json::from_slice(&body).unwrap()
     }
 
     pub(crate) fn done(&mut self, call: Call) {
@@ -154,20 +153,10 @@ impl Warden {
     /// A busybox container that runs `args`.
     pub(crate) fn spec(&self, name: &str, args: &[&str]) -> ContainerSpec {
         let dir = self.dir.path().join(name);
-        let part = |part: &str| -> PathBuf {
-            let path = dir.join(part);
-            std::fs::create_dir_all(&path).unwrap();
-            path
-        };
+        std::fs::create_dir_all(&dir).unwrap();
         ContainerSpec {
             id: name.to_owned(),
-            root: Root {
-                lower: vec![self.dir.path().join("layer")],
-                upper: part("upper"),
-                work: part("work"),
-                mountpoint: part("merged"),
-                readonly: false,
-            },
+            readonly_root: false,
             hostname: "box".into(),
             domainname: String::new(),
             process: process(args),
@@ -203,6 +192,21 @@ impl Warden {
         }
     }
 
+    /// The root of a container of that name.
+    fn root(&self, name: &str) -> OwnedFd {
+        let part = |part: &str| -> PathBuf {
+            let path = self.dir.path().join(name).join(part);
+            std::fs::create_dir_all(&path).unwrap();
+            path
+        };
+        view::root(&Root {
+            lower: vec![self.dir.path().join("layer")],
+            upper: part("upper"),
+            work: part("work"),
+        })
+        .unwrap()
+    }
+
     /// Starts a container with one client.
     pub(crate) fn launch(
         &mut self,
@@ -215,11 +219,12 @@ impl Warden {
         };
         let (ours, theirs) = UnixStream::pair().unwrap();
         ours.set_read_timeout(Some(PATIENCE)).unwrap();
+        let root = self.root(&spec.id);
         let call = Call::Start {
             attach: vec![all(stdin, spec.process.tty)],
             spec: Box::new(spec),
         };
-        match self.call(call, &[theirs.as_fd()]) {
+        match self.call(call, &[root.as_fd(), theirs.as_fd()]) {
             Outcome::Started { pid, .. } => assert!(pid > 0),
             Outcome::Failed(failure) => return Err(failure),
             other => panic!("{other:?}"),
@@ -314,10 +319,25 @@ impl Drop for Warden {
 
 fn accept(listener: &UnixListener) -> UnixStream {
     let (from, _) = listener.accept().unwrap();
-    let (_, mut fds) = recv_message::<String>(&from).unwrap().unwrap();
+    let (_, mut fds) = receive(&from);
     let engine = UnixStream::from(fds.remove(0));
     engine.set_read_timeout(Some(PATIENCE)).unwrap();
     engine
+}
+
+fn send(socket: &UnixStream, message: &impl serde::Serialize, fds: &[BorrowedFd<'_>]) {
+    let mut encoder = Encoder::default();
+    let owned = fds.iter().map(|fd| fd.try_clone_to_owned().unwrap());
+    encoder.push(message, owned.collect()).unwrap();
+    encoder.flush(socket.as_fd()).unwrap();
+}
+
+fn receive(socket: &UnixStream) -> (Vec<u8>, Vec<OwnedFd>) {
+    match Decoder::default().read(socket.as_fd()).unwrap() {
+        Progress::Message(body, fds) => (body, fds),
+        Progress::Blocked => panic!("the warden is silent"),
+        Progress::End => panic!("the warden is gone"),
+    }
 }
 
 fn all(stdin: bool, raw: bool) -> AttachStreams {

@@ -43,7 +43,7 @@ impl Engine {
         let dir = container.dir.clone();
         let engine = Arc::clone(self);
         blocking::run(move || {
-            let lower = engine.lower_layers(&record, &dir)?;
+            let lower = engine.root(&record, &dir)?.lower;
             let lower = match lower.as_slice() {
                 [] => None,
                 layers => Some(runtime::view::layers(layers).map_err(|error| {

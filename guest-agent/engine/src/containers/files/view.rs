@@ -3,12 +3,12 @@
 //! container wait until the last of them is done.
 
 use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
-use runtime::spec::{Mount, MountKind, Root};
-use runtime::view::View;
+use runtime::spec::{Mount, MountKind};
+use runtime::view::{Root, View};
 use rustix::fs::{CWD, Mode, OFlags};
 use rustix::io::Errno;
 use tokio::sync::{Mutex, OwnedRwLockReadGuard, OwnedRwLockWriteGuard, RwLock};
@@ -114,12 +114,20 @@ impl Engine {
         }
         loop {
             let held = container.files.share().await;
-            let (record, gone) = {
+            let (record, gone, settling) = {
                 let inner = container.lock();
-                (inner.record.clone(), inner.removed)
+                (inner.record.clone(), inner.removed, inner.settling)
             };
             if gone {
                 return Err(Error::no_such_container(&container.id));
+            }
+            if settling {
+                // Its files are still mounted as they were for its processes.
+                drop(held);
+                container
+                    .until(|inner| (!inner.settling).then_some(()))
+                    .await;
+                continue;
             }
             let pid = record.state.pid();
             let engine = Arc::clone(self);
@@ -177,13 +185,7 @@ impl Engine {
                 }
             }
             None => {
-                let root = Root {
-                    lower: self.lower_layers(record, dir)?,
-                    upper: dir.join("upper"),
-                    work: dir.join("work"),
-                    mountpoint: PathBuf::new(),
-                    readonly: record.host_config.readonly_rootfs,
-                };
+                let root = self.root(record, dir)?;
                 let mut all = host_files(record, dir);
                 volumes = Some(self.view_volumes(container, &record.mounts)?);
                 let prepared = mounts::prepare(&record.mounts, self.store()?, dir)?;
@@ -194,7 +196,8 @@ impl Engine {
                         ["bind", "rbind", "nonrecursive-ro"].contains(&option.as_str())
                     });
                 }
-                View::stopped(&root, &all).map_err(|error| mount_error(&error))?
+                View::stopped(&root, record.host_config.readonly_rootfs, &all)
+                    .map_err(|error| mount_error(&error))?
             }
         };
         Ok(Some(FileView {
@@ -209,8 +212,8 @@ impl Engine {
         }))
     }
 
-    /// What is below a container's writable layer, the topmost first. Blocks.
-    pub(crate) fn lower_layers(&self, record: &Record, dir: &Path) -> Result<Vec<PathBuf>, Error> {
+    /// What a container's root is made of. Blocks.
+    pub(crate) fn root(&self, record: &Record, dir: &Path) -> Result<Root, Error> {
         let store = self.store()?;
         let image = store.get(&images::Digest::parse(&record.image).map_err(|error| {
             Error::System(format!("the container's image id is damaged: {error}"))
@@ -218,7 +221,11 @@ impl Engine {
         let mut layers = store.layers(&image)?;
         let init = init_layer::of(dir, &self.init_layers(), &layers)?;
         layers.insert(0, init);
-        Ok(layers)
+        Ok(Root {
+            lower: layers,
+            upper: dir.join("upper"),
+            work: dir.join("work"),
+        })
     }
 }
 
