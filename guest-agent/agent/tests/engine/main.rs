@@ -34,5 +34,6 @@ mod survival;
 mod terminal;
 mod versions;
 mod volume_files;
+mod volume_mounts;
 mod volumes;
 mod websocket;

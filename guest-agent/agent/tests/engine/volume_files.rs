@@ -275,39 +275,6 @@ fn files_that_are_used_are_not_replaced() {
     assert_eq!(status, 409, "{}", String::from_utf8_lossy(&body));
     let (status, ..) = host.bytes("GET", "/slipway/volumes/data/restore?force=1", b"");
     assert_eq!(status, 204);
-    // What is a mount of something else.
-    let given = host.path("given");
-    std::fs::create_dir(&given).unwrap();
-    std::fs::write(format!("{given}/f"), "bound").unwrap();
-    let device = format!("device={given}");
-    host.docker(&[
-        "volume",
-        "create",
-        "-o",
-        "type=none",
-        "-o",
-        &device,
-        "-o",
-        "o=bind",
-        "bound",
-    ])
-    .good();
-    refused(
-        &host,
-        "bound",
-        "force=1",
-        &archive,
-        409,
-        "is a mount of files that are kept elsewhere",
-    );
-    let (_, head, archive) = host.bytes("GET", "/slipway/volumes/bound/backup", b"");
-    assert!(head.contains("{\"Bytes\":5,"), "{head}");
-    let (status, body) = restore(&host, "unbound", "", &archive);
-    assert_eq!(status, 200, "{body}");
-    assert_eq!(
-        std::fs::read(place(&host, "unbound").join("f")).unwrap(),
-        b"bound"
-    );
 }
 
 #[test]

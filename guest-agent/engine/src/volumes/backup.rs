@@ -50,7 +50,7 @@ impl Engine {
             };
             let this = Arc::clone(&engine);
             let opened = blocking::run(move || {
-                let root = this.open_volume(&volume)?;
+                let root = this.open_volume_with_files(&volume)?;
                 // By the handle: what was mounted for it is not at its place any more.
                 let files = format!("/proc/self/fd/{}", root.as_raw_fd());
                 let bytes = directory_size(files.as_ref());

@@ -50,7 +50,7 @@ impl Engine {
             let this = Arc::clone(&engine);
             let labels = labels(&source);
             let copied = blocking::run(move || {
-                let files = this.open_volume(&source)?;
+                let files = this.open_volume_with_files(&source)?;
                 let staged = this.volumes.stage(None)?;
                 let bytes =
                     images::copy_tree(files.as_fd(), staged.open()?.as_fd()).map_err(not_staged)?;

@@ -8,6 +8,17 @@ use super::{Volume, backing};
 use crate::{Engine, Error};
 
 impl Engine {
+    /// [`Self::open_volume`] for who wants to keep the files: one that can't have any is refused.
+    pub(super) fn open_volume_with_files(&self, volume: &Volume) -> Result<OwnedFd, Error> {
+        if volume.is_passing() && !self.is_volume_running(&volume.name) {
+            let name = &volume.name;
+            return Err(Error::Conflict(format!(
+                "the volume {name} is in memory, and without a container that runs it holds nothing"
+            )));
+        }
+        self.open_volume(volume)
+    }
+
     /// Opens the directory of a volume's files. What has to be mounted for it stays as long as the
     /// handle. Blocks.
     pub(super) fn open_volume(&self, volume: &Volume) -> Result<OwnedFd, Error> {

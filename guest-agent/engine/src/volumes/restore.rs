@@ -2,14 +2,14 @@
 //! end beside the volume first; the old files are there until then, and gone in one step.
 
 use std::io;
-use std::os::fd::AsFd as _;
+use std::os::fd::{AsFd as _, OwnedFd};
 use std::sync::Arc;
 
 use bytes::Bytes;
 use futures::Stream;
 use images::{Extract, Extracted};
 
-use super::staging::{Staged, not_staged};
+use super::staging::{Staged, holds_files, not_staged};
 use super::usage::names;
 use super::work::Work;
 use super::{Volume, still};
@@ -51,7 +51,11 @@ impl Engine {
         let (engine, name) = (Arc::clone(self), name.to_owned());
         blocking::run(move || {
             let (volume, _work) = engine.volumes.replacing(&name)?;
-            volume.map_or(Ok(()), |volume| engine.may_replace(&volume, how, how.stop))
+            let Some(volume) = volume else {
+                return Ok(());
+            };
+            engine.may_replace(&volume, how.stop)?;
+            may_fill(&volume, how, &engine.open_volume(&volume)?)
         })
         .await
     }
@@ -68,10 +72,18 @@ impl Engine {
         let (feeder, inlet) = feed();
         let engine = Arc::clone(self);
         let reading = blocking::run(move || {
-            if let Some(volume) = &old {
-                engine.may_replace(volume, how, how.stop)?;
-            }
-            let staged = engine.volumes.stage(old.as_ref())?;
+            let staged = match &old {
+                Some(volume) => {
+                    engine.may_replace(volume, how.stop)?;
+                    let place = engine.open_volume(volume)?;
+                    may_fill(volume, how, &place)?;
+                    match volume.has_backing() {
+                        true => Staged::inside(place)?,
+                        false => engine.volumes.stage(Some(volume))?,
+                    }
+                }
+                None => engine.volumes.stage(None)?,
+            };
             let extract = Extract {
                 whole: true,
                 ..Extract::default()
@@ -128,7 +140,8 @@ impl Engine {
         let replaced = blocking::run(move || {
             // Whoever starts now waits, and finds the new files.
             let alone = engine.mounting();
-            engine.may_replace(&volume, how, false)?;
+            engine.may_replace(&volume, false)?;
+            may_fill(&volume, how, &staged.target(&volume)?)?;
             staged.replace(&volume)?;
             drop(alone);
             Ok(volume)
@@ -139,16 +152,16 @@ impl Engine {
     }
 
     /// Refuses to replace files that somebody needs. Blocks.
-    fn may_replace(
-        &self,
-        volume: &Volume,
-        how: RestoreRequest,
-        while_running: bool,
-    ) -> Result<(), Error> {
+    fn may_replace(&self, volume: &Volume, while_running: bool) -> Result<(), Error> {
         let name = &volume.name;
-        if volume.has_backing() {
+        if volume.is_passing() {
             return Err(Error::Conflict(format!(
-                "the volume {name} is a mount of files that are kept elsewhere, which can't be replaced as a whole: restore into another volume, or copy into a container with docker cp"
+                "the volume {name} is in memory, and empty each time its first container starts: restore into another volume, or copy into a container that runs with docker cp"
+            )));
+        }
+        if volume.is_read_only() {
+            return Err(Error::Conflict(format!(
+                "the volume {name} is mounted read-only, as its option o says: restore into another volume"
             )));
         }
         let users = self.running_users(name);
@@ -165,15 +178,19 @@ impl Engine {
                 user.lock().record.name
             )));
         }
-        let data = &volume.mountpoint;
-        let mut entries = std::fs::read_dir(data).map_err(|e| Error::file("reading", data, e))?;
-        if !how.force && entries.next().is_some() {
-            return Err(Error::Conflict(format!(
-                "the volume {name} holds files: with --force the archive's take their place"
-            )));
-        }
         Ok(())
     }
+}
+
+/// Refuses to replace files that nobody wants replaced. Blocks.
+fn may_fill(volume: &Volume, how: RestoreRequest, place: &OwnedFd) -> Result<(), Error> {
+    if how.force || !holds_files(place)? {
+        return Ok(());
+    }
+    Err(Error::Conflict(format!(
+        "the volume {} holds files: with --force the archive's take their place",
+        volume.name
+    )))
 }
 
 fn restored(

@@ -1,6 +1,12 @@
 //! Files that are put together beside all volumes, and become one's files in a single step: after
 //! a crash there are the old ones or the new ones. What never got there is swept away at the next
 //! start ([`Volumes::load`]), since no volume's name begins with a dot.
+//!
+//! Those for a volume that is a mount are put together in a directory of that (`inside.rs`).
+
+mod inside;
+
+pub(super) use inside::holds_files;
 
 use std::collections::BTreeMap;
 use std::fs::File;
@@ -19,6 +25,8 @@ use crate::{Error, ids};
 #[derive(Debug)]
 pub(super) struct Staged {
     dir: PathBuf,
+    /// What the volume is a mount of.
+    place: Option<OwnedFd>,
 }
 
 impl Volumes {
@@ -26,6 +34,7 @@ impl Volumes {
     pub(super) fn stage(&self, volume: Option<&Volume>) -> Result<Staged, Error> {
         let staged = Staged {
             dir: self.directory(&format!(".{}", ids::random_id()?)),
+            place: None,
         };
         let data = staged.data();
         std::fs::create_dir_all(&data).map_err(|e| failed("creating", &data, e))?;
@@ -88,6 +97,16 @@ impl Staged {
             .map_err(|e| Error::file("opening", &data, e))
     }
 
+    /// The directory that the files are for.
+    pub(super) fn target(&self, volume: &Volume) -> Result<OwnedFd, Error> {
+        let data = &volume.mountpoint;
+        let opened = match &self.place {
+            Some(place) => place.try_clone(),
+            None => File::open(data).map(OwnedFd::from),
+        };
+        opened.map_err(|e| Error::file("opening", data, e))
+    }
+
     /// Has the disk take all of it, which may be what fills it. Blocks.
     pub(super) fn sync(&self) -> Result<(), Error> {
         let directory = self.open()?;
@@ -96,6 +115,9 @@ impl Staged {
 
     /// Puts the files in the place of a volume's, which go. The caller keeps others away. Blocks.
     pub(super) fn replace(self, volume: &Volume) -> Result<(), Error> {
+        if let Some(place) = &self.place {
+            return self.replace_inside(place);
+        }
         let (new, old) = (self.data(), &volume.mountpoint);
         rustix::fs::renameat_with(CWD, &new, CWD, old, RenameFlags::EXCHANGE)
             .map_err(|e| Error::file("replacing", old, e.into()))?;

@@ -5,8 +5,10 @@ use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use rustix::mount::MountFlags;
 use serde::{Deserialize, Serialize};
 
+use super::options::Backing;
 use super::work::{Doing, no_such_volume};
 use super::{ANONYMOUS, backing, options};
 use crate::events::Subject;
@@ -42,6 +44,21 @@ impl Volume {
         self.options
             .as_ref()
             .is_some_and(|options| options.contains_key("device"))
+    }
+
+    /// Whether its files are gone when no container uses it any more.
+    pub(super) fn is_passing(&self) -> bool {
+        let backing = self.options.as_ref().filter(|_| self.has_backing());
+        backing.map(Backing::new).is_some_and(|backing| {
+            !backing.is_bind() && matches!(backing.kind.as_str(), "tmpfs" | "ramfs")
+        })
+    }
+
+    /// Whether nobody can write into it.
+    pub(super) fn is_read_only(&self) -> bool {
+        let backing = self.options.as_ref().filter(|_| self.has_backing());
+        let flags = backing.map(|options| Backing::new(options).flags);
+        flags.is_some_and(|flags| flags.contains(MountFlags::RDONLY))
     }
 
     /// Writes its record into its directory.
