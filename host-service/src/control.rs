@@ -69,7 +69,7 @@ async fn route(request: Request<Incoming>, service: Service) -> Response<Body> {
         (Method::GET, "/slipway/machine") => {
             let mut status = (*service.owner.status().borrow().clone()).clone();
             status.machine.disk_used_bytes = disk_used(&service.home.data_disk());
-            status.machine.ports = service.owner.ports().list();
+            service.owner.ports().describe(&mut status.machine);
             match serde_json::to_vec(&status) {
                 Ok(text) => answer("application/json", body::whole(text)),
                 Err(error) => refuse(StatusCode::INTERNAL_SERVER_ERROR, &error.to_string()),

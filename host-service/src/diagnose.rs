@@ -14,7 +14,7 @@ const LINES: usize = 40;
 pub(crate) fn report(service: &Service) -> String {
     let home = &service.home;
     let mut status = (*service.owner.status().borrow().clone()).clone();
-    status.machine.ports = service.owner.ports().list();
+    service.owner.ports().describe(&mut status.machine);
     let mut text = String::new();
     // Writing to a string cannot fail.
     let _ = writeln!(text, "slipwayd {VERSION}, process {}", std::process::id());

@@ -6,6 +6,7 @@ mod endpoint;
 mod lock;
 mod logs;
 mod machine;
+mod names;
 mod ports;
 mod problem;
 mod relay;

@@ -17,7 +17,7 @@ mod tests;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use client::wire::PublishedPort;
+use client::wire::Machine;
 use link::Opener;
 use link::control::{Condition, Publication};
 use tokio::sync::watch;
@@ -98,8 +98,10 @@ impl Ports {
         self.lock().clear();
     }
 
-    /// What is open, by port.
-    pub(crate) fn list(&self) -> Vec<PublishedPort> {
-        self.lock().list()
+    /// Tells what is open, by port, and whose ports are not.
+    pub(crate) fn describe(&self, machine: &mut Machine) {
+        let table = self.lock();
+        machine.ports = table.list();
+        machine.warnings.extend(table.refusals());
     }
 }

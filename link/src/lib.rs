@@ -8,6 +8,7 @@
 
 pub mod control;
 pub mod copy;
+pub mod datagrams;
 mod error;
 mod greeting;
 mod handshake;
@@ -31,6 +32,9 @@ pub enum Service {
     Control,
     /// One connection to a port in the guest; see [`ports`].
     Port,
+    /// Questions for the host's own resolver and its answers: DNS messages as [`datagrams`]. The host
+    /// opens it, the guest asks; an answer has its question's id.
+    Resolve,
 }
 
 impl Service {
@@ -39,11 +43,12 @@ impl Service {
             Self::Api => "api",
             Self::Control => "control",
             Self::Port => "port",
+            Self::Resolve => "resolve",
         }
     }
 
     fn parse(name: &[u8]) -> Option<Self> {
-        [Self::Api, Self::Control, Self::Port]
+        [Self::Api, Self::Control, Self::Port, Self::Resolve]
             .into_iter()
             .find(|service| service.name().as_bytes() == name)
     }

@@ -1,6 +1,6 @@
 //! A stream of [`Service::Port`](crate::Service::Port): the host says where in the guest it is to
 //! lead, and the guest answers with one byte once it does. Then follow the connection's bytes; for
-//! UDP each datagram behind its length. The host may send before the answer has come.
+//! UDP [`datagrams`](crate::datagrams). The host may send before the answer has come.
 
 use std::fmt;
 use std::io;
@@ -173,37 +173,6 @@ pub async fn answer<S: AsyncWrite + Unpin>(stream: &mut S) -> io::Result<()> {
     stream.flush().await
 }
 
-/// Sends one datagram.
-///
-/// # Errors
-/// When the stream is broken, or the datagram too long for one.
-pub async fn send<S: AsyncWrite + Unpin>(stream: &mut S, datagram: &[u8]) -> io::Result<()> {
-    let length = u16::try_from(datagram.len()).map_err(|_| invalid("too long for a datagram"))?;
-    let mut frame = Vec::with_capacity(2 + datagram.len());
-    frame.extend_from_slice(&length.to_be_bytes());
-    frame.extend_from_slice(datagram);
-    stream.write_all(&frame).await?;
-    stream.flush().await
-}
-
-/// Receives one datagram into `buffer`, which is to hold the longest; `None` at the end.
-///
-/// # Errors
-/// When the stream breaks.
-pub async fn receive<S: AsyncRead + Unpin>(
-    stream: &mut S,
-    buffer: &mut Vec<u8>,
-) -> io::Result<Option<()>> {
-    let length = match stream.read_u16().await {
-        Ok(length) => length,
-        Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => return Ok(None),
-        Err(error) => return Err(error),
-    };
-    buffer.resize(length.into(), 0);
-    stream.read_exact(buffer).await?;
-    Ok(Some(()))
-}
-
 fn invalid(what: &str) -> io::Error {
     io::Error::new(io::ErrorKind::InvalidData, what)
 }
@@ -252,22 +221,5 @@ mod tests {
             let mut line = std::io::Cursor::new(format!("{bad}\n").into_bytes());
             assert!(asked(&mut line).await.is_err(), "{bad}");
         }
-    }
-
-    #[tokio::test]
-    async fn datagrams_keep_their_bounds() {
-        let (mut here, mut there) = tokio::io::duplex(200_000);
-        let long = vec![7; 65_507];
-        for datagram in [b"".as_slice(), b"one", &long] {
-            send(&mut here, datagram).await.unwrap();
-        }
-        assert!(send(&mut here, &vec![0; 65_536]).await.is_err());
-        drop(here);
-        let mut heard = Vec::new();
-        for expected in [b"".as_slice(), b"one", &long] {
-            receive(&mut there, &mut heard).await.unwrap().unwrap();
-            assert_eq!(heard, expected);
-        }
-        assert!(receive(&mut there, &mut heard).await.unwrap().is_none());
     }
 }

@@ -10,6 +10,7 @@
 pub mod busybox;
 pub mod docker;
 pub mod figure;
+pub mod guest;
 pub mod http;
 pub mod isolation;
 pub mod machine;

@@ -8,6 +8,7 @@ mod lifecycle;
 mod limits;
 mod network;
 mod ports;
+mod reach;
 mod running;
 mod security;
 mod sharing;
@@ -37,6 +38,7 @@ pub fn run(machine: &Machine, registry: &Registry, steps: &mut Steps) {
     sharing::steps(machine, steps);
     clear(machine);
     network::steps(machine, steps);
+    reach::steps(machine, steps);
     clear(machine);
     volumes::steps(machine, steps);
     clear(machine);

@@ -1,50 +1,23 @@
 //! The image of a server that tests of published ports speak to (`guest/server.rs`).
 
-use std::fs;
 use std::io::Write;
 use std::net::{SocketAddr, TcpStream};
-use std::process::Command;
 use std::time::Duration;
 
-use crate::{Machine, places};
+use crate::{Machine, guest};
 
 /// The image's name.
 pub const NAME: &str = "slipway-test/server:latest";
 
-/// Compiles the server and makes an image of it.
+/// Makes the image.
 ///
 /// # Errors
 /// A reason to skip the test.
 ///
 /// # Panics
-/// When it can't be compiled or imported.
+/// When it can't be made.
 pub fn load(machine: &Machine) -> Result<(), String> {
-    let program = machine.home().join("server");
-    let compiled = Command::new("rustc")
-        .args([
-            "--edition",
-            "2024",
-            "-O",
-            "-C",
-            "target-feature=+crt-static",
-        ])
-        .args(["--target", "x86_64-unknown-linux-gnu", "-o"])
-        .arg(&program)
-        .arg(places::workspace().join("tests/guest/server.rs"))
-        .status()
-        .map_err(|error| format!("rustc: {error}"))?;
-    assert!(compiled.success(), "the server was not compiled");
-    let archive = machine.home().join("server.tar");
-    let mut tar = tar::Builder::new(fs::File::create(&archive).expect("an archive"));
-    tar.append_path_with_name(&program, "server")
-        .and_then(|()| tar.finish())
-        .expect("an archive");
-    let archive = archive.to_str().expect("a short path");
-    let change = ["--change", "ENTRYPOINT [\"/server\"]"];
-    machine
-        .docker(&[&["import"], &change[..], &[archive, NAME]].concat())
-        .ok();
-    Ok(())
+    guest::load(machine, "server", NAME)
 }
 
 /// A server with that name in the background; its id.

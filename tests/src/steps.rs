@@ -15,7 +15,7 @@ pub struct Steps {
 }
 
 impl Steps {
-    /// Begins; `SLIPWAY_TEST_STEPS` chooses steps by a part of their name.
+    /// Begins; `SLIPWAY_TEST_STEPS` chooses steps by parts of their names, separated by commas.
     #[must_use]
     pub fn begin() -> Self {
         Self {
@@ -29,7 +29,7 @@ impl Steps {
         if self
             .filter
             .as_ref()
-            .is_some_and(|part| !name.contains(part.as_str()))
+            .is_some_and(|parts| !parts.split(',').any(|part| name.contains(part)))
         {
             return;
         }

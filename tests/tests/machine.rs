@@ -295,11 +295,15 @@ fn service_crash(machine: &Machine) {
     let web = server::open_at(machine, "web", "80");
     let answers = || server::who(web).is_ok_and(|name| name == "web");
     wait::until_true("the port answers", Duration::from_secs(30), answers);
-    let service = machine.service_pid().expect("slipwayd");
-    wait::signal(service, Signal::KILL);
-    wait::until_true("slipwayd is gone", Duration::from_secs(10), || {
-        !wait::is_alive(service)
-    });
+    let kill_service = || {
+        let service = machine.service_pid().expect("slipwayd");
+        wait::signal(service, Signal::KILL);
+        wait::until_true("slipwayd is gone", Duration::from_secs(10), || {
+            !wait::is_alive(service)
+        });
+        service
+    };
+    let service = kill_service();
     machine.start().ok();
     assert_ne!(machine.service_pid(), Some(service));
     // Published ports come back with it.
@@ -307,6 +311,33 @@ fn service_crash(machine: &Machine) {
     let listed = &machine.status()["machine"]["ports"][0];
     assert_eq!(listed["address"], web.to_string().as_str());
     assert_eq!(listed["containers"][0], "web");
+    // Somebody else has the port meanwhile: the container shows that it is not open.
+    let listed = || machine.docker(&["ps", "--format", "{{.Ports}}"]).text();
+    kill_service();
+    let theirs = std::net::TcpListener::bind(web).expect("the port");
+    machine.start().ok();
+    wait::until_true("the port is not shown", Duration::from_secs(30), || {
+        !listed().contains("->80/tcp")
+    });
+    let status = machine.slipway(&["machine", "status"]).run().ok();
+    for words in [
+        "The published ports of web are not open",
+        "docker restart web",
+    ] {
+        assert!(status.contains(words), "{status}");
+    }
+    let report = machine.slipway(&["diagnose"]).run().ok();
+    assert!(
+        report.contains("The published ports of web are not open"),
+        "{report}"
+    );
+    drop(theirs);
+    kill_service();
+    machine.start().ok();
+    wait::until_true("the port is shown", Duration::from_secs(30), || {
+        listed().contains(&format!("{web}->80/tcp"))
+    });
+    wait::until_true("the port answers", Duration::from_secs(30), answers);
     machine.docker(&["rm", "-f", "web"]).ok();
     check_kept(machine);
 }

@@ -6,6 +6,7 @@ mod clock;
 mod control;
 mod disk;
 mod ports;
+mod resolve;
 mod serial;
 mod serve;
 mod sessions;

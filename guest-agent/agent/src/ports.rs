@@ -16,7 +16,7 @@ use crate::sessions;
 pub(crate) async fn serve(link: Link) {
     let take = |service, stream| match service {
         Service::Port => drop(tokio::spawn(carry(stream))),
-        Service::Api | Service::Control => {
+        Service::Api | Service::Control | Service::Resolve => {
             tracing::warn!("the host asks for the engine where only ports are");
         }
     };
@@ -69,7 +69,10 @@ async fn udp(mut stream: Stream, target: Target) -> io::Result<()> {
 
 async fn to_container<R: AsyncRead + Unpin>(reader: &mut R, socket: &UdpSocket) -> io::Result<()> {
     let mut datagram = Vec::new();
-    while link::ports::receive(reader, &mut datagram).await?.is_some() {
+    while link::datagrams::receive(reader, &mut datagram)
+        .await?
+        .is_some()
+    {
         // Nobody listens (yet), or it is too long for the way: lost, as datagrams may be.
         let _ = socket.send(&datagram).await;
     }
@@ -81,7 +84,7 @@ async fn to_host<W: AsyncWrite + Unpin>(socket: &UdpSocket, writer: &mut W) -> i
     loop {
         // An error is the answer to a datagram before: nobody listened.
         if let Ok(length) = socket.recv(&mut datagram).await {
-            link::ports::send(writer, &datagram[..length]).await?;
+            link::datagrams::send(writer, &datagram[..length]).await?;
         }
     }
 }

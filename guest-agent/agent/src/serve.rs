@@ -12,7 +12,7 @@ use link::Service;
 use tokio::net::UnixListener;
 
 use crate::arguments::Link;
-use crate::{control, sessions};
+use crate::{control, resolve, sessions};
 
 /// The API, built while the link comes up.
 pub(crate) type LazyApi = Arc<LazyLock<Api, Box<dyn FnOnce() -> Api + Send>>>;
@@ -62,6 +62,12 @@ pub(crate) async fn link(link: Link, api: LazyApi, engine: Arc<Engine>, machine:
         Service::Control => {
             tokio::spawn(control::serve(stream, Arc::clone(&engine), machine));
         }
+        Service::Resolve if machine == Machine::Vm => {
+            let engine = Arc::clone(&engine);
+            tokio::spawn(async move { resolve::serve(stream, &engine).await });
+        }
+        // Natively the resolver is the engine's own.
+        Service::Resolve => {}
         // Connections to ports are to outlive the engine: they have a link of their own.
         Service::Port => tracing::warn!("the host asks the engine for a port"),
     };

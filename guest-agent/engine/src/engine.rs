@@ -108,6 +108,7 @@ impl Engine {
             supported: OnceLock::new(),
             ready: watch::channel(None).0,
         });
+        engine.serve_machine_names();
         tokio::spawn(Arc::clone(&engine).come_up(events));
         Ok(engine)
     }

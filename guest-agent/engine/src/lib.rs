@@ -24,8 +24,9 @@ pub use error::{Error, Kind};
 pub use ids::short;
 pub use networks::{
     AddressPool, Attachment, Bound, Condition, ConnectRequest, EndpointIpam, EndpointSettings,
-    Ipam, IpamConfig, Member, NetworkRecord, NetworkRequest, NetworkSnapshot, PortAnswer,
-    PortOrder, PortOrders, Publication, SubnetSettings, WantedPort, dns_names,
+    Ipam, IpamConfig, Member, NameQuestion, NameQuestions, NetworkRecord, NetworkRequest,
+    NetworkSnapshot, PortAnswer, PortOrder, PortOrders, Publication, SubnetSettings, WantedPort,
+    dns_names,
 };
 pub use system::{ContainerSize, DiskUsage, SystemInfo, VERSION};
 pub use volumes::{

@@ -16,7 +16,7 @@ mod subnets;
 pub use connect::ConnectRequest;
 pub use create::NetworkRequest;
 pub use list::{Member, NetworkSnapshot};
-pub use names::dns_names;
+pub use names::{NameQuestion, NameQuestions, dns_names};
 pub use ports::{Bound, Condition, PortAnswer, PortOrder, PortOrders, Publication, WantedPort};
 pub use record::{Attachment, EndpointIpam, EndpointSettings, Ipam, IpamConfig, NetworkRecord};
 pub use subnets::{AddressPool, SubnetSettings};

@@ -4,6 +4,7 @@ mod rules;
 
 use std::collections::BTreeMap;
 use std::io::{self, Write};
+use std::net::Ipv4Addr;
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
 
@@ -23,8 +24,9 @@ pub(crate) fn install(
     table: &str,
     specs: &[&Spec],
     published: &[&Published],
+    names: Option<Ipv4Addr>,
 ) -> Result<(), Error> {
-    let rules = rules::table(table, specs, published).to_string();
+    let rules = rules::table(table, specs, published, names).to_string();
     accepted(&run(nft, &["-j", "-f", "-"], &rules)?)
 }
 

@@ -32,7 +32,7 @@ pub use error::Error;
 pub use names::NameSockets;
 pub use networks::{Networks, Restore};
 pub use options::{NameServers, Options};
-pub use published::{Protocol, Published};
+pub use published::{Fitness, Protocol, Published};
 pub use resolvers::Resolvers;
 pub use routes::free_subnet;
 pub use sandbox::Sandbox;

@@ -1,5 +1,5 @@
-//! Where a container's questions for names arrive: sockets of ours in its network namespace, which
-//! 127.0.0.11:53 leads to.
+//! Where questions for names arrive: sockets of ours in each container's network namespace, which
+//! 127.0.0.11:53 leads to, and at one address of the machine.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -13,6 +13,9 @@ use crate::Error;
 /// A container's own resolver.
 const ADDRESS: Ipv4Addr = Ipv4Addr::new(127, 0, 0, 11);
 
+/// The machine's, which its init gives to the loopback interface.
+pub(crate) const MACHINE: Ipv4Addr = Ipv4Addr::new(10, 0, 2, 53);
+
 /// The sockets, which don't block.
 #[derive(Debug)]
 pub struct NameSockets {
@@ -25,11 +28,29 @@ pub struct NameSockets {
 impl NameSockets {
     /// Makes them in the calling thread's network namespace: on these ports, or on any.
     pub(crate) fn bind(ports: Option<(u16, u16)>) -> Result<Self, Error> {
-        let (udp, tcp) = ports.unwrap_or_default();
-        let failed = Error::file("listen on", ADDRESS.to_string());
+        Self::bind_at(ADDRESS, ports.unwrap_or_default())
+    }
+
+    /// Makes those of the virtual machine, once it has the address. Before it has any at all, the
+    /// kernel would take every address, and answer from another one later.
+    ///
+    /// # Errors
+    /// When somebody else listens there.
+    pub fn of_machine() -> Result<Option<Self>, Error> {
+        let table = "/proc/net/fib_trie";
+        let known = fs::read_to_string(table).map_err(Error::file("read", table))?;
+        let own = format!("|-- {MACHINE}\n");
+        match known.contains(&own) {
+            true => Self::bind_at(MACHINE, (53, 53)).map(Some),
+            false => Ok(None),
+        }
+    }
+
+    fn bind_at(address: Ipv4Addr, (udp, tcp): (u16, u16)) -> Result<Self, Error> {
+        let failed = Error::file("listen on", address.to_string());
         let bound = || -> io::Result<Self> {
-            let udp = UdpSocket::bind(SocketAddr::from((ADDRESS, udp)))?;
-            let tcp = TcpListener::bind(SocketAddr::from((ADDRESS, tcp)))?;
+            let udp = UdpSocket::bind(SocketAddr::from((address, udp)))?;
+            let tcp = TcpListener::bind(SocketAddr::from((address, tcp)))?;
             udp.set_nonblocking(true)?;
             tcp.set_nonblocking(true)?;
             Ok(Self { udp, tcp })

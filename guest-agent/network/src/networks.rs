@@ -10,8 +10,8 @@ use crate::namespace::Namespaces;
 use crate::netlink::Netlink;
 use crate::sweeper::Sweeper;
 use crate::{
-    Bandwidth, Endpoint, Error, Kind, Options, Published, Resolvers, Spec, Subnet, firewall,
-    messages, names, routes,
+    Bandwidth, Endpoint, Error, Fitness, Kind, NameServers, Options, Published, Resolvers, Spec,
+    Subnet, firewall, messages, names, routes,
 };
 
 /// Prefix of our interfaces' names on the machine.
@@ -291,6 +291,32 @@ impl Networks {
         installed
     }
 
+    /// Notes how fit a container is. One that is being stopped stays so until it publishes anew.
+    ///
+    /// # Errors
+    /// When the firewall refuses.
+    pub fn set_fitness(&self, container: &str, fitness: Fitness) -> Result<(), Error> {
+        let mut shared = self.shared();
+        let Some(ports) = shared.published.get_mut(container) else {
+            return Ok(());
+        };
+        let settled = |port: &Published| matches!(port.fitness, now if now == fitness || now == Fitness::Stopping);
+        if ports.iter().all(settled) {
+            return Ok(());
+        }
+        for port in ports.iter_mut() {
+            port.fitness = fitness;
+        }
+        let places: Vec<_> = ports.iter().map(Published::place).collect();
+        let mut others = shared.published.iter().filter(|(id, _)| *id != container);
+        let shares = |port: &Published| places.contains(&port.place());
+        // Alone it gets everything, however fit it is.
+        if others.any(|(_, ports)| ports.iter().any(shares)) {
+            self.install(&mut shared)?;
+        }
+        Ok(())
+    }
+
     /// The endpoint of a container on a network.
     #[must_use]
     pub fn endpoint(&self, container: &str, network: &str) -> Option<Endpoint> {
@@ -372,8 +398,10 @@ impl Networks {
     fn install(&self, shared: &mut Shared) -> Result<(), Error> {
         let specs: Vec<&Spec> = shared.specs.values().collect();
         let published: Vec<&Published> = shared.published.values().flatten().collect();
-        let installed =
-            firewall::install(&self.options.nft, &self.options.bridge, &specs, &published);
+        let own = matches!(self.options.name_servers, NameServers::Own(_));
+        let names = own.then_some(names::MACHINE);
+        let (nft, bridge) = (&self.options.nft, &self.options.bridge);
+        let installed = firewall::install(nft, bridge, &specs, &published, names);
         shared.firewall = installed.as_ref().err().map(|error| {
             let reason = chain(error);
             tracing::error!(%reason, "containers have no firewall");

@@ -21,8 +21,8 @@ pub struct Options {
 /// Where containers' name servers come from.
 #[derive(Debug, Clone)]
 pub enum NameServers {
-    /// These, always.
-    Fixed(Vec<IpAddr>),
+    /// The machine's own address for names, behind which these are asked.
+    Own(Vec<IpAddr>),
     /// The machine's own from `/etc/resolv.conf` without those on the loopback interface, which a
     /// container can't reach.
     Machine,
@@ -40,11 +40,12 @@ impl Default for Options {
 }
 
 impl Options {
-    /// The settings for the virtual machine: QEMU's user network answers DNS at 10.0.2.3.
+    /// The settings for the virtual machine: QEMU's user network answers DNS at 10.0.2.3, where the
+    /// person's own computer does not.
     #[must_use]
     pub fn for_machine() -> Self {
         Self {
-            name_servers: NameServers::Fixed(vec![IpAddr::from([10, 0, 2, 3])]),
+            name_servers: NameServers::Own(vec![IpAddr::from([10, 0, 2, 3])]),
             ..Self::default()
         }
     }

@@ -17,6 +17,29 @@ pub struct Published {
     pub host_port: u16,
     /// The container's address and port.
     pub target: SocketAddr,
+    /// How fit the container is for new connections.
+    #[serde(default)]
+    pub fitness: Fitness,
+}
+
+impl Published {
+    /// Where it listens; replicas have the same.
+    pub(crate) fn place(&self) -> (Protocol, IpAddr, u16) {
+        (self.protocol, self.host, self.host_port)
+    }
+}
+
+/// How fit a container is for new connections: of several behind a port, only the fittest get any.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Fitness {
+    /// It runs, and is healthy if it is checked.
+    #[default]
+    Ready,
+    /// It is not healthy, not yet or no more.
+    Unready,
+    /// It is being stopped.
+    Stopping,
 }
 
 /// A protocol with ports.

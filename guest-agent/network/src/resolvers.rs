@@ -5,7 +5,7 @@ use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
-use crate::NameServers;
+use crate::{NameServers, names};
 
 /// What belongs into a container's `/etc/resolv.conf`.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -28,8 +28,8 @@ impl Resolvers {
     /// Finds them, by the setting. Files are read each time: a laptop changes networks.
     pub(crate) fn find(setting: &NameServers) -> Self {
         match setting {
-            NameServers::Fixed(servers) => Self {
-                servers: servers.clone(),
+            NameServers::Own(_) => Self {
+                servers: vec![names::MACHINE.into()],
                 ..Self::default()
             },
             NameServers::Machine => CANDIDATES
@@ -47,7 +47,7 @@ impl Resolvers {
     /// Whom the machine itself asks, those on its loopback interface too.
     pub(crate) fn upstream(setting: &NameServers) -> Vec<IpAddr> {
         match setting {
-            NameServers::Fixed(servers) => servers.clone(),
+            NameServers::Own(servers) => servers.clone(),
             NameServers::Machine => std::fs::read_to_string("/etc/resolv.conf")
                 .unwrap_or_default()
                 .lines()
@@ -115,9 +115,11 @@ mod tests {
     }
 
     #[test]
-    fn fixed_servers_are_taken_as_they_are() {
+    fn the_machine_asks_others_than_its_containers_do() {
         let server = IpAddr::from([10, 0, 2, 3]);
-        let found = Resolvers::find(&NameServers::Fixed(vec![server]));
-        assert_eq!(found.servers, [server]);
+        let setting = NameServers::Own(vec![server]);
+        let found = Resolvers::find(&setting);
+        assert_eq!(found.servers, [IpAddr::V4(names::MACHINE)]);
+        assert_eq!(Resolvers::upstream(&setting), [server]);
     }
 }

@@ -11,6 +11,7 @@ use tokio::task::JoinHandle;
 
 use super::channel::Address;
 use super::{Progress, Start};
+use crate::names::Names;
 use crate::ports::Ports;
 use crate::problem::chain;
 
@@ -154,10 +155,11 @@ async fn keep(
         *trouble.lock().unwrap_or_else(PoisonError::into_inner) = why;
     };
     let mut wait = RETRY.0;
+    let names = Names::new();
     loop {
         // Read while the guest comes up.
         let world = tokio::task::spawn_blocking(super::world::describe);
-        match session(&address, channel, world, &start, &mut orders, &note).await {
+        match session(&address, channel, world, &start, &names, &mut orders, &note).await {
             Ok(()) => {
                 tracing::info!("the link to the guest ended");
                 note(Some("the link to the guest ended".to_owned()));
@@ -218,6 +220,7 @@ async fn session(
     channel: Channel,
     world: JoinHandle<FromHost>,
     start: &Start,
+    names: &Names,
     orders: &mut mpsc::Receiver<FromHost>,
     note: &impl Fn(Option<String>),
 ) -> Result<(), String> {
@@ -237,6 +240,10 @@ async fn session(
     for order in first.iter().chain(&routes) {
         writer.send(order).await.map_err(|error| chain(&error))?;
     }
+    let questions = opener.open(Service::Resolve).await;
+    let questions = questions.map_err(|error| chain(&error))?;
+    // Ends with the session.
+    tokio::spawn(names.clone().serve(questions));
     start.links.send_replace(Some(opener.clone()));
     start.ports.begin();
     let mut drift = Drift::new();

@@ -28,6 +28,8 @@ pub(super) struct Table {
     links: Links,
     listeners: BTreeMap<Place, Listener>,
     containers: HashMap<String, Container>,
+    /// Containers whose ports can't be opened: their names, and why.
+    refused: BTreeMap<String, (String, String)>,
     /// Tasks whose sockets are about to be closed.
     closing: Vec<JoinHandle<()>>,
 }
@@ -70,6 +72,7 @@ impl Table {
             links,
             listeners: BTreeMap::new(),
             containers: HashMap::new(),
+            refused: BTreeMap::new(),
             closing: Vec::new(),
         }
     }
@@ -80,6 +83,8 @@ impl Table {
     }
 
     pub(super) fn begin(&mut self) {
+        // Who still can't have them is refused again.
+        self.refused.clear();
         for container in self.containers.values_mut() {
             container.named = false;
         }
@@ -94,6 +99,7 @@ impl Table {
     }
 
     pub(super) fn clear(&mut self) {
+        self.refused.clear();
         self.containers.clear();
         for (_, listener) in std::mem::take(&mut self.listeners) {
             self.close(listener);
@@ -107,6 +113,7 @@ impl Table {
     }
 
     pub(super) fn withdraw(&mut self, container: &str) {
+        self.refused.remove(container);
         if let Some(gone) = self.containers.remove(container) {
             for place in gone.places {
                 self.leave(container, place);
@@ -145,10 +152,34 @@ impl Table {
         .collect()
     }
 
+    /// Whose ports are not open, in words.
+    pub(super) fn refusals(&self) -> Vec<String> {
+        let all = self.refused.values();
+        all.map(|(name, reason)| {
+            format!(
+                "The published ports of {name} are not open: {reason}. When that is settled: docker restart {name}"
+            )
+        })
+        .collect()
+    }
+
     pub(super) fn publish(
         &mut self,
         publication: &Publication,
     ) -> Result<Vec<Vec<SocketAddr>>, String> {
+        let opened = self.open(publication);
+        let id = &publication.container;
+        match &opened {
+            Ok(_) => self.refused.remove(id),
+            Err(reason) => {
+                let why = (publication.name.clone(), reason.clone());
+                self.refused.insert(id.clone(), why)
+            }
+        };
+        opened
+    }
+
+    fn open(&mut self, publication: &Publication) -> Result<Vec<Vec<SocketAddr>>, String> {
         // Sockets that were opened before one that can't be are closed by being dropped.
         let mut steps: Vec<Step> = Vec::new();
         let mut ports = Vec::with_capacity(publication.ports.len());

@@ -49,13 +49,13 @@ async fn lead(mut stream: link::Stream) -> io::Result<()> {
     socket.connect(target.address).await?;
     link::ports::answer(&mut stream).await?;
     let (mut datagram, mut answer) = (Vec::new(), vec![0; 65_535]);
-    while link::ports::receive(&mut stream, &mut datagram)
+    while link::datagrams::receive(&mut stream, &mut datagram)
         .await?
         .is_some()
     {
         socket.send(&datagram).await?;
         let length = socket.recv(&mut answer).await?;
-        link::ports::send(&mut stream, &answer[..length]).await?;
+        link::datagrams::send(&mut stream, &answer[..length]).await?;
     }
     Ok(())
 }
@@ -122,10 +122,10 @@ async fn a_connection_goes_both_ways_and_each_ends_on_its_own() {
     let ports = connected().await;
     let open = publish(&ports, "web", port(server("a").await, None)).await;
     assert_eq!(ask(open, b"hello").await.unwrap(), "ahelloa");
-    assert_eq!(ports.list()[0].containers, ["web"]);
+    assert_eq!(ports.lock().list()[0].containers, ["web"]);
     ports.withdraw("web000000000");
     assert!(ask(open, b"hello").await.is_err());
-    assert!(ports.list().is_empty());
+    assert!(ports.lock().list().is_empty());
 }
 
 #[tokio::test]
@@ -178,7 +178,7 @@ async fn a_port_belongs_to_one_service() {
     part.ports
         .insert(0, port(taken, Some((free.port(), free.port()))));
     assert!(ports.publish(&part).await.is_err());
-    assert_eq!(ports.list().len(), 1);
+    assert_eq!(ports.lock().list().len(), 1);
     // One's own twice.
     let twice = vec![port(taken, Some((free.port(), free.port()))); 2];
     let refused = ports
@@ -296,7 +296,7 @@ async fn a_new_engine_keeps_what_it_names_and_closes_the_rest() {
     let again = port(web.target, Some((open.port(), open.port())));
     assert_eq!(publish(&ports, "web", again).await, open);
     ports.settle();
-    assert_eq!(ports.list().len(), 1);
+    assert_eq!(ports.lock().list().len(), 1);
     assert!(ask(gone, b"").await.is_err());
     client.write_all(b"x").await.unwrap();
     assert_eq!(client.read_u8().await.unwrap(), b'x');

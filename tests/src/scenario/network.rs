@@ -4,7 +4,7 @@ use std::io::{Read, Write};
 use std::net::TcpListener;
 use std::thread;
 
-use crate::{Driver, Machine, Steps};
+use crate::{Driver, Machine, Steps, isolation, steps};
 
 pub(super) fn steps(machine: &Machine, steps: &mut Steps) {
     steps.step("network: address and route", || address(machine));
@@ -21,6 +21,12 @@ pub(super) fn steps(machine: &Machine, steps: &mut Steps) {
     }
     if machine.driver() == Driver::Qemu {
         steps.step("network: out to a service of the host", || out(machine));
+        match isolation::has_own_hosts() {
+            true => steps.step("network: names that only this computer knows", || {
+                own_names(machine);
+            }),
+            false => steps::unable("a file of hosts of the test's own needs root"),
+        }
     }
 }
 
@@ -69,7 +75,7 @@ fn names(machine: &Machine) {
     let text = machine.run(&[], &["cat", "/etc/resolv.conf"]).ok();
     assert!(text.contains("nameserver "), "{text}");
     if machine.driver() == Driver::Qemu {
-        assert!(text.contains("nameserver 10.0.2.3"), "{text}");
+        assert!(text.contains("nameserver 10.0.2.53"), "{text}");
     }
     let text = machine
         .run(
@@ -170,4 +176,45 @@ fn out(machine: &Machine) {
         "hello"
     );
     server.join().expect("the server");
+}
+
+/// The computer's own resolver answers, here from its `/etc/hosts`.
+fn own_names(machine: &Machine) {
+    let (name, address) = isolation::OWN_NAME;
+    let (other, _) = isolation::OWN_LOOPBACK;
+    machine.docker(&["network", "create", "asking"]).ok();
+    let script = format!(
+        "nslookup -type=a {name}; nslookup -type=aaaa {name} && echo nothing of that kind; \
+         nslookup -type=ptr {address}; nslookup -type=a {other}; nslookup -type=a {name}.123"
+    );
+    for network in ["bridge", "asking", "host"] {
+        let options = ["--network", network];
+        let ran = machine.run(&options, &["sh", "-c", &script]);
+        let text = format!("{}{}", ran.stdout, ran.stderr);
+        for expected in [
+            format!("Name:\t{name}\nAddress: {address}\n"),
+            "nothing of that kind".to_owned(),
+            format!("name = {name}\n"),
+            // What is the computer's own there is the computer.
+            format!("Name:\t{other}\nAddress: 10.0.2.2\n"),
+            format!("can't find {name}.123: NXDOMAIN"),
+        ] {
+            assert!(text.contains(&expected), "{network}: no {expected}: {text}");
+        }
+    }
+    // Names of containers come first, and no others in a network without a way out.
+    machine.run_detached(
+        &["--network", "asking", "--name", "neighbour"],
+        &["sleep", "1000"],
+    );
+    let on = [
+        "--network",
+        "asking",
+        "--link",
+        "neighbour:shop.slipway.test",
+    ];
+    let ran = machine.run(&on, &["nslookup", "-type=a", other]).ok();
+    assert!(!ran.contains("10.0.2.2"), "{ran}");
+    machine.docker(&["rm", "-f", "neighbour"]).ok();
+    machine.docker(&["network", "rm", "asking"]).ok();
 }

@@ -25,6 +25,7 @@ pub(super) fn steps(machine: &Machine, steps: &mut Steps) {
         half_close(machine);
     });
     steps.step("ports: UDP", || udp(machine));
+    steps.step("ports: ranges, and -P", || ranges(machine));
     steps.step("ports: free ones are chosen", || free(machine));
     steps.step("ports: conflicts say who has the port", || {
         conflicts(machine);
@@ -95,21 +96,70 @@ fn half_close(machine: &Machine) {
 
 fn udp(machine: &Machine) {
     published(machine, "datagrams", &["-p", "80", "-p", "7/udp"]);
-    let at = open_at(machine, "datagrams", "7/udp");
+    let port = open_at(machine, "datagrams", "7/udp").port();
     for length in [0, 1, 1400] {
-        let socket = UdpSocket::bind("127.0.0.1:0").expect("a socket");
-        socket.connect(at).expect("an address");
-        let wait = Some(Duration::from_secs(1));
-        socket.set_read_timeout(wait).expect("a limit");
-        let (sent, mut heard) = (vec![5; length], vec![0; 2000]);
-        let heard = wait::until("a datagram comes back", LIMIT, || {
-            socket.send(&sent).expect("a way");
-            let count = socket.recv(&mut heard).ok()?;
-            Some(heard[..count].to_vec())
-        });
-        assert_eq!(heard, sent);
+        for (own, at) in [("127.0.0.1:0", "127.0.0.1"), ("[::1]:0", "[::1]")] {
+            let socket = UdpSocket::bind(own).expect("a socket");
+            socket.connect(format!("{at}:{port}")).expect("an address");
+            let wait = Some(Duration::from_secs(1));
+            socket.set_read_timeout(wait).expect("a limit");
+            let (sent, mut heard) = (vec![5; length], vec![0; 2000]);
+            let heard = wait::until(&format!("a datagram comes back from {at}"), LIMIT, || {
+                socket.send(&sent).expect("a way");
+                let count = socket.recv(&mut heard).ok()?;
+                Some(heard[..count].to_vec())
+            });
+            assert_eq!(heard, sent);
+        }
     }
     remove(machine, &["datagrams"]);
+}
+
+/// Ranges keep their order, and what is only exposed gets ports of its own.
+fn ranges(machine: &Machine) {
+    let first = unused().min(65_000);
+    let range = format!("127.0.0.1:{first}-{}:7-9", first + 2);
+    let both = ["-p", "80", "-p", &range, "-p", &format!("{range}/udp")];
+    published(machine, "ranged", &both);
+    for (port, expected) in [
+        ("7", first),
+        ("9", first + 2),
+        ("7/udp", first),
+        ("9/udp", first + 2),
+    ] {
+        assert_eq!(open_at(machine, "ranged", port).port(), expected, "{port}");
+    }
+    remove(machine, &["ranged"]);
+    let exposed = [
+        "--expose",
+        "80",
+        "--expose",
+        "7/udp",
+        "--expose",
+        "9000-9003",
+    ];
+    published(machine, "exposed", &[&["-P"], &exposed[..]].concat());
+    let told = machine.docker(&["port", "exposed"]).ok();
+    let mut lines: Vec<&str> = told
+        .lines()
+        .filter(|line| line.contains("0.0.0.0:"))
+        .collect();
+    lines.sort_unstable();
+    let names: Vec<&str> = lines
+        .iter()
+        .filter_map(|line| line.split(" -> ").next())
+        .collect();
+    let expected = [
+        "7/udp", "80/tcp", "9000/tcp", "9001/tcp", "9002/tcp", "9003/tcp",
+    ];
+    assert_eq!(names, expected, "{told}");
+    remove(machine, &["exposed"]);
+    if machine.driver() == Driver::Qemu {
+        let said = machine.docker(&["run", "-d", "--name", "sctp", "-p", "9/sctp", NAME]);
+        let why = "SCTP ports can't be published: only TCP and UDP reach your computer";
+        assert!(said.stderr.contains(why), "{said}");
+        remove(machine, &["sctp"]);
+    }
 }
 
 fn free(machine: &Machine) {

@@ -129,6 +129,7 @@ impl Engine {
             manually_stopped: false,
             networks,
             ports: BTreeMap::new(),
+            refused_ports: BTreeMap::new(),
             bandwidth,
             links,
             health: None,

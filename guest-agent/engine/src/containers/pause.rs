@@ -9,7 +9,7 @@ use crate::{Engine, Error};
 
 impl Engine {
     /// Freezes a container.
-    pub async fn pause_container(&self, name: &str) -> Result<(), Error> {
+    pub async fn pause_container(self: &Arc<Self>, name: &str) -> Result<(), Error> {
         let container = self.container(name)?;
         let pid = {
             let inner = container.lock();

@@ -50,6 +50,9 @@ pub struct Record {
     /// Its ports (`80/tcp`) that the machine answers for, while it runs.
     #[serde(default)]
     pub ports: BTreeMap<String, Vec<Bound>>,
+    /// Those that it had and that are not open any more: the person's computer has refused them.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub refused_ports: BTreeMap<String, Vec<Bound>>,
     /// How fast its network may be.
     #[serde(default)]
     pub bandwidth: super::Bandwidth,
@@ -129,7 +132,14 @@ impl Record {
         for attachment in self.networks.values_mut() {
             attachment.endpoint = None;
         }
-        self.ports.clear();
+        self.forget_ports();
+    }
+
+    /// It has no published ports any more; whether it had any.
+    pub(crate) fn forget_ports(&mut self) -> bool {
+        let open = std::mem::take(&mut self.ports);
+        let refused = std::mem::take(&mut self.refused_ports);
+        !open.is_empty() || !refused.is_empty()
     }
 
     /// Reads a record.

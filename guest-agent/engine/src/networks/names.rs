@@ -1,6 +1,7 @@
 //! Answers to containers' questions for names: those of their neighbours from memory, others from
-//! where the machine asks.
+//! the person's own computer, or from where the machine asks.
 
+mod host;
 mod index;
 mod server;
 mod upstream;
@@ -8,13 +9,21 @@ mod upstream;
 use std::collections::HashMap;
 use std::net::IpAddr;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use network::NameSockets;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
+pub use self::host::{NameQuestion, NameQuestions};
+
+use self::host::HostNames;
 use self::index::Index;
 use crate::Engine;
 use crate::containers::Record;
+use crate::engine::Machine;
+
+/// How often it is looked whether the machine has its address for names.
+const ADDRESS: Duration = Duration::from_millis(50);
 
 /// Who is answered, and from what.
 #[derive(Debug, Default)]
@@ -23,6 +32,8 @@ pub(crate) struct Names {
     index: Mutex<Option<Arc<Index>>>,
     /// Turns of names that several share.
     turn: std::sync::atomic::AtomicUsize,
+    /// The resolver of the person's own computer.
+    host: HostNames,
 }
 
 impl Names {
@@ -36,7 +47,7 @@ impl Engine {
     /// Begins to answer what arrives at these sockets.
     pub(crate) fn serve_names(self: &Arc<Self>, container: &str, sockets: NameSockets) {
         let end = CancellationToken::new();
-        server::start(self, container, sockets, end.clone());
+        server::start(self, Some(container), sockets, end.clone());
         let mut serving = self
             .names
             .serving
@@ -46,6 +57,28 @@ impl Engine {
             .entry(container.to_owned())
             .or_default()
             .push(end.drop_guard());
+    }
+
+    /// Begins to answer the machine itself, and containers that have no resolver of their own: all ask
+    /// at one address of the machine.
+    pub(crate) fn serve_machine_names(self: &Arc<Self>) {
+        if self.options.machine != Machine::Vm {
+            return;
+        }
+        let engine = Arc::clone(self);
+        tokio::spawn(async move {
+            // The machine's addresses come while the engine starts.
+            loop {
+                match NameSockets::of_machine() {
+                    // It is answered as long as there is an engine.
+                    Ok(Some(sockets)) => {
+                        return server::start(&engine, None, sockets, CancellationToken::new());
+                    }
+                    Ok(None) => tokio::time::sleep(ADDRESS).await,
+                    Err(error) => return tracing::warn!(%error, "the machine finds no names"),
+                }
+            }
+        });
     }
 
     /// Answers a container no more.
@@ -74,11 +107,11 @@ impl Engine {
     }
 
     /// What `host.docker.internal` is for a container.
-    fn host_alias(&self, container: &str) -> Option<IpAddr> {
+    fn host_alias(&self, container: Option<&str>) -> Option<IpAddr> {
         if let Some(alias) = self.localhost_alias() {
             return Some(alias);
         }
-        let container = self.container(container).ok()?;
+        let container = self.container(container?).ok()?;
         let inner = container.lock();
         inner
             .record

@@ -6,13 +6,14 @@
 
 mod holder;
 mod host;
+mod proxy;
 mod want;
 
 use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
-use network::{Protocol, Published};
+use network::{Fitness, Protocol, Published};
 use serde::{Deserialize, Serialize};
 
 pub use host::{Condition, PortAnswer, PortOrder, PortOrders, Publication, WantedPort};
@@ -56,7 +57,7 @@ impl Engine {
         let record = container.lock().record.clone();
         let wants = want::all(&record)?;
         let Some(endpoint) = way_in(&record).filter(|_| !wants.is_empty()) else {
-            container.lock().record.ports.clear();
+            container.lock().record.forget_ports();
             return Ok(());
         };
         let publish_on = self.publish_on(&endpoint.network_id);
@@ -80,17 +81,20 @@ impl Engine {
         })?;
         let mut bound: BTreeMap<String, Vec<Bound>> = BTreeMap::new();
         let mut published = Vec::new();
+        let fitness = host::condition(&record).into();
         for (want, claims) in wants.iter().zip(claims) {
             for claim in claims {
                 bound.entry(want.key()).or_default().push(claim.bound());
-                published.extend(self.led_by_kernel(&claim, endpoint));
+                published.extend(self.led_by_kernel(&claim, endpoint, fitness));
             }
         }
         if let Err(error) = self.install_ports(&container.id, published).await {
             self.release_ports(&container.id);
             return Err(error.prefixed(&prefix));
         }
-        container.lock().record.ports = bound;
+        let mut inner = container.lock();
+        inner.record.ports = bound;
+        inner.record.refused_ports.clear();
         Ok(())
     }
 
@@ -106,9 +110,15 @@ impl Engine {
 
     /// What the kernel can do of a claim. In the machine only what stands for all addresses: others
     /// are the person's computer's.
-    fn led_by_kernel(&self, claim: &Claim, endpoint: &network::Endpoint) -> Option<Published> {
+    fn led_by_kernel(
+        &self,
+        claim: &Claim,
+        endpoint: &network::Endpoint,
+        fitness: Fitness,
+    ) -> Option<Published> {
         let ours = self.options.machine == Machine::Native || claim.host.ip().is_unspecified();
-        claim.published(&endpoint.network_id).filter(|_| ours)
+        let published = claim.published(&endpoint.network_id, fitness);
+        published.filter(|_| ours)
     }
 
     /// Has the person's computer open ports for all wishes.
@@ -228,8 +238,7 @@ impl Engine {
 
     /// Takes a container's ports back at its end.
     pub(super) async fn withdraw_ports(self: &Arc<Self>, container: &Arc<Container>) {
-        let had = !std::mem::take(&mut container.lock().record.ports).is_empty();
-        if !had {
+        if !container.lock().record.forget_ports() {
             return;
         }
         self.release_ports(&container.id);
@@ -241,7 +250,7 @@ impl Engine {
     /// Leads a running container's ports to the network that leads out now.
     pub(super) async fn move_ports(self: &Arc<Self>, container: &Arc<Container>) {
         let record = container.lock().record.clone();
-        if record.ports.is_empty() {
+        if record.ports.is_empty() && record.refused_ports.is_empty() {
             return;
         }
         let way_in = way_in(&record);
@@ -269,8 +278,9 @@ impl Engine {
         let Some(endpoint) = way_in(record) else {
             return Vec::new();
         };
-        claims_of(record, endpoint)
-            .filter_map(|claim| self.led_by_kernel(&claim, endpoint))
+        let fitness = host::condition(record).into();
+        claims_of(&record.ports, endpoint)
+            .filter_map(|claim| self.led_by_kernel(&claim, endpoint, fitness))
             .collect()
     }
 
@@ -286,8 +296,9 @@ impl Engine {
 
     fn held_again(&self, record: &Record, endpoint: &network::Endpoint) -> Vec<Published> {
         let mut published = Vec::new();
-        for claim in claims_of(record, endpoint) {
-            published.extend(claim.published(&endpoint.network_id));
+        let fitness = host::condition(record).into();
+        for claim in claims_of(&record.ports, endpoint) {
+            published.extend(claim.published(&endpoint.network_id, fitness));
             let group = want::group_of(record, claim.protocol, claim.target.port());
             let taken = self
                 .ports
@@ -302,10 +313,10 @@ impl Engine {
 
 /// A record's ports as claims.
 fn claims_of<'a>(
-    record: &'a Record,
+    ports: &'a BTreeMap<String, Vec<Bound>>,
     endpoint: &'a network::Endpoint,
 ) -> impl Iterator<Item = Claim> + 'a {
-    record.ports.iter().flat_map(move |(key, bound)| {
+    ports.iter().flat_map(move |(key, bound)| {
         let parsed = want::parse_key(key).ok();
         bound.iter().filter_map(move |bound| {
             let (port, protocol) = parsed?;
@@ -332,19 +343,20 @@ impl Claim {
     }
 
     /// What the kernel can do of it.
-    fn published(&self, network: &str) -> Option<Published> {
+    fn published(&self, network: &str, fitness: Fitness) -> Option<Published> {
         (self.host.is_ipv4() == self.target.is_ipv4()).then(|| Published {
             network: network.to_owned(),
             protocol: self.protocol,
             host: self.host.ip(),
             host_port: self.host.port(),
             target: self.target,
+            fitness,
         })
     }
 
     /// Whether a socket of ours must answer in the kernel's place.
     fn needs_proxy(&self) -> bool {
-        self.protocol == Protocol::Tcp && self.host.is_ipv6()
+        self.host.is_ipv6()
     }
 }
 

@@ -2,7 +2,7 @@
 //! number of rules depends on published ports alone.
 
 use std::collections::BTreeMap;
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr};
 
 use serde_json::{Value, json};
 
@@ -115,8 +115,14 @@ fn prefix(subnet: Subnet) -> Value {
     json!({"prefix": {"addr": subnet.base().to_string(), "len": subnet.prefix_len()}})
 }
 
-/// The whole table for these networks and published ports.
-pub(super) fn table(name: &str, specs: &[&Spec], published: &[&Published]) -> Value {
+/// The whole table for these networks and published ports. `names` is where the machine answers
+/// questions for names.
+pub(super) fn table(
+    name: &str,
+    specs: &[&Spec],
+    published: &[&Published],
+    names: Option<Ipv4Addr>,
+) -> Value {
     let bridges: Vec<&Spec> = specs
         .iter()
         .copied()
@@ -126,7 +132,7 @@ pub(super) fn table(name: &str, specs: &[&Spec], published: &[&Published]) -> Va
     sets(&mut table, &bridges);
     translate(&mut table, &bridges, published);
     forward(&mut table, &bridges, published);
-    input(&mut table);
+    input(&mut table, names);
     table.finish()
 }
 
@@ -272,9 +278,11 @@ fn groups<'a>(published: &[&'a Published]) -> BTreeMap<(u8, bool, IpAddr, u16), 
 }
 
 fn destination(group: &[&Published]) -> Vec<Value> {
-    let Some(first) = group.first() else {
+    let Some(first) = group.iter().min_by_key(|port| port.fitness) else {
         return Vec::new();
     };
+    let fittest = group.iter().filter(|port| port.fitness == first.fitness);
+    let group: Vec<&Published> = fittest.copied().collect();
     let ipv4 = first.target.is_ipv4();
     let mut rule = vec![in_family(ipv4)];
     if !first.host.is_unspecified() {
@@ -349,8 +357,9 @@ fn forward(table: &mut Table<'_>, bridges: &[&Spec], published: &[&Published]) {
 }
 
 /// The machine itself, under whichever of its addresses, is no business of containers: gateways
-/// answer pings and say where they are, and connections that the machine opened go on.
-fn input(table: &mut Table<'_>) {
+/// answer pings and say where they are, connections that the machine opened go on, and the virtual
+/// machine answers questions for names to who may go out.
+fn input(table: &mut Table<'_>, names: Option<Ipv4Addr>) {
     let chain = "input";
     table.base(chain, "filter", "input", 0);
     let from = || is(meta("iifname"), json!("@bridges"));
@@ -373,6 +382,13 @@ fn input(table: &mut Table<'_>) {
     let kind = json!({"payload": {"protocol": "icmpv6", "field": "type"}});
     let neighbours = json!({"set": ["nd-neighbor-solicit", "nd-neighbor-advert"]});
     table.rule(chain, vec![from(), is(kind, neighbours), accept()]);
+    for protocol in [Protocol::Udp, Protocol::Tcp] {
+        let Some(names) = names else { break };
+        let port = json!({"payload": {"protocol": protocol.name(), "field": "dport"}});
+        let out = is(meta("iifname"), json!("@out"));
+        let daddr = is(field(true, "daddr"), json!(names.to_string()));
+        table.rule(chain, vec![out, daddr, is(port, json!(53)), accept()]);
+    }
     table.rule(chain, vec![from(), drop()]);
 }
 

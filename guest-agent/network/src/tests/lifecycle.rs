@@ -235,6 +235,7 @@ fn networks_come_and_go_with_their_rules() {
             host: "0.0.0.0".parse().unwrap(),
             host_port: 8080,
             target: "10.5.0.2:80".parse().unwrap(),
+            fitness: crate::Fitness::Ready,
         };
         network.publish(&id(1), vec![port]).unwrap();
         assert!(table().contains("8080"), "{}", table());

@@ -14,7 +14,10 @@ const CARD: &str = "eth0";
 const ADDRESS: Ipv4Addr = Ipv4Addr::new(10, 0, 2, 15);
 const NETMASK: Ipv4Addr = Ipv4Addr::new(255, 255, 255, 0);
 const GATEWAY: Ipv4Addr = Ipv4Addr::new(10, 0, 2, 2);
-const RESOLVER: Ipv4Addr = Ipv4Addr::new(10, 0, 2, 3);
+
+/// Where the engine answers questions for names: an address of nobody else's on loopback.
+const RESOLVER: Ipv4Addr = Ipv4Addr::new(10, 0, 2, 53);
+const SECOND_LOOPBACK: &str = "lo:1";
 
 /// `/etc/resolv.conf` of the root is a link to it.
 const RESOLV_CONF: &str = "/run/resolv.conf";
@@ -30,11 +33,15 @@ pub(super) fn bring_up() -> Result<(), Error> {
     let socket = socket_with(AddressFamily::INET, SocketType::DGRAM, flags, None)
         .step("open a socket for the network's settings")?;
     set_up(&socket, "lo").step("bring loopback up")?;
+    let second = |call, address| set_address(&socket, SECOND_LOOPBACK, call, address);
+    second(libc::SIOCSIFADDR, RESOLVER)
+        .and_then(|()| second(libc::SIOCSIFNETMASK, Ipv4Addr::BROADCAST))
+        .step("set the address for names")?;
     if !has_card() {
         return Ok(());
     }
-    set_address(&socket, libc::SIOCSIFADDR, ADDRESS).step("set the machine's address")?;
-    set_address(&socket, libc::SIOCSIFNETMASK, NETMASK).step("set the machine's netmask")?;
+    set_address(&socket, CARD, libc::SIOCSIFADDR, ADDRESS).step("set the machine's address")?;
+    set_address(&socket, CARD, libc::SIOCSIFNETMASK, NETMASK).step("set the machine's netmask")?;
     set_up(&socket, CARD).step("bring the network card up")?;
     set_gateway(&socket).step("set the gateway")?;
     std::fs::write(RESOLV_CONF, format!("nameserver {RESOLVER}\n")).at("write", RESOLV_CONF)
@@ -62,8 +69,13 @@ fn set_up(socket: &OwnedFd, name: &str) -> Result<(), Errno> {
     })
 }
 
-fn set_address(socket: &OwnedFd, call: libc::Ioctl, address: Ipv4Addr) -> Result<(), Errno> {
-    let mut request = request(CARD);
+fn set_address(
+    socket: &OwnedFd,
+    name: &str,
+    call: libc::Ioctl,
+    address: Ipv4Addr,
+) -> Result<(), Errno> {
+    let mut request = request(name);
     request.ifr_ifru.ifru_addr = socket_address(address);
     // SAFETY: both calls read an ifreq.
     check(unsafe { libc::ioctl(socket.as_raw_fd(), call as _, &raw const request) })

@@ -1,4 +1,4 @@
-//! The server: one UDP and one TCP socket for each container.
+//! The server: one UDP and one TCP socket for each container, and for the machine.
 
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -25,13 +25,13 @@ const LONGEST: usize = 4096;
 /// Answers until the end.
 pub(super) fn start(
     engine: &Arc<Engine>,
-    container: &str,
+    container: Option<&str>,
     sockets: NameSockets,
     end: CancellationToken,
 ) {
     let desk = Arc::new(Desk {
         engine: Arc::clone(engine),
-        container: container.to_owned(),
+        container: container.map(str::to_owned),
     });
     let (udp, tcp) = match (
         UdpSocket::from_std(sockets.udp),
@@ -59,23 +59,31 @@ pub(super) fn start(
     });
 }
 
-/// Where one container's questions are answered.
+/// Where one container's questions are answered, or the machine's.
 struct Desk {
     engine: Arc<Engine>,
-    container: String,
+    container: Option<String>,
 }
 
 /// What there is to say at once.
 enum Reply {
     /// This.
     Ready(Vec<u8>),
-    /// Nothing: the others must be asked, from this choice.
-    Elsewhere {
-        servers: Vec<IpAddr>,
-        refusal: Vec<u8>,
-    },
+    /// Nothing: others must be asked.
+    Elsewhere(Elsewhere),
     /// Nothing at all: it was no question.
     Silence,
+}
+
+/// Where an answer may come from.
+struct Elsewhere {
+    /// The person's own computer first.
+    host: bool,
+    servers: Vec<IpAddr>,
+    /// The answer when there is none.
+    refusal: Vec<u8>,
+    /// The longest answer.
+    limit: u16,
 }
 
 impl Desk {
@@ -92,11 +100,12 @@ impl Desk {
                     // The asker may be gone.
                     let _ = socket.send_to(&answer, from).await;
                 }
-                Reply::Elsewhere { servers, refusal } => {
+                Reply::Elsewhere(elsewhere) => {
                     let (question, socket) = (question.to_vec(), Arc::clone(&socket));
+                    let desk = Arc::clone(self);
                     tokio::spawn(async move {
-                        let answer = upstream::udp(&servers, &question).await;
-                        let _ = socket.send_to(&answer.unwrap_or(refusal), from).await;
+                        let answer = desk.fetch(elsewhere, &question, false).await;
+                        let _ = socket.send_to(&answer, from).await;
                     });
                 }
                 Reply::Silence => {}
@@ -123,15 +132,27 @@ impl Desk {
             stream.read_exact(&mut question).await?;
             let answer = match self.reply(&question, true) {
                 Reply::Ready(answer) => answer,
-                Reply::Elsewhere { servers, refusal } => {
-                    upstream::tcp(&servers, &question).await.unwrap_or(refusal)
-                }
+                Reply::Elsewhere(elsewhere) => self.fetch(elsewhere, &question, true).await,
                 Reply::Silence => return Ok(()),
             };
             let length = u16::try_from(answer.len()).unwrap_or(u16::MAX);
             stream.write_u16(length).await?;
             stream.write_all(&answer).await?;
         }
+    }
+
+    /// Asks elsewhere.
+    async fn fetch(&self, elsewhere: Elsewhere, question: &[u8], stream: bool) -> Vec<u8> {
+        if elsewhere.host
+            && let Some(answer) = self.engine.names.host.ask(question).await
+        {
+            return cut(answer, elsewhere.limit);
+        }
+        let answer = match stream {
+            true => upstream::tcp(&elsewhere.servers, question).await,
+            false => upstream::udp(&elsewhere.servers, question).await,
+        };
+        answer.unwrap_or(elsewhere.refusal)
     }
 
     fn reply(&self, bytes: &[u8], stream: bool) -> Reply {
@@ -155,33 +176,37 @@ impl Desk {
                 limit,
             ));
         }
-        let index = self.engine.name_index();
-        let asker = index.asker(&self.container);
-        let servers = match asker {
-            Some(asker) if asker.leads_out => {
-                let own = asker.servers.clone();
-                if own.is_empty() {
-                    upstream::servers(&self.engine)
-                } else {
-                    own
-                }
+        // Its own servers, if it has chosen any; nobody where no network leads out.
+        let own = match &self.container {
+            None => Some(Vec::new()),
+            Some(container) => {
+                let index = self.engine.name_index();
+                let asker = index.asker(container).filter(|asker| asker.leads_out);
+                asker.map(|asker| asker.servers.clone())
             }
-            _ => Vec::new(),
         };
-        Reply::Elsewhere {
+        let (host, servers) = match own {
+            Some(own) if own.is_empty() => (true, upstream::servers(&self.engine)),
+            Some(own) => (false, own),
+            None => (false, Vec::new()),
+        };
+        Reply::Elsewhere(Elsewhere {
+            host,
             servers,
             refusal: answer(&request, query, Vec::new(), ResponseCode::ServFail, limit),
-        }
+            limit,
+        })
     }
 
     /// The records of a name that we know; nothing where others must be asked.
     fn known(&self, query: &Query) -> Option<Vec<Record>> {
         let index = self.engine.name_index();
-        let asker = index.asker(&self.container)?;
+        let container = self.container.as_deref();
+        let asker = container.and_then(|container| index.asker(container));
         let record = |data| Record::from_rdata(query.name.clone(), TIME_TO_LIVE, data);
         if query.query_type == RecordType::PTR {
             let ip = query.name.parse_arpa_name().ok()?.addr();
-            let name = index.name_of(asker, ip)?;
+            let name = index.name_of(asker?, ip)?;
             let name = Name::from_utf8(format!("{name}.")).ok()?;
             return Some(vec![record(RData::PTR(PTR(name)))]);
         }
@@ -189,9 +214,9 @@ impl Desk {
         let name = name.trim_end_matches('.');
         let mut found = match name {
             "host.docker.internal" | "gateway.docker.internal" => {
-                vec![self.engine.host_alias(&self.container)?]
+                vec![self.engine.host_alias(container)?]
             }
-            name => index.find(asker, name)?,
+            name => index.find(asker?, name)?,
         };
         let wanted = |ip: &IpAddr| match query.query_type {
             RecordType::A => ip.is_ipv4(),
@@ -226,9 +251,15 @@ fn answer(
     message.add_query(query.clone());
     message.add_answers(records);
     let bytes = message.to_vec().unwrap_or_default();
-    if bytes.len() > limit.into() {
-        // Whoever wants all of it asks again over TCP.
-        return message.truncate().to_vec().unwrap_or_default();
+    cut(bytes, limit)
+}
+
+/// Leaves out what is too long: whoever wants all of it asks again over TCP.
+fn cut(answer: Vec<u8>, limit: u16) -> Vec<u8> {
+    if answer.len() <= limit.into() {
+        return answer;
     }
-    bytes
+    let short = Message::from_vec(&answer).ok();
+    let short = short.and_then(|message| message.truncate().to_vec().ok());
+    short.unwrap_or(answer)
 }

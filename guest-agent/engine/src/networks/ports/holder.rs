@@ -6,8 +6,9 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use network::Protocol;
 use rustix::net::{AddressFamily, SocketFlags, SocketType, sockopt};
-use tokio_util::sync::{CancellationToken, DropGuard};
+use tokio_util::sync::DropGuard;
 
+use super::proxy;
 use crate::Error;
 use crate::error::go_text;
 
@@ -35,7 +36,7 @@ pub(super) struct Held {
 enum Socket {
     Tcp(#[expect(dead_code, reason = "it holds the port")] TcpListener),
     Udp(#[expect(dead_code, reason = "it holds the port")] UdpSocket),
-    /// A task accepts and carries connections on.
+    /// A task carries on what arrives.
     Proxy(#[expect(dead_code, reason = "it ends the task when dropped")] DropGuard),
     /// A replica of the same service holds it, or nothing has to.
     Shared,
@@ -155,7 +156,11 @@ fn bind(claim: &Claim) -> io::Result<Socket> {
     }
     if claim.protocol == Protocol::Udp {
         rustix::net::bind(&socket, &claim.host)?;
-        return Ok(Socket::Udp(socket.into()));
+        let socket = UdpSocket::from(socket);
+        return match claim.needs_proxy() {
+            true => proxy::udp(socket, claim.target).map(Socket::Proxy),
+            false => Ok(Socket::Udp(socket)),
+        };
     }
     // Connections that are still being closed are no reason to wait.
     sockopt::set_socket_reuseaddr(&socket, true)?;
@@ -163,39 +168,7 @@ fn bind(claim: &Claim) -> io::Result<Socket> {
     rustix::net::listen(&socket, 1024)?;
     let listener = TcpListener::from(socket);
     if claim.needs_proxy() {
-        return proxy(listener, claim.target);
+        return proxy::tcp(listener, claim.target).map(Socket::Proxy);
     }
     Ok(Socket::Tcp(listener))
-}
-
-/// Carries connections on to a container, until the guard is dropped.
-fn proxy(listener: TcpListener, target: SocketAddr) -> io::Result<Socket> {
-    let runtime = tokio::runtime::Handle::try_current().map_err(io::Error::other)?;
-    let _inside = runtime.enter();
-    let listener = tokio::net::TcpListener::from_std(listener)?;
-    let end = CancellationToken::new();
-    let ended = end.clone();
-    runtime.spawn(async move {
-        loop {
-            let accepted = tokio::select! {
-                accepted = listener.accept() => accepted,
-                () = ended.cancelled() => return,
-            };
-            match accepted {
-                Ok((client, _)) => drop(tokio::spawn(carry(client, target))),
-                Err(error) => {
-                    tracing::warn!(%error, "a connection to a published port failed");
-                    tokio::time::sleep(std::time::Duration::from_millis(50)).await;
-                }
-            }
-        }
-    });
-    Ok(Socket::Proxy(end.drop_guard()))
-}
-
-async fn carry(mut client: tokio::net::TcpStream, target: SocketAddr) {
-    if let Ok(mut container) = tokio::net::TcpStream::connect(target).await {
-        // Whoever ends the connection has seen to it that both know.
-        let _ = tokio::io::copy_bidirectional(&mut client, &mut container).await;
-    }
 }

@@ -7,7 +7,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use network::Protocol;
+use network::{Fitness, Protocol};
 use tokio::sync::{Notify, mpsc, oneshot};
 
 use crate::Engine;
@@ -112,18 +112,6 @@ impl HostPorts {
         }
     }
 
-    /// Says what was said before; nobody waits for the answer.
-    fn say_again(&self, publication: Publication) {
-        let name = publication.name.clone();
-        if let Some(answer) = self.lock().ask(publication) {
-            tokio::spawn(async move {
-                if let Ok(Err(reason)) = answer.await {
-                    tracing::warn!(container = name, reason, "its ports are not open any more");
-                }
-            });
-        }
-    }
-
     /// Has ports opened; `None` when nobody has answered in time.
     pub(super) async fn ask(&self, publication: Publication) -> Option<PortAnswer> {
         let asking = async {
@@ -194,9 +182,8 @@ impl Engine {
             inner.orders = Some(sender);
             inner.session
         };
-        let all = self.all_containers();
-        for publication in all.iter().filter_map(|container| republication(container)) {
-            self.host_ports.say_again(publication);
+        for container in self.all_containers() {
+            self.publish_again(&container);
         }
         self.host_ports.tell(PortOrder::Settled);
         self.host_ports.came.notify_waiters();
@@ -207,11 +194,46 @@ impl Engine {
         }
     }
 
-    /// A container's ports lead elsewhere now.
-    pub(super) fn publish_again(&self, container: &Container) {
-        if let Some(publication) = republication(container) {
-            self.host_ports.say_again(publication);
+    /// Says what a container has published: to somebody new, or because it leads elsewhere now. No start
+    /// waits for the answer, so the container shows when it is a refusal.
+    pub(super) fn publish_again(self: &Arc<Self>, container: &Arc<Container>) {
+        let Some(publication) = republication(container) else {
+            return;
+        };
+        let Some(answer) = self.host_ports.lock().ask(publication) else {
+            return;
+        };
+        let (engine, container) = (Arc::clone(self), Arc::clone(container));
+        tokio::spawn(async move {
+            // Without an answer the next one is asked.
+            if let Ok(answer) = answer.await {
+                engine.take_answer(&container, answer.err()).await;
+            }
+        });
+    }
+
+    async fn take_answer(&self, container: &Arc<Container>, refusal: Option<String>) {
+        {
+            let mut inner = container.lock();
+            let record = &mut inner.record;
+            let (open, refused) = (&mut record.ports, &mut record.refused_ports);
+            let (from, to) = match refusal {
+                Some(_) => (open, refused),
+                None => (refused, open),
+            };
+            if from.is_empty() {
+                return;
+            }
+            to.append(from);
         }
+        match refusal {
+            Some(reason) => {
+                tracing::warn!(container = container.id, reason, "its ports are not open");
+                self.container_event(container, "ports_refused", &[("reason", reason)]);
+            }
+            None => self.container_event(container, "ports_opened", &[]),
+        }
+        container.save_or_log().await;
     }
 
     /// Takes the answer to [`PortOrder::Publish`].
@@ -223,27 +245,44 @@ impl Engine {
     }
 
     /// A container's condition may have changed.
-    pub(crate) fn tell_condition(&self, container: &Container) {
-        let condition = {
-            let inner = container.lock();
-            if inner.record.ports.is_empty() {
-                return;
-            }
-            condition(&inner.record)
-        };
+    pub(crate) fn tell_condition(self: &Arc<Self>, container: &Arc<Container>) {
+        let condition = condition(&container.lock().record);
         self.say_condition(container, condition);
     }
 
     /// A container is going to be stopped.
-    pub(crate) fn tell_stopping(&self, container: &Container) {
+    pub(crate) fn tell_stopping(self: &Arc<Self>, container: &Arc<Container>) {
         self.say_condition(container, Condition::Stopping);
     }
 
-    fn say_condition(&self, container: &Container, condition: Condition) {
+    fn say_condition(self: &Arc<Self>, container: &Arc<Container>, condition: Condition) {
+        if container.lock().record.ports.is_empty() {
+            return;
+        }
+        let id = container.id.clone();
         self.host_ports.tell(PortOrder::Condition {
-            container: container.id.clone(),
+            container: id.clone(),
             condition,
         });
+        let Some(network) = self.network.get().cloned() else {
+            return;
+        };
+        // What the kernel leads goes the same way.
+        tokio::task::spawn_blocking(move || {
+            if let Err(error) = network.set_fitness(&id, condition.into()) {
+                tracing::warn!(container = id, %error, "its replicas' turns stay as they were");
+            }
+        });
+    }
+}
+
+impl From<Condition> for Fitness {
+    fn from(condition: Condition) -> Self {
+        match condition {
+            Condition::Ready => Self::Ready,
+            Condition::Unready => Self::Unready,
+            Condition::Stopping => Self::Stopping,
+        }
     }
 }
 
@@ -267,7 +306,10 @@ fn republication(container: &Container) -> Option<Publication> {
     let record = container.lock().record.clone();
     record.state.pid()?;
     let endpoint = super::way_in(&record)?;
-    let ports: Vec<WantedPort> = super::claims_of(&record, endpoint)
+    let published = [&record.ports, &record.refused_ports];
+    let ports: Vec<WantedPort> = published
+        .into_iter()
+        .flat_map(|ports| super::claims_of(ports, endpoint))
         .map(|claim| WantedPort {
             protocol: claim.protocol,
             hosts: vec![claim.host.ip()],
