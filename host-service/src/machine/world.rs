@@ -1,7 +1,7 @@
 //! How this computer reaches the world: its proxies, and the authorities that it believes. The engine
 //! reaches registries the same way.
 
-use std::net::Ipv4Addr;
+use std::net::IpAddr;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -22,7 +22,7 @@ pub(super) fn describe() -> FromHost {
     }
 }
 
-/// Where the IPv4 routes of this computer lead, its VPNs' with them; without the default route and
+/// Where the routes of this computer lead, its VPNs' with them; without the default route and
 /// what is the computer's alone. `None` when the system does not tell.
 pub(super) async fn routes() -> Option<FromHost> {
     let found = tokio::task::spawn_blocking(host::routes).await.ok()?;
@@ -40,11 +40,12 @@ pub(super) async fn routes() -> Option<FromHost> {
 }
 
 /// Whether packets to there leave the computer, for one place only.
-fn leads_out(address: Ipv4Addr) -> bool {
-    !(address.is_loopback()
-        || address.is_multicast()
-        || address.is_link_local()
-        || address.is_broadcast())
+fn leads_out(address: IpAddr) -> bool {
+    let near = match address {
+        IpAddr::V4(ip) => ip.is_link_local() || ip.is_broadcast(),
+        IpAddr::V6(ip) => ip.is_unicast_link_local(),
+    };
+    !(near || address.is_loopback() || address.is_multicast())
 }
 
 /// A variable in the small or large letters that programs use for it.

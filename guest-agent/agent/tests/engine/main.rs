@@ -24,6 +24,7 @@ mod limits;
 mod logs;
 mod networks;
 mod noise;
+mod outside;
 mod python;
 mod registries;
 mod sharing;

@@ -58,8 +58,13 @@ impl Engine {
                 )));
             }
             if !request.config_from.is_empty() {
-                let pattern = engine.networks.find(&request.config_from)?;
-                follow(&mut request, &pattern);
+                let pattern = engine.networks.find(&request.config_from).ok();
+                let pattern = pattern.filter(|pattern| pattern.config_only);
+                let missing = || {
+                    let name = &request.config_from;
+                    Error::NotFound(format!("configuration network \"{name}\" not found"))
+                };
+                follow(&pattern.ok_or_else(missing)?, &mut request);
             }
             let network = engine.network().await?;
             let engine = Arc::clone(&engine);
@@ -105,6 +110,8 @@ impl Engine {
             spec: None,
         };
         if record.config_only {
+            // Docker's, so that nobody takes it for a network.
+            record.driver = "null".into();
             return Ok(record);
         }
         let driver = options::read(
@@ -181,8 +188,10 @@ impl Engine {
             pools.push(pool(&config)?);
         }
         if record.enable_ipv6 && !has(&pools, false) {
+            let mut all = taken.to_vec();
+            all.extend(network.taken()?);
             pools.push(pool(&IpamConfig {
-                subnet: unique_local(&record.id)?.to_string(),
+                subnet: self.free_subnet6(&record.id, all)?.to_string(),
                 ..IpamConfig::default()
             })?);
         }
@@ -201,13 +210,6 @@ fn shown(pool: &Pool, given: &[IpamConfig]) -> IpamConfig {
     config.subnet = subnet;
     config.gateway = pool.gateway.map_or_else(String::new, |ip| ip.to_string());
     config
-}
-
-/// A subnet for an IPv6 network that names none, as RFC 4193 has them.
-fn unique_local(id: &str) -> Result<Subnet, Error> {
-    let digits = |from: usize, to: usize| id.get(from..to).unwrap_or("0");
-    let text = format!("fd{}:{}:{}::/64", digits(0, 2), digits(2, 6), digits(6, 10));
-    Ok(text.parse::<Subnet>()?)
 }
 
 fn pool(config: &IpamConfig) -> Result<Pool, Error> {
@@ -301,6 +303,7 @@ fn check(request: &mut NetworkRequest) -> Result<(), Error> {
     if request.enable_ipv4 == Some(false) && request.enable_ipv6 != Some(true) {
         return Err(Error::Invalid("IPv4 or IPv6 must be enabled".into()));
     }
+    check_pattern(request)?;
     if request.ipam.driver.is_empty() {
         request.ipam.driver = "default".into();
     }
@@ -313,11 +316,41 @@ fn check(request: &mut NetworkRequest) -> Result<(), Error> {
     Ok(())
 }
 
+/// A pattern has nothing that only a network can have, and who follows one has nothing of its own.
+fn check_pattern(request: &NetworkRequest) -> Result<(), Error> {
+    let refuse = |why: &str| Err(Error::Forbidden(why.into()));
+    if request.config_only && (request.internal || request.attachable) {
+        return refuse(
+            "configuration network can only contain network specific fields. Network operator fields like [ ingress | internal | attachable | scope ] are not supported.",
+        );
+    }
+    if request.config_from.is_empty() {
+        return Ok(());
+    }
+    if request.config_only {
+        return refuse("a configuration network cannot depend on another configuration network");
+    }
+    let own = request
+        .ipam
+        .config
+        .as_ref()
+        .is_some_and(|all| !all.is_empty())
+        || request.enable_ipv4 == Some(false)
+        || request.enable_ipv6 == Some(true)
+        || !request.labels.is_empty()
+        || !request.options.is_empty();
+    if own {
+        return refuse(
+            "user supplied configurations are not supported if the network depends on a configuration network",
+        );
+    }
+    Ok(())
+}
+
 /// Takes over what a pattern says.
-fn follow(request: &mut NetworkRequest, pattern: &NetworkRecord) {
+fn follow(pattern: &NetworkRecord, request: &mut NetworkRequest) {
     request.enable_ipv4 = Some(pattern.enable_ipv4);
     request.enable_ipv6 = Some(pattern.enable_ipv6);
-    request.internal = pattern.internal;
     request.labels = pattern.labels.clone();
     request.options = pattern.options.clone();
     request.ipam = pattern.ipam.clone();

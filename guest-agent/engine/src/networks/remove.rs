@@ -37,6 +37,13 @@ impl Engine {
                 format!("name:\"{}\" id:\"{id}\"", member.name)
             })
             .collect();
+        let follows = |other: &NetworkRecord| other.config_from == record.name;
+        if record.config_only && self.networks.lock().values().any(follows) {
+            return Err(Error::Forbidden(format!(
+                "configuration network \"{}\" is in use",
+                record.name
+            )));
+        }
         let network = self.network().await?;
         if !members.is_empty() || !network.is_unused(&record.id) {
             return Err(Error::Forbidden(format!(

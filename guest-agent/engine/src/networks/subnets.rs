@@ -96,6 +96,32 @@ impl Engine {
         Ok(network::free_subnet(&pools, &taken).ok_or(network::Error::NoFreeSubnet)?)
     }
 
+    /// The same for IPv6, where Docker has no pools: one of the person's, or else as RFC 4193 has them,
+    /// with a number from the network's id.
+    pub(super) fn free_subnet6(&self, id: &str, mut taken: Vec<Subnet>) -> Result<Subnet, Error> {
+        let settings = self.subnet_settings()?;
+        taken.extend(&settings.avoid);
+        taken.extend(self.host_routes());
+        let pools = settings.default_address_pools.iter();
+        let pools: Vec<_> = pools
+            .filter(|pool| !pool.base.is_ipv4())
+            .map(|pool| (pool.base, pool.size))
+            .collect();
+        if !pools.is_empty() {
+            return Ok(network::free_subnet(&pools, &taken).ok_or(network::Error::NoFreeSubnet)?);
+        }
+        let digits = |from: usize| id.get(from..from + 10).unwrap_or("0000000000");
+        let candidates = (0..40).map(|from| unique_local(digits(from)));
+        let mut candidates = candidates.collect::<Result<Vec<Subnet>, _>>()?.into_iter();
+        candidates
+            .find(|subnet| !taken.iter().any(|other| other.overlaps(subnet)))
+            .ok_or_else(|| {
+                Error::Forbidden(
+                    "no IPv6 subnet is free: the routes of this computer or of its VPNs lead all of fd00::/8 elsewhere. Choose one with --subnet".into(),
+                )
+            })
+    }
+
     /// What the host's routes lead to.
     pub(super) fn host_routes(&self) -> Vec<Subnet> {
         self.host_routes
@@ -103,4 +129,11 @@ impl Engine {
             .unwrap_or_else(PoisonError::into_inner)
             .clone()
     }
+}
+
+/// A subnet of a number of ten hexadecimal digits.
+fn unique_local(digits: &str) -> Result<Subnet, Error> {
+    let (first, rest) = digits.split_at(2);
+    let (second, third) = rest.split_at(4);
+    Ok(format!("fd{first}:{second}:{third}::/64").parse::<Subnet>()?)
 }

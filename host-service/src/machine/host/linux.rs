@@ -2,6 +2,7 @@
 
 use std::fs::{self, OpenOptions};
 use std::io::ErrorKind;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::path::Path;
 
 /// Whether machines can start from a snapshot. KVM and emulation both can.
@@ -45,20 +46,41 @@ pub(crate) fn candidates() -> Vec<(&'static str, Result<(), String>)> {
     vec![("kvm", kvm)]
 }
 
-/// Where IPv4 routes lead: an address and the length of its prefix.
-pub(crate) fn routes() -> std::io::Result<Vec<(std::net::Ipv4Addr, u8)>> {
-    Ok(table(&std::fs::read_to_string("/proc/net/route")?))
+/// Where routes lead: an address and the length of its prefix.
+pub(crate) fn routes() -> std::io::Result<Vec<(IpAddr, u8)>> {
+    let mut found = table(&fs::read_to_string("/proc/net/route")?);
+    // There is none on a system without IPv6.
+    found.extend(table6(
+        &fs::read_to_string("/proc/net/ipv6_route").unwrap_or_default(),
+    ));
+    Ok(found)
 }
 
 /// Reads `/proc/net/route`: numbers are hexadecimal, in the order of bytes of the network.
-fn table(text: &str) -> Vec<(std::net::Ipv4Addr, u8)> {
+fn table(text: &str) -> Vec<(IpAddr, u8)> {
     let number = |word: &str| u32::from_str_radix(word, 16).ok().map(u32::from_be);
     let lines = text.lines().skip(1);
     lines
         .filter_map(|line| {
             let words: Vec<&str> = line.split_whitespace().collect();
             let (address, mask) = (number(words.get(1)?)?, number(words.get(7)?)?);
+            let address = Ipv4Addr::from(address);
             Some((address.into(), u8::try_from(mask.leading_ones()).ok()?))
+        })
+        .collect()
+}
+
+/// Reads `/proc/net/ipv6_route`; the computer's own addresses are there too, and left out.
+fn table6(text: &str) -> Vec<(IpAddr, u8)> {
+    const LOCAL: u32 = 0x8000_0000;
+    let lines = text.lines();
+    lines
+        .filter_map(|line| {
+            let words: Vec<&str> = line.split_whitespace().collect();
+            let address = u128::from_str_radix(words.first()?, 16).ok()?;
+            let length = u8::from_str_radix(words.get(1)?, 16).ok()?;
+            let flags = u32::from_str_radix(words.get(8)?, 16).ok()?;
+            (flags & LOCAL == 0).then(|| (Ipv6Addr::from(address).into(), length))
         })
         .collect()
 }
@@ -72,7 +94,20 @@ mod tests {
         let text = "Iface\tDestination\tGateway \tFlags\tRefCnt\tUse\tMetric\tMask\t\tMTU\n\
                     eth0\t00000000\t010011AC\t0003\t0\t0\t0\t00000000\t0\n\
                     tun0\t0000080A\t00000000\t0001\t0\t0\t0\t0000FEFF\t0\n";
-        let expected = [([0, 0, 0, 0].into(), 0), ([10, 8, 0, 0].into(), 15)];
+        let ip = |bytes: [u8; 4]| IpAddr::from(bytes);
+        let expected = [(ip([0, 0, 0, 0]), 0), (ip([10, 8, 0, 0]), 15)];
         assert_eq!(table(text), expected);
+    }
+
+    #[test]
+    fn a_table_of_routes_of_ipv6() {
+        let line = |address: &str, length: &str, flags: &str| {
+            let none = "0".repeat(32);
+            format!("{address} {length} {none} 00 {none} 00000100 00000001 00000000 {flags} tun0\n")
+        };
+        let address = "fd7a115ca1e000000000000000000000";
+        let text = line(address, "30", "00000001") + &line(address, "80", "80200001");
+        let expected: IpAddr = "fd7a:115c:a1e0::".parse().expect("an address");
+        assert_eq!(table6(&text), [(expected, 48)]);
     }
 }

@@ -1,5 +1,6 @@
 //! The host on macOS.
 
+use std::net::IpAddr;
 use std::path::Path;
 use std::process::Command;
 
@@ -40,21 +41,25 @@ fn sysctl(name: &str) -> Option<String> {
     Some(text.trim().to_owned()).filter(|text| !text.is_empty())
 }
 
-/// Where IPv4 routes lead: an address and the length of its prefix.
-pub(crate) fn routes() -> std::io::Result<Vec<(std::net::Ipv4Addr, u8)>> {
-    let output = Command::new("netstat")
-        .args(["-rn", "-f", "inet"])
-        .output()?;
-    let text = String::from_utf8_lossy(&output.stdout);
-    Ok(text
-        .lines()
-        .filter_map(|line| destination(line.split_whitespace().next()?))
-        .collect())
+/// Where routes lead: an address and the length of its prefix.
+pub(crate) fn routes() -> std::io::Result<Vec<(IpAddr, u8)>> {
+    let mut found = Vec::new();
+    let kinds: [(_, fn(&str) -> Option<(IpAddr, u8)>); 2] =
+        [("inet", destination), ("inet6", destination6)];
+    for (kind, read) in kinds {
+        let output = Command::new("netstat").args(["-rn", "-f", kind]).output()?;
+        let text = String::from_utf8_lossy(&output.stdout);
+        let words = text
+            .lines()
+            .filter_map(|line| line.split_whitespace().next());
+        found.extend(words.filter_map(read));
+    }
+    Ok(found)
 }
 
 /// A destination as `netstat` has it: zeros at the end are left out (`10.8/16`), and so is a length
 /// that the written bytes tell (`192.168.1`).
-fn destination(text: &str) -> Option<(std::net::Ipv4Addr, u8)> {
+fn destination(text: &str) -> Option<(IpAddr, u8)> {
     let (address, length) = match text.split_once('/') {
         Some((address, length)) => (address, Some(length.parse().ok()?)),
         None => (text, None),
@@ -69,21 +74,31 @@ fn destination(text: &str) -> Option<(std::net::Ipv4Addr, u8)> {
     (length <= 32).then_some((bytes.into(), length))
 }
 
+/// The same of IPv6: an address, perhaps of an interface (`fe80::%lo0/64`).
+fn destination6(text: &str) -> Option<(IpAddr, u8)> {
+    let (address, length) = text.split_once('/').unwrap_or((text, "128"));
+    let address = address.split('%').next()?;
+    let address: std::net::Ipv6Addr = address.parse().ok()?;
+    Some((address.into(), length.parse().ok()?))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
     fn destinations_are_abbreviated() {
-        assert_eq!(destination("10.8/16"), Some(([10, 8, 0, 0].into(), 16)));
-        assert_eq!(
-            destination("192.168.1"),
-            Some(([192, 168, 1, 0].into(), 24))
-        );
-        assert_eq!(destination("10"), Some(([10, 0, 0, 0].into(), 8)));
-        assert_eq!(destination("10.0.0.7"), Some(([10, 0, 0, 7].into(), 32)));
+        let at = |bytes: [u8; 4], length| Some((IpAddr::from(bytes), length));
+        assert_eq!(destination("10.8/16"), at([10, 8, 0, 0], 16));
+        assert_eq!(destination("192.168.1"), at([192, 168, 1, 0], 24));
+        assert_eq!(destination("10"), at([10, 0, 0, 0], 8));
+        assert_eq!(destination("10.0.0.7"), at([10, 0, 0, 7], 32));
         for other in ["default", "Destination", "1.2.3.4.5", "10/33"] {
             assert_eq!(destination(other), None, "{other}");
         }
+        let ula = "fd12::".parse().ok().map(|ip: IpAddr| (ip, 64));
+        assert_eq!(destination6("fd12::/64"), ula);
+        assert!(destination6("fe80::%lo0/64").is_some());
+        assert_eq!(destination6("default"), None);
     }
 }

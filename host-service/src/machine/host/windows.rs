@@ -4,6 +4,7 @@
     reason = "asking Windows for the size of the memory has no safe wrapper"
 )]
 
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::path::Path;
 
 use windows_sys::Win32::System::SystemInformation::{GlobalMemoryStatusEx, MEMORYSTATUSEX};
@@ -35,20 +36,28 @@ pub(crate) fn candidates() -> Vec<(&'static str, Result<(), String>)> {
     vec![("whpx", Ok(()))]
 }
 
-/// Where IPv4 routes lead: an address and the length of its prefix.
-pub(crate) fn routes() -> std::io::Result<Vec<(std::net::Ipv4Addr, u8)>> {
-    let output = std::process::Command::new("route")
-        .args(["print", "-4"])
-        .output()?;
+/// Where routes lead: an address and the length of its prefix.
+pub(crate) fn routes() -> std::io::Result<Vec<(IpAddr, u8)>> {
+    let output = std::process::Command::new("route").arg("print").output()?;
     let text = String::from_utf8_lossy(&output.stdout);
-    Ok(text.lines().filter_map(route).collect())
+    let lines = text.lines();
+    Ok(lines
+        .filter_map(|line| route(line).or_else(|| route6(line)))
+        .collect())
 }
 
 /// A line that begins with an address and a mask; all others are headings, in any language.
-fn route(line: &str) -> Option<(std::net::Ipv4Addr, u8)> {
+fn route(line: &str) -> Option<(IpAddr, u8)> {
     let mut words = line.split_whitespace();
-    let address: std::net::Ipv4Addr = words.next()?.parse().ok()?;
-    let mask: std::net::Ipv4Addr = words.next()?.parse().ok()?;
+    let address: Ipv4Addr = words.next()?.parse().ok()?;
+    let mask: Ipv4Addr = words.next()?.parse().ok()?;
     let length = u32::from(mask).leading_ones();
-    Some((address, u8::try_from(length).ok()?))
+    Some((address.into(), u8::try_from(length).ok()?))
+}
+
+/// One of IPv6: an interface's number, a metric, and the destination.
+fn route6(line: &str) -> Option<(IpAddr, u8)> {
+    let (address, length) = line.split_whitespace().nth(2)?.split_once('/')?;
+    let address: Ipv6Addr = address.parse().ok()?;
+    Some((address.into(), length.parse().ok()?))
 }
