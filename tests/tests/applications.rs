@@ -1,6 +1,6 @@
 //! Real applications from Debian's packages, as an application of Docker Compose: nginx before an
 //! interface in Python before PostgreSQL, on two networks, with a volume, spoken to from the host
-//! with curl and psql. `cargo xtask test --all` makes the images.
+//! with curl and psql, and loaded with iperf3 and wrk. `cargo xtask test --all` makes the images.
 #![allow(clippy::expect_used, reason = "a test that can't go on fails")]
 
 use std::fs;
@@ -12,11 +12,12 @@ use tests::steps::{skip, unable};
 use tests::{Driver, Machine, Program, Steps, isolation, places, wait};
 
 /// The images, and what each runs.
-const IMAGES: [(&str, &str); 4] = [
+const IMAGES: [(&str, &str); 5] = [
     ("minbase", r#"CMD ["bash"]"#),
     ("nginx", r#"CMD ["nginx", "-g", "daemon off;"]"#),
     ("python", r#"CMD ["python3"]"#),
     ("postgres", r#"CMD ["sh", "/start"]"#),
+    ("load", r#"CMD ["iperf3", "--server"]"#),
 ];
 
 /// An emulated machine is slow, and PostgreSQL makes its cluster first.
@@ -76,6 +77,8 @@ fn applications(driver: Driver) {
     steps.step("PostgreSQL from the host", || app.query());
     steps.step("more of one service", || app.scale());
     steps.step("the engine's end breaks no connection", || app.crash());
+    steps.step("iperf3 between containers", || app.iperf());
+    steps.step("wrk while the engine is killed", || app.load());
     steps.step("data outlives its containers", || app.again());
     steps.step("compose down", || app.down());
     steps.end();
@@ -201,6 +204,96 @@ impl Application<'_> {
             .within(LONG)
             .start();
         asking.wait_for("1");
+        self.kill_engine();
+        asking.wait_for("still 20000");
+        wait::until_true("the engine answers again", Duration::from_secs(60), || {
+            self.machine.docker(&["ps", "-q"]).code == 0
+        });
+        self.ask();
+    }
+
+    fn iperf(&self) {
+        let docker = |args: &[&str]| self.machine.docker_command(args).within(LONG).run();
+        docker(&["network", "create", "lane"]).ok();
+        docker(&["run", "-d", "--name", "sink", "--network", "lane", "load"]).ok();
+        for kind in [
+            &[][..],
+            &["--udp", "--bitrate=20M"],
+            &["--reverse"],
+            &["--parallel=8"],
+        ] {
+            let client = ["run", "--rm", "--network", "lane", "load", "sh", "-c"];
+            let script = format!(
+                "for i in 1 2 3 4 5; do iperf3 --json --time 2 --client sink {} && exit; sleep 1; done; exit 1",
+                kind.join(" ")
+            );
+            let told = docker(&[&client[..], &[&script]].concat()).ok();
+            let told: serde_json::Value =
+                serde_json::from_str(&told[told.rfind("\n{\n").map_or(0, |at| at + 1)..])
+                    .expect("JSON");
+            let end = &told["end"];
+            let sum = if kind.first() == Some(&"--udp") {
+                &end["sum"]
+            } else {
+                &end["sum_received"]
+            };
+            let rate = sum["bits_per_second"].as_f64().expect("a rate") / 1e6;
+            tests::steps::say(&format!("           {kind:?}: {rate:.0} Mbit/s"));
+            assert!(rate > 5.0, "{kind:?}: {told}");
+        }
+        docker(&["rm", "-f", "sink"]).ok();
+        docker(&["network", "rm", "lane"]).ok();
+    }
+
+    /// Connections between containers and to the published port carry requests all the time.
+    fn load(&self) {
+        let web = self.compose(&["ps", "-q", "web"]).text();
+        let format =
+            "{{range $name, $on := .NetworkSettings.Networks}}{{$name}} {{$on.Gateway}} {{end}}";
+        let told = self.machine.docker(&["inspect", "-f", format, &web]).ok();
+        let words: Vec<&str> = told.split_whitespace().collect();
+        let (network, gateway) = (words[0], words[1]);
+        // In the machine the whole way: out of it to this computer, and in again by its port.
+        let host = match self.machine.driver() {
+            Driver::Qemu => "10.0.2.2",
+            _ => gateway,
+        };
+        let within = "http://web/direct".to_owned();
+        let published = format!("http://{host}:18080/direct");
+        for (name, url) in [("within", within), ("published", published)] {
+            let wrk = [
+                "wrk",
+                "--threads=1",
+                "--connections=16",
+                "--duration=12s",
+                "--timeout=10s",
+            ];
+            let run = ["run", "-d", "--name", name, "--network", network, "load"];
+            self.machine
+                .docker(&[&run[..], &wrk, &[&url]].concat())
+                .ok();
+        }
+        std::thread::sleep(Duration::from_secs(4));
+        self.kill_engine();
+        for name in ["within", "published"] {
+            wait::until_true("wrk has ended", Duration::from_secs(90), || {
+                let state = ["inspect", "-f", "{{.State.Status}}", name];
+                self.machine.docker(&state).stdout.trim() == "exited"
+            });
+            let told = self.machine.docker(&["logs", name]).ok();
+            let line = |what: &str| told.lines().find(|line| line.contains(what));
+            tests::steps::say(&format!(
+                "           {name}: {}",
+                line("Requests/sec").unwrap_or(&told)
+            ));
+            assert!(line("Requests/sec").is_some(), "{told}");
+            let bad = ["Socket errors", "Non-2xx"].into_iter().find_map(line);
+            assert!(bad.is_none(), "{name}: {told}");
+        }
+        self.machine.docker(&["rm", "within", "published"]).ok();
+    }
+
+    fn kill_engine(&self) {
         if self.machine.driver() == Driver::Native {
             let warden = self.machine.machine_pid().expect("the warden");
             let engine = wait::child_named(warden, "slipway-agent").expect("the engine");
@@ -209,11 +302,6 @@ impl Application<'_> {
             self.machine.load_busybox().expect("busybox");
             self.machine.kill_engine();
         }
-        asking.wait_for("still 20000");
-        wait::until_true("the engine answers again", Duration::from_secs(60), || {
-            self.machine.docker(&["ps", "-q"]).code == 0
-        });
-        self.ask();
     }
 
     fn again(&self) {

@@ -15,11 +15,12 @@ use crate::project::Project;
 const SUITE: &str = "trixie";
 
 /// An archive's name, and the packages beside a minimal system.
-const APPLICATIONS: [(&str, &str); 4] = [
+const APPLICATIONS: [(&str, &str); 5] = [
     ("minbase", ""),
     ("nginx", "nginx-light"),
     ("python", "python3-minimal,libpython3-stdlib"),
     ("postgres", "postgresql"),
+    ("load", "iperf3,wrk"),
 ];
 
 /// Makes what is missing; the folder with the archives.
