@@ -1,4 +1,4 @@
-//! Copying both ways between two streams, each direction to its own end.
+//! Copying both ways between a socket and a stream of the link, each direction to its own end.
 
 use std::io;
 use std::pin::Pin;
@@ -8,7 +8,9 @@ use bytes::{Buf, BytesMut};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio_util::io::poll_read_buf;
 
-/// Room for the first bytes of a direction, and at most: it grows while it is filled.
+use crate::stream::{Piece, Pieces};
+
+/// Room for the first bytes from a socket, and at most: it grows while it is filled.
 const ROOM: (usize, usize) = (4 * 1024, 256 * 1024);
 
 /// Copies until both directions ended, or one broke. An end of file is passed on and the other
@@ -16,15 +18,19 @@ const ROOM: (usize, usize) = (4 * 1024, 256 * 1024);
 ///
 /// # Errors
 /// When a direction broke.
-pub async fn both_ways<A, B>(a: &mut A, b: &mut B) -> io::Result<()>
+pub async fn both_ways<S, L>(socket: &mut S, link: &mut L) -> io::Result<()>
 where
-    A: AsyncRead + AsyncWrite + Unpin,
-    B: AsyncRead + AsyncWrite + Unpin,
+    S: AsyncRead + AsyncWrite + Unpin,
+    L: Pieces + AsyncWrite + Unpin,
 {
-    let (mut there, mut back) = (Direction::new(), Direction::new());
+    let mut there = Direction::new(FromSocket {
+        buffer: BytesMut::new(),
+        room: ROOM.0,
+    });
+    let mut back = Direction::new(FromLink(None));
     std::future::poll_fn(|cx| {
-        let there = there.poll(cx, a, b)?;
-        let back = back.poll(cx, b, a)?;
+        let there = there.poll(cx, socket, link)?;
+        let back = back.poll(cx, link, socket)?;
         if there.is_ready() && back.is_ready() {
             Poll::Ready(Ok(()))
         } else {
@@ -34,10 +40,70 @@ where
     .await
 }
 
-/// One direction. Holds no memory while nothing is on its way.
-struct Direction {
+/// What was read and is not written yet.
+trait Source<R> {
+    fn bytes(&self) -> &[u8];
+    fn advance(&mut self, count: usize);
+    /// Reads; called when nothing is left. The count of bytes, 0 at the end.
+    fn poll_fill(&mut self, cx: &mut Context<'_>, reader: &mut R) -> Poll<io::Result<usize>>;
+    /// Nothing is on its way: holds no memory.
+    fn rest(&mut self);
+}
+
+struct FromSocket {
     buffer: BytesMut,
     room: usize,
+}
+
+impl<R: AsyncRead + Unpin> Source<R> for FromSocket {
+    fn bytes(&self) -> &[u8] {
+        &self.buffer
+    }
+
+    fn advance(&mut self, count: usize) {
+        self.buffer.advance(count);
+    }
+
+    fn poll_fill(&mut self, cx: &mut Context<'_>, reader: &mut R) -> Poll<io::Result<usize>> {
+        self.buffer.reserve(self.room);
+        let count = ready!(poll_read_buf(Pin::new(reader), cx, &mut self.buffer))?;
+        if count >= self.room {
+            self.room = (self.room * 4).min(ROOM.1);
+        }
+        Poll::Ready(Ok(count))
+    }
+
+    fn rest(&mut self) {
+        self.buffer = BytesMut::new();
+    }
+}
+
+/// Pieces as they crossed the link: in an emulated machine each copy counts.
+struct FromLink(Option<Piece>);
+
+impl<R: Pieces> Source<R> for FromLink {
+    fn bytes(&self) -> &[u8] {
+        self.0.as_ref().map_or(&[], Piece::bytes)
+    }
+
+    fn advance(&mut self, count: usize) {
+        if let Some(piece) = &mut self.0 {
+            piece.advance(count);
+        }
+    }
+
+    fn poll_fill(&mut self, cx: &mut Context<'_>, reader: &mut R) -> Poll<io::Result<usize>> {
+        self.0 = ready!(reader.poll_piece(cx))?;
+        Poll::Ready(Ok(self.0.as_ref().map_or(0, |piece| piece.bytes().len())))
+    }
+
+    fn rest(&mut self) {
+        self.0 = None;
+    }
+}
+
+struct Direction<S> {
+    source: S,
     state: State,
     unflushed: bool,
 }
@@ -50,11 +116,10 @@ enum State {
     Ended,
 }
 
-impl Direction {
-    fn new() -> Self {
+impl<S> Direction<S> {
+    fn new(source: S) -> Self {
         Self {
-            buffer: BytesMut::new(),
-            room: ROOM.0,
+            source,
             state: State::Open,
             unflushed: false,
         }
@@ -67,16 +132,17 @@ impl Direction {
         writer: &mut W,
     ) -> Poll<io::Result<()>>
     where
-        R: AsyncRead + Unpin,
+        S: Source<R>,
         W: AsyncWrite + Unpin,
     {
         loop {
-            while self.buffer.has_remaining() {
-                let written = ready!(Pin::new(&mut *writer).poll_write(cx, &self.buffer))?;
+            while !self.source.bytes().is_empty() {
+                let bytes = self.source.bytes();
+                let written = ready!(Pin::new(&mut *writer).poll_write(cx, bytes))?;
                 if written == 0 {
                     return Poll::Ready(Err(io::ErrorKind::WriteZero.into()));
                 }
-                self.buffer.advance(written);
+                self.source.advance(written);
                 self.unflushed = true;
             }
             match self.state {
@@ -88,15 +154,11 @@ impl Direction {
                 State::Ended => return Poll::Ready(Ok(())),
             }
             if self.state == State::Open {
-                self.buffer.reserve(self.room);
-                match poll_read_buf(Pin::new(&mut *reader), cx, &mut self.buffer)? {
+                match self.source.poll_fill(cx, reader)? {
                     Poll::Ready(0) => self.state = State::Ending,
-                    Poll::Ready(count) if count >= self.room => {
-                        self.room = (self.room * 4).min(ROOM.1);
-                    }
                     Poll::Ready(_) => {}
                     Poll::Pending => {
-                        self.buffer = BytesMut::new();
+                        self.source.rest();
                         if self.unflushed {
                             ready!(Pin::new(&mut *writer).poll_flush(cx))?;
                             self.unflushed = false;

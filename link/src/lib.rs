@@ -21,7 +21,7 @@ mod tail;
 pub use error::Error;
 pub use greeting::hail;
 pub use session::{Incoming, KeepAlive, Opener, guest, host, host_on_new, host_with};
-pub use stream::Stream;
+pub use stream::{Piece, Pieces, Stream};
 
 /// What a stream is for: the first line on it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -13,6 +13,7 @@ use serde::{Deserialize, Serialize};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadBuf};
 
 use crate::Stream;
+use crate::stream::{Piece, Pieces};
 
 /// The guest's answer.
 const CONNECTED: u8 = 1;
@@ -125,6 +126,13 @@ impl AsyncRead for Lead {
     ) -> Poll<io::Result<()>> {
         ready!(self.poll_answer(cx))?;
         Pin::new(&mut self.stream).poll_read(cx, buf)
+    }
+}
+
+impl Pieces for Lead {
+    fn poll_piece(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<Option<Piece>>> {
+        ready!(self.poll_answer(cx))?;
+        self.stream.poll_piece(cx)
     }
 }
 

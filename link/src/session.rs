@@ -24,6 +24,10 @@ const MAX_STREAMS: usize = 40_000;
 /// Longest payload of a frame: a stream's turn on the wire.
 const FRAME: usize = 64 * 1024;
 
+/// What is read at a time to find heads of frames; less than the body of a long frame, which
+/// spares that a copy.
+const HEADS: usize = 8 * 1024;
+
 /// How long a new stream may take to say what it is for.
 const FIRST_LINE: Duration = Duration::from_secs(10);
 
@@ -301,8 +305,8 @@ where
         .set_max_num_streams(MAX_STREAMS)
         .set_split_send_size(FRAME);
     // The multiplexer writes a frame's head and body one by one; together they cost one trip
-    // through the port.
-    let io = BufStream::with_capacity(2 * FRAME, 2 * FRAME, Tail::new(head, io, ended));
+    // through the port. It reads a head by way of a buffer and a body without one.
+    let io = BufStream::with_capacity(HEADS, 2 * FRAME, Tail::new(head, io, ended));
     let connection = Connection::new(io.compat(), config, mode);
     let (requests, receiver) = mpsc::channel(16);
     let (accepted, streams) = mpsc::unbounded_channel();

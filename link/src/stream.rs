@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll, ready};
 
+use futures::Stream as _;
 use futures::task::AtomicWaker;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::sync::OwnedSemaphorePermit;
@@ -37,6 +38,32 @@ impl Flag {
         self.reader.wake();
         self.writer.wake();
     }
+}
+
+/// Bytes of a stream as they crossed the link.
+#[derive(Debug)]
+pub struct Piece {
+    packet: yamux::Packet,
+    at: usize,
+}
+
+impl Piece {
+    /// Those that are left.
+    #[must_use]
+    pub fn bytes(&self) -> &[u8] {
+        &self.packet.as_ref()[self.at..]
+    }
+
+    /// Takes the first ones away.
+    pub fn advance(&mut self, count: usize) {
+        self.at += count;
+    }
+}
+
+/// What can be read without a copy.
+pub trait Pieces {
+    /// The next piece, never empty; `None` at the end of the stream.
+    fn poll_piece(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<Option<Piece>>>;
 }
 
 /// A stream with back-pressure. `shutdown` closes the writing direction only; the other end reads
@@ -88,6 +115,26 @@ impl Stream {
         poll
     }
 
+    /// What comes before the first byte: the acceptor's.
+    fn poll_answer(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        // Registered before the session is looked at: a wake-up in between is not lost.
+        self.flag.reader.register(cx.waker());
+        if self.unanswered {
+            let mut byte = [0];
+            let mut answer = ReadBuf::new(&mut byte);
+            let read = Pin::new(&mut self.inner).poll_read(cx, &mut answer);
+            ready!(self.or_ended(read))?;
+            if answer.filled() != [ACCEPTED] {
+                return Poll::Ready(Err(io::Error::new(
+                    io::ErrorKind::ConnectionRefused,
+                    "the other end of the link refused the stream",
+                )));
+            }
+            self.unanswered = false;
+        }
+        Poll::Ready(Ok(()))
+    }
+
     /// The multiplexer shows an end of file for a reset and for a dead session as well.
     fn end_of_file(&mut self) -> io::Result<()> {
         let clean = self.eof
@@ -113,21 +160,7 @@ impl AsyncRead for Stream {
         buf: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
         let this = &mut *self;
-        // Registered before the session is looked at: a wake-up in between is not lost.
-        this.flag.reader.register(cx.waker());
-        if this.unanswered {
-            let mut byte = [0];
-            let mut answer = ReadBuf::new(&mut byte);
-            let read = Pin::new(&mut this.inner).poll_read(cx, &mut answer);
-            ready!(this.or_ended(read))?;
-            if answer.filled() != [ACCEPTED] {
-                return Poll::Ready(Err(io::Error::new(
-                    io::ErrorKind::ConnectionRefused,
-                    "the other end of the link refused the stream",
-                )));
-            }
-            this.unanswered = false;
-        }
+        ready!(this.poll_answer(cx))?;
         let before = buf.filled().len();
         if buf.remaining() == 0 {
             return Poll::Ready(Ok(()));
@@ -139,6 +172,21 @@ impl AsyncRead for Stream {
         } else {
             Ok(())
         })
+    }
+}
+
+impl Pieces for Stream {
+    fn poll_piece(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<Option<Piece>>> {
+        ready!(self.poll_answer(cx))?;
+        loop {
+            let next = Pin::new(self.inner.get_mut()).poll_next(cx);
+            match ready!(self.or_ended(next.map(Option::transpose)))? {
+                // All of it was read as bytes before.
+                Some(packet) if packet.as_ref().is_empty() => {}
+                Some(packet) => return Poll::Ready(Ok(Some(Piece { packet, at: 0 }))),
+                None => return Poll::Ready(self.end_of_file().map(|()| None)),
+            }
+        }
     }
 }
 
