@@ -13,6 +13,9 @@ use crate::stream::{Piece, Pieces};
 /// Room for the first bytes from a socket, and at most: it grows while it is filled.
 const ROOM: (usize, usize) = (4 * 1024, 256 * 1024);
 
+/// A piece from the link that is shorter is written with those behind it.
+const SMALL: usize = 16 * 1024;
+
 /// Copies until both directions ended, or one broke. An end of file is passed on and the other
 /// direction goes on; a break ends both, and whoever drops the streams tells their other ends.
 ///
@@ -27,7 +30,7 @@ where
         buffer: BytesMut::new(),
         room: ROOM.0,
     });
-    let mut back = Direction::new(FromLink(None));
+    let mut back = Direction::new(FromLink::default());
     std::future::poll_fn(|cx| {
         let there = there.poll(cx, socket, link)?;
         let back = back.poll(cx, link, socket)?;
@@ -78,27 +81,59 @@ impl<R: AsyncRead + Unpin> Source<R> for FromSocket {
     }
 }
 
-/// Pieces as they crossed the link: in an emulated machine each copy counts.
-struct FromLink(Option<Piece>);
+/// Pieces as they crossed the link: in an emulated machine each copy counts. Small ones that are
+/// there already go together.
+#[derive(Default)]
+struct FromLink {
+    piece: Option<Piece>,
+    small: BytesMut,
+}
+
+impl FromLink {
+    /// The next piece if it is there. An end or a break shows again.
+    fn waiting<R: Pieces>(cx: &mut Context<'_>, reader: &mut R) -> Option<Piece> {
+        match reader.poll_piece(cx) {
+            Poll::Ready(Ok(next)) => next,
+            Poll::Ready(Err(_)) | Poll::Pending => None,
+        }
+    }
+}
 
 impl<R: Pieces> Source<R> for FromLink {
     fn bytes(&self) -> &[u8] {
-        self.0.as_ref().map_or(&[], Piece::bytes)
+        self.piece.as_ref().map_or(&self.small, Piece::bytes)
     }
 
     fn advance(&mut self, count: usize) {
-        if let Some(piece) = &mut self.0 {
-            piece.advance(count);
+        match &mut self.piece {
+            Some(piece) => piece.advance(count),
+            None => self.small.advance(count),
         }
     }
 
     fn poll_fill(&mut self, cx: &mut Context<'_>, reader: &mut R) -> Poll<io::Result<usize>> {
-        self.0 = ready!(reader.poll_piece(cx))?;
-        Poll::Ready(Ok(self.0.as_ref().map_or(0, |piece| piece.bytes().len())))
+        self.piece = None;
+        let Some(first) = ready!(reader.poll_piece(cx))? else {
+            return Poll::Ready(Ok(0));
+        };
+        if first.bytes().len() < SMALL
+            && let Some(second) = Self::waiting(cx, reader)
+        {
+            self.small.extend_from_slice(first.bytes());
+            self.small.extend_from_slice(second.bytes());
+            while self.small.len() < SMALL
+                && let Some(next) = Self::waiting(cx, reader)
+            {
+                self.small.extend_from_slice(next.bytes());
+            }
+        } else {
+            self.piece = Some(first);
+        }
+        Poll::Ready(Ok(Source::<R>::bytes(self).len()))
     }
 
     fn rest(&mut self) {
-        self.0 = None;
+        *self = Self::default();
     }
 }
 
@@ -235,6 +270,33 @@ mod tests {
         );
         let () = sent;
         assert!(received == answer);
+        timeout(DEADLINE, relay).await.unwrap().unwrap();
+    }
+
+    #[tokio::test]
+    async fn pieces_of_all_lengths_arrive_in_order() {
+        let (mut client, mut engine, relay) = relayed().await;
+        let all: Vec<u8> = (0..3_000_000_u32).map(|at| (at / 7).to_le_bytes()[0]).collect();
+        let sending = async {
+            let mut rest = all.as_slice();
+            for length in [1, 9, 300, 4_000, 20_000, 70_000].into_iter().cycle() {
+                let (now, later) = rest.split_at(rest.len().min(length));
+                engine.write_all(now).await.unwrap();
+                rest = later;
+                if rest.is_empty() {
+                    return engine.shutdown().await.unwrap();
+                }
+            }
+        };
+        let receiving = async {
+            let mut heard = Vec::new();
+            client.read_to_end(&mut heard).await.unwrap();
+            heard
+        };
+        let both = async { tokio::join!(sending, receiving) };
+        let ((), heard) = timeout(DEADLINE, both).await.unwrap();
+        assert!(heard == all);
+        client.shutdown().await.unwrap();
         timeout(DEADLINE, relay).await.unwrap().unwrap();
     }
 
