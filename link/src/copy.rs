@@ -276,7 +276,9 @@ mod tests {
     #[tokio::test]
     async fn pieces_of_all_lengths_arrive_in_order() {
         let (mut client, mut engine, relay) = relayed().await;
-        let all: Vec<u8> = (0..3_000_000_u32).map(|at| (at / 7).to_le_bytes()[0]).collect();
+        let all: Vec<u8> = (0..3_000_000_u32)
+            .map(|at| (at / 7).to_le_bytes()[0])
+            .collect();
         let sending = async {
             let mut rest = all.as_slice();
             for length in [1, 9, 300, 4_000, 20_000, 70_000].into_iter().cycle() {
