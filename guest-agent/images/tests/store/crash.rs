@@ -1,9 +1,9 @@
 //! The store when its process is killed at any moment.
 
 use std::collections::HashMap;
-use std::io::{BufRead as _, BufReader};
+use std::io::{BufRead as _, BufReader, Lines};
 use std::path::Path;
-use std::process::{Command, Stdio};
+use std::process::{Child, ChildStderr, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use images::{How, LoadOptions, Origin, PullOptions, Reference, RemoveOptions, Store};
@@ -154,30 +154,69 @@ impl Expected {
     }
 }
 
-fn kill_one(root: &Path, registry: &str, round: u64, expected: &mut Expected) {
-    let mut victim = Command::new(std::env::current_exe().unwrap())
-        .args(["--exact", "crash::victim", "--nocapture"])
-        .env(ROOT, root)
-        .env(SEED, (round * 7919 + 1).to_string())
-        .env(REGISTRY, registry)
-        .stdout(Stdio::null())
-        .stderr(Stdio::piped())
-        .spawn()
-        .unwrap();
-    let mut lines = BufReader::new(victim.stderr.take().unwrap()).lines();
-    let first = lines.next().expect("the victim works").unwrap();
-    expected.hear(&first);
+/// A victim at work.
+struct Victim {
+    process: Child,
+    lines: Lines<BufReader<ChildStderr>>,
+}
+
+impl Victim {
+    fn start(root: &Path, registry: &str, seed: u64) -> Self {
+        let mut process = Command::new(std::env::current_exe().unwrap())
+            .args(["--exact", "crash::victim", "--nocapture"])
+            .env(ROOT, root)
+            .env(SEED, seed.to_string())
+            .env(REGISTRY, registry)
+            .stdout(Stdio::null())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let lines = BufReader::new(process.stderr.take().unwrap()).lines();
+        Self { process, lines }
+    }
+
+    /// The next line that it says.
+    fn hear(&mut self, expected: &mut Expected) -> String {
+        let line = self.lines.next().expect("the victim works").unwrap();
+        expected.hear(&line);
+        line
+    }
+
+    fn kill(mut self, expected: &mut Expected) {
+        self.process.kill().unwrap();
+        self.process.wait().unwrap();
+        for line in self.lines {
+            expected.hear(&line.unwrap());
+        }
+    }
+}
+
+/// How long an operation takes on this machine, by a victim that is left alone for some of them.
+fn pace(root: &Path, registry: &str, expected: &mut Expected) -> Duration {
+    const OPERATIONS: u32 = 8;
+    let mut victim = Victim::start(root, registry, 0);
+    victim.hear(expected);
+    let start = Instant::now();
+    let mut done = 0;
+    while done < OPERATIONS {
+        done += u32::from(victim.hear(expected) == "done");
+    }
+    let pace = start.elapsed() / OPERATIONS;
+    victim.kill(expected);
+    pace
+}
+
+fn kill_one(root: &Path, registry: &str, round: u64, pace: Duration, expected: &mut Expected) {
+    let mut victim = Victim::start(root, registry, round * 7919 + 1);
+    victim.hear(expected);
     // Anywhere in what it does next.
     let mut state = round + 1;
-    let moment = Instant::now() + Duration::from_micros(next(&mut state) % 30_000);
+    let within = u64::try_from(pace.as_micros()).unwrap() * 3;
+    let moment = Instant::now() + Duration::from_micros(next(&mut state) % within);
     while Instant::now() < moment {
         std::hint::spin_loop();
     }
-    victim.kill().unwrap();
-    victim.wait().unwrap();
-    for line in lines {
-        expected.hear(&line.unwrap());
-    }
+    victim.kill(expected);
 }
 
 #[tokio::test]
@@ -191,8 +230,9 @@ async fn killed_at_any_moment() {
     let mut expected = Expected::default();
     let known = [first.id(), second.id()];
     let mut seen = 0;
+    let pace = pace(&root, &address, &mut expected);
     for round in 0..ROUNDS {
-        kill_one(&root, &address, round, &mut expected);
+        kill_one(&root, &address, round, pace, &mut expected);
         let store = Store::open(&root).unwrap();
         expected.check(&store, round);
         let report = store.check(true).unwrap();

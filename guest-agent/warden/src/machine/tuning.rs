@@ -17,6 +17,11 @@ const SETTINGS: [(&str, &str); 5] = [
 /// Open files of every process that sets nothing else, as dockerd's service file has it.
 const OPEN_FILES: u64 = 1_048_576;
 
+/// A cgroup without processes that has a limit of processor time. The first limit makes the kernel
+/// change its running code, and the last to go changes it back, which emulation of several processors
+/// does not survive every time: another one may stand in the middle of it. This one stays.
+const LIMITED: &str = "/sys/fs/cgroup/limited";
+
 /// Sets them all. None is worth not starting for.
 pub(super) fn set_kernel() {
     for (name, value) in SETTINGS {
@@ -24,6 +29,15 @@ pub(super) fn set_kernel() {
             console::note(&format!("cannot set {name}: {error}"));
         }
     }
+    if let Err(error) = keep_limited() {
+        console::note(&format!("cannot make {LIMITED}: {error}"));
+    }
+}
+
+fn keep_limited() -> std::io::Result<()> {
+    std::fs::write("/sys/fs/cgroup/cgroup.subtree_control", "+cpu")?;
+    std::fs::create_dir(LIMITED)?;
+    std::fs::write(format!("{LIMITED}/cpu.max"), "100000 100000")
 }
 
 /// Raises the limits that every later process has from us.
