@@ -11,7 +11,7 @@ mod tests;
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use futures::FutureExt;
 use futures::future::{BoxFuture, Shared};
@@ -203,9 +203,4 @@ impl Subject {
         }
         Self::Other(name, query.query_type, query.query_class)
     }
-}
-
-/// Until when something counts.
-fn until(seconds: u32) -> Instant {
-    Instant::now() + Duration::from_secs(seconds.into())
 }

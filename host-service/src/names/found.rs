@@ -1,13 +1,11 @@
 //! What was found of a name, and how it becomes an answer.
 
 use std::net::{IpAddr, Ipv4Addr};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use hickory_proto::op::{Message, OpCode, Query, ResponseCode};
 use hickory_proto::rr::rdata::{A, AAAA, PTR};
 use hickory_proto::rr::{Name, RData, Record, RecordType};
-
-use super::until;
 
 /// How long what the system said counts, in seconds: it does not tell, and a change of `/etc/hosts` is
 /// to be seen soon.
@@ -45,10 +43,11 @@ pub(super) enum What {
 
 impl Found {
     fn new(what: What, seconds: u32) -> Self {
+        let since = Instant::now();
         Self {
             what,
-            since: Instant::now(),
-            until: until(seconds),
+            since,
+            until: since + Duration::from_secs(seconds.into()),
         }
     }
 

@@ -95,9 +95,17 @@ pub(crate) fn backup(host: &Host, name: &str) -> Vec<u8> {
     bytes
 }
 
-fn restore(host: &Host, name: &str, query: &str, archive: &[u8]) -> (u16, String) {
-    let path = format!("/slipway/volumes/{name}/restore?{query}");
-    let (status, _, body) = host.bytes("POST", &path, archive);
+pub(crate) fn restore(host: &Host, name: &str, query: &str, archive: &[u8]) -> (u16, String) {
+    post(
+        host,
+        &format!("/slipway/volumes/{name}/restore?{query}"),
+        archive,
+    )
+}
+
+/// The status and the text of an answer.
+pub(crate) fn post(host: &Host, path: &str, content: &[u8]) -> (u16, String) {
+    let (status, _, body) = host.bytes("POST", path, content);
     (status, String::from_utf8_lossy(&body).into_owned())
 }
 
@@ -110,7 +118,12 @@ fn refused(host: &Host, name: &str, query: &str, archive: &[u8], status: u16, wh
 
 /// What is in the directory of all volumes.
 pub(crate) fn volumes(host: &Host) -> Vec<String> {
-    let entries = std::fs::read_dir(host.path("root/volumes")).unwrap();
+    names(&host.path("root/volumes"))
+}
+
+/// What is in a directory.
+pub(crate) fn names(directory: &str) -> Vec<String> {
+    let entries = std::fs::read_dir(directory).unwrap();
     let mut names: Vec<String> = entries
         .map(|entry| entry.unwrap().file_name().into_string().unwrap())
         .collect();

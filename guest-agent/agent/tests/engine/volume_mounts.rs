@@ -3,6 +3,7 @@
 use std::fs;
 
 use crate::support::{Host, host};
+use crate::volume_files::{names, post, restore};
 
 fn create(host: &Host, name: &str, kind: &str, device: &str, o: &str) {
     let (kind, device, o) = (
@@ -14,28 +15,6 @@ fn create(host: &Host, name: &str, kind: &str, device: &str, o: &str) {
         "volume", "create", "-o", &kind, "-o", &device, "-o", &o, name,
     ];
     host.docker(&words).good();
-}
-
-fn post(host: &Host, path: &str, content: &[u8]) -> (u16, String) {
-    let (status, _, body) = host.bytes("POST", path, content);
-    (status, String::from_utf8_lossy(&body).into_owned())
-}
-
-fn restore(host: &Host, name: &str, query: &str, content: &[u8]) -> (u16, String) {
-    post(
-        host,
-        &format!("/slipway/volumes/{name}/restore?{query}"),
-        content,
-    )
-}
-
-fn names(directory: &str) -> Vec<String> {
-    let entries = fs::read_dir(directory).unwrap();
-    let mut names: Vec<String> = entries
-        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
-        .collect();
-    names.sort();
-    names
 }
 
 #[test]

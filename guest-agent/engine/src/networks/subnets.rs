@@ -45,6 +45,9 @@ impl SubnetSettings {
     }
 }
 
+/// Pools with the size of their subnets, and subnets that are taken.
+type Choice = (Vec<(Subnet, u8)>, Vec<Subnet>);
+
 impl Engine {
     /// Keeps new networks away from what the host's routes lead to.
     pub fn set_host_routes(&self, routes: Vec<Subnet>) {
@@ -83,30 +86,15 @@ impl Engine {
     }
 
     /// A subnet for a network that names none; `taken` are those that are in use here.
-    pub(super) fn free_subnet(&self, mut taken: Vec<Subnet>) -> Result<Subnet, Error> {
-        let settings = self.subnet_settings()?;
-        taken.extend(&settings.avoid);
-        taken.extend(self.host_routes());
-        let pools: Vec<_> = settings
-            .default_address_pools
-            .iter()
-            .filter(|pool| pool.base.is_ipv4())
-            .map(|pool| (pool.base, pool.size))
-            .collect();
+    pub(super) fn free_subnet(&self, taken: Vec<Subnet>) -> Result<Subnet, Error> {
+        let (pools, taken) = self.choice(true, taken)?;
         Ok(network::free_subnet(&pools, &taken).ok_or(network::Error::NoFreeSubnet)?)
     }
 
     /// The same for IPv6, where Docker has no pools: one of the person's, or else as RFC 4193 has them,
     /// with a number from the network's id.
-    pub(super) fn free_subnet6(&self, id: &str, mut taken: Vec<Subnet>) -> Result<Subnet, Error> {
-        let settings = self.subnet_settings()?;
-        taken.extend(&settings.avoid);
-        taken.extend(self.host_routes());
-        let pools = settings.default_address_pools.iter();
-        let pools: Vec<_> = pools
-            .filter(|pool| !pool.base.is_ipv4())
-            .map(|pool| (pool.base, pool.size))
-            .collect();
+    pub(super) fn free_subnet6(&self, id: &str, taken: Vec<Subnet>) -> Result<Subnet, Error> {
+        let (pools, taken) = self.choice(false, taken)?;
         if !pools.is_empty() {
             return Ok(network::free_subnet(&pools, &taken).ok_or(network::Error::NoFreeSubnet)?);
         }
@@ -120,6 +108,16 @@ impl Engine {
                     "no IPv6 subnet is free: the routes of this computer or of its VPNs lead all of fd00::/8 elsewhere. Choose one with --subnet".into(),
                 )
             })
+    }
+
+    /// The pools of one family to choose from, and what can't be chosen.
+    fn choice(&self, ipv4: bool, mut taken: Vec<Subnet>) -> Result<Choice, Error> {
+        let settings = self.subnet_settings()?;
+        taken.extend(&settings.avoid);
+        taken.extend(self.host_routes());
+        let pools = settings.default_address_pools.iter();
+        let pools = pools.filter(|pool| pool.base.is_ipv4() == ipv4);
+        Ok((pools.map(|pool| (pool.base, pool.size)).collect(), taken))
     }
 
     /// What the host's routes lead to.
