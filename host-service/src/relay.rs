@@ -5,6 +5,7 @@ mod head;
 mod rewind;
 
 use link::Service;
+use link::head_first::{HeadFirst, Peer};
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
 
 pub(crate) use rewind::Rewind;
@@ -15,10 +16,11 @@ use crate::problem::chain;
 use client::wire::Problem;
 
 /// Serves one connection to its end.
-pub(crate) async fn serve<C>(mut connection: C, service: control::Service)
+pub(crate) async fn serve<C>(connection: C, service: control::Service)
 where
-    C: AsyncRead + AsyncWrite + Send + Unpin + 'static,
+    C: AsyncRead + AsyncWrite + Peer + Send + Unpin + 'static,
 {
+    let mut connection = HeadFirst::new(connection);
     let head = match head::read(&mut connection).await {
         Ok(head) => head,
         Err(head::Refusal::Gone) => return,

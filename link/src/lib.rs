@@ -12,6 +12,7 @@ pub mod datagrams;
 mod error;
 mod greeting;
 mod handshake;
+pub mod head_first;
 pub mod ports;
 mod session;
 mod signals;

@@ -173,23 +173,27 @@ fn udp(address: IpAddr, scope: u32) {
     // A question for the address of `localhost`: name servers answer, others may.
     let mut question = vec![7, 7, 1, 0, 0, 1, 0, 0, 0, 0, 0, 0, 9];
     question.extend(b"localhost\0\0\x01\0\x01");
-    for port in DATAGRAMS {
-        let own = if address.is_ipv4() {
-            "0.0.0.0:0"
-        } else {
-            "[::]:0"
-        };
+    let own = if address.is_ipv4() {
+        "0.0.0.0:0"
+    } else {
+        "[::]:0"
+    };
+    let asked = DATAGRAMS.map(|port| {
         let socket = UdpSocket::bind(own).unwrap();
         let to = match address {
             IpAddr::V4(ip) => SocketAddr::from((ip, port)),
             IpAddr::V6(ip) => std::net::SocketAddrV6::new(ip, port, 0, scope).into(),
         };
-        socket
-            .set_read_timeout(Some(Duration::from_millis(700)))
-            .unwrap();
-        let mut buffer = [0; 1500];
         let asked = socket.connect(to).and_then(|()| socket.send(&question));
-        if asked.and_then(|_| socket.recv(&mut buffer)).is_ok() {
+        asked.map(|_| (socket, port))
+    });
+    let end = Instant::now() + SILENCE;
+    for (socket, port) in asked.into_iter().flatten() {
+        // Answers wait at their sockets.
+        let left = end.saturating_duration_since(Instant::now());
+        let patience = left.max(Duration::from_millis(1));
+        socket.set_read_timeout(Some(patience)).unwrap();
+        if socket.recv(&mut [0; 1500]).is_ok() {
             println!("udp {address} {port}");
         }
     }

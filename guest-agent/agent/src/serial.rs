@@ -8,6 +8,7 @@ use std::io;
 use std::os::fd::OwnedFd;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
+use std::time::Duration;
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fs::{Mode, OFlags};
@@ -20,27 +21,33 @@ use warden::port;
 pub(crate) struct SerialPort(AsyncFd<OwnedFd>);
 
 impl SerialPort {
-    /// Opens the port by name. Only one program may have it open.
-    pub(crate) fn open(name: &str) -> io::Result<Self> {
+    /// Opens the port by name and looks again and again until the host has its end open. Only one
+    /// program may have it open.
+    pub(crate) async fn open(name: &str, look: Duration) -> io::Result<Self> {
         let flags = OFlags::RDWR | OFlags::NONBLOCK | OFlags::CLOEXEC | OFlags::NOCTTY;
         let fd = rustix::fs::open(port::device(name)?, flags, Mode::empty())?;
+        // Not registered before: tokio takes an absence for an end that stays, and whoever reads would
+        // go round and round.
+        while !is_connected(&fd) {
+            tokio::time::sleep(look).await;
+        }
         // SAFETY: the descriptor is owned by the `AsyncFd`, which alone closes it.
         Ok(Self(
             unsafe { AsyncFd::register(fd) }.map_err(io::Error::from)?,
         ))
     }
+}
 
-    /// Whether the host has its end open.
-    pub(crate) fn is_connected(&self) -> bool {
-        let mut fds = [PollFd::new(self.0.get_ref(), PollFlags::IN)];
-        let now = Timespec {
-            tv_sec: 0,
-            tv_nsec: 0,
-        };
-        match poll(&mut fds, Some(&now)) {
-            Ok(_) => !fds[0].revents().contains(PollFlags::HUP),
-            Err(_) => false,
-        }
+/// Whether the host has its end open.
+fn is_connected(port: &OwnedFd) -> bool {
+    let mut fds = [PollFd::new(port, PollFlags::IN)];
+    let now = Timespec {
+        tv_sec: 0,
+        tv_nsec: 0,
+    };
+    match poll(&mut fds, Some(&now)) {
+        Ok(_) => !fds[0].revents().contains(PollFlags::HUP),
+        Err(_) => false,
     }
 }
 

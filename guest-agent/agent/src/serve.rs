@@ -9,6 +9,7 @@ use anyhow::Context;
 use api::Api;
 use engine::{Engine, Machine};
 use link::Service;
+use link::head_first::HeadFirst;
 use tokio::net::UnixListener;
 
 use crate::arguments::Link;
@@ -42,7 +43,7 @@ pub(crate) async fn api(listener: UnixListener, api: LazyApi) {
         match listener.accept().await {
             Ok((stream, _)) => {
                 let api = Arc::clone(&api);
-                tokio::spawn(async move { api.serve(stream).await });
+                tokio::spawn(async move { api.serve(HeadFirst::new(stream)).await });
             }
             Err(error) => {
                 tracing::warn!(%error, "accepting a connection failed");

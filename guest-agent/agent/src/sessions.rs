@@ -49,12 +49,9 @@ impl<F: Fn(Service, Stream)> Sessions<F> {
         let mut complained = false;
         let mut new = true;
         loop {
-            match SerialPort::open(name) {
+            match SerialPort::open(name, RETRY).await {
                 Ok(mut port) => {
                     complained = false;
-                    while !port.is_connected() {
-                        tokio::time::sleep(RETRY).await;
-                    }
                     if std::mem::take(&mut new) {
                         link::hail(&mut port).await;
                     }

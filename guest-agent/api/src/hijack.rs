@@ -22,10 +22,6 @@ use tokio_util::io::{ReaderStream, StreamReader};
 
 use crate::version::ApiVersion;
 
-/// docker-py reads the head of an answer through a buffer and loses output that arrives together
-/// with it. It gets this much time to read the head.
-const PYTHON_GRACE: Duration = Duration::from_millis(30);
-
 /// Bytes are moved in pieces of this size.
 const PIECE: usize = 32 * 1024;
 
@@ -37,8 +33,6 @@ pub(crate) struct Hijack {
     upgrade: Option<OnUpgrade>,
     /// What old clients send after the request's head.
     body: Body,
-    /// How long output is held back.
-    grace: Duration,
 }
 
 /// What is pumped.
@@ -74,19 +68,9 @@ impl Hijack {
         } else {
             None
         };
-        let is_python = request
-            .headers()
-            .get(header::USER_AGENT)
-            .is_some_and(|agent| agent.as_bytes().starts_with(b"docker-sdk-python"));
-        let grace = if is_python {
-            PYTHON_GRACE
-        } else {
-            Duration::ZERO
-        };
         Self {
             upgrade,
             body: request.into_body(),
-            grace,
         }
     }
 
@@ -104,13 +88,9 @@ impl Hijack {
         let Some(upgrade) = self.upgrade else {
             return legacy(self.body, streams, after);
         };
-        let grace = self.grace;
         tokio::spawn(async move {
             match upgrade.await {
-                Ok(client) => {
-                    let (streams, ()) = tokio::join!(streams, tokio::time::sleep(grace));
-                    after(pump(TokioIo::new(client), streams).await);
-                }
+                Ok(client) => after(pump(TokioIo::new(client), streams.await).await),
                 Err(error) => tracing::debug!(%error, "the client left before its upgrade"),
             }
         });

@@ -307,7 +307,8 @@ impl Networks {
         for port in ports.iter_mut() {
             port.fitness = fitness;
         }
-        let places: Vec<_> = ports.iter().map(Published::place).collect();
+        let led = ports.iter().filter(|port| port.host_port != 0);
+        let places: Vec<_> = led.map(Published::place).collect();
         let mut others = shared.published.iter().filter(|(id, _)| *id != container);
         let shares = |port: &Published| places.contains(&port.place());
         // Alone it gets everything, however fit it is.

@@ -13,7 +13,7 @@ pub struct Published {
     pub protocol: Protocol,
     /// The machine's address; an unspecified one stands for all of its kind.
     pub host: IpAddr,
-    /// The machine's port.
+    /// The machine's port; 0 where the container's own is open instead.
     pub host_port: u16,
     /// The container's address and port.
     pub target: SocketAddr,

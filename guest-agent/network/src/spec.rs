@@ -52,7 +52,9 @@ pub enum Gateway {
     Nat,
     /// With the machine's address, and everybody may come in by the endpoint's own.
     NatUnprotected,
-    /// With their own address; published ports are open under it.
+    /// With their own address, and in as with the machine's.
+    Unhidden,
+    /// With their own address; published ports are open under it, and not under the machine's.
     Routed,
     /// Not at all: the bridge has no address.
     Isolated,
@@ -81,6 +83,12 @@ impl Spec {
     /// How packets of that kind leave.
     pub(crate) fn gateway_mode(&self, ipv4: bool) -> Gateway {
         if ipv4 { self.ipv4 } else { self.ipv6 }
+    }
+
+    /// Whether published ports of that kind are open under the containers' own addresses.
+    #[must_use]
+    pub fn is_routed(&self, ipv4: bool) -> bool {
+        self.gateway_mode(ipv4) == Gateway::Routed
     }
 
     /// Whether it is a bridge of ours.

@@ -117,6 +117,8 @@ pub(crate) struct Connection {
     finished: bool,
 }
 
+impl link::head_first::Peer for Connection {}
+
 impl AsyncRead for Connection {
     fn poll_read(
         mut self: Pin<&mut Self>,

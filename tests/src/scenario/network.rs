@@ -21,6 +21,9 @@ pub(super) fn steps(machine: &Machine, steps: &mut Steps) {
     }
     if machine.driver() == Driver::Qemu {
         steps.step("network: out to a service of the host", || out(machine));
+        for driver in ["macvlan", "ipvlan"] {
+            steps.step(&format!("network: {driver}"), || wire(machine, driver));
+        }
         match isolation::has_own_hosts() {
             true => steps.step("network: names that only this computer knows", || {
                 own_names(machine);
@@ -87,6 +90,26 @@ fn names(machine: &Machine) {
         text.contains("nameserver 9.9.9.9") && text.contains("search example.org"),
         "{text}"
     );
+}
+
+/// Containers with addresses of their own on the machine's wire.
+fn wire(machine: &Machine, driver: &str) {
+    let create = ["network", "create", "-d", driver, "-o", "parent=eth0"];
+    let addresses = ["--subnet=10.0.2.0/24", "--ip-range=10.0.2.64/27"];
+    let rest = ["--gateway=10.0.2.2", "wire"];
+    machine
+        .docker(&[&create[..], &addresses, &rest].concat())
+        .ok();
+    let on = ["--network", "wire"];
+    let named = [&on[..], &["--name", "wired"]].concat();
+    let id = machine.run_detached(&named, &["sleep", "1000"]);
+    let format = "{{.NetworkSettings.Networks.wire.IPAddress}}";
+    let ip = machine.docker(&["inspect", "--format", format, &id]).text();
+    assert!(ip.starts_with("10.0.2.6"), "{ip}");
+    let script = "ping -c 1 -W 5 10.0.2.2 && ping -c 1 -W 5 $0 && ping -c 1 -W 5 wired";
+    machine.run(&on, &["sh", "-c", script, &ip]).ok();
+    machine.docker(&["rm", "-f", &id]).ok();
+    machine.docker(&["network", "rm", "wire"]).ok();
 }
 
 fn neighbours(machine: &Machine) {

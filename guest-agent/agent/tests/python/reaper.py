@@ -2,6 +2,7 @@
 labels and wait strategies, and its reaper's way of cleaning up, through a docker socket that is
 mounted into a container. Run by tests/engine/python.rs."""
 
+import http.client
 import os
 import time
 
@@ -11,6 +12,17 @@ import docker
 from testcontainers.core.container import DockerContainer
 from testcontainers.core.labels import LABEL_SESSION_ID, SESSION_ID
 from testcontainers.core.waiting_utils import wait_for_logs
+
+# As on a busy machine: an answer has all arrived before its head is read.
+begin = http.client.HTTPResponse.begin
+
+
+def begin_late(self):
+    time.sleep(0.05)
+    begin(self)
+
+
+http.client.HTTPResponse.begin = begin_late
 
 path = os.environ["DOCKER_HOST"].removeprefix("unix://")
 

@@ -94,12 +94,15 @@ fn ports(record: &Record) -> Vec<Value> {
     for (name, bound) in &record.ports {
         let (private, protocol) = key(name);
         for one in bound {
-            ports.push(json!({
+            let mut port = json!({
                 "IP": one.host_ip,
                 "PrivatePort": private,
-                "PublicPort": one.host_port.parse::<u16>().unwrap_or(0),
                 "Type": protocol,
-            }));
+            });
+            if let Ok(public) = one.host_port.parse::<u16>() {
+                port["PublicPort"] = json!(public);
+            }
+            ports.push(port);
         }
     }
     let exposed = record.config.exposed_ports.keys();

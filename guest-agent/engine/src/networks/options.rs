@@ -143,8 +143,7 @@ fn bridge<'a>(read: &mut Driver, get: impl Fn(&str) -> Option<&'a str>) -> Resul
     ] {
         *mode = match get(name) {
             None | Some("nat") if masquerade => Gateway::Nat,
-            // Out with their own addresses, in as ever.
-            None | Some("nat") => Gateway::Routed,
+            None | Some("nat") => Gateway::Unhidden,
             Some("nat-unprotected") => Gateway::NatUnprotected,
             Some("routed") => Gateway::Routed,
             Some("isolated") => Gateway::Isolated,

@@ -13,7 +13,7 @@ use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
-use network::{Fitness, Protocol, Published};
+use network::{Fitness, Protocol, Published, Spec};
 use serde::{Deserialize, Serialize};
 
 pub use host::{Condition, PortAnswer, PortOrder, PortOrders, Publication, WantedPort};
@@ -34,7 +34,7 @@ use crate::{Engine, Error, blocking};
 pub struct Bound {
     /// The host's address.
     pub host_ip: String,
-    /// The host's port.
+    /// The host's port; empty where the container's own address is the way in.
     pub host_port: String,
 }
 
@@ -60,16 +60,13 @@ impl Engine {
             container.lock().record.forget_ports();
             return Ok(());
         };
-        let publish_on = self.publish_on(&endpoint.network_id);
+        let spec = self.spec_of(&endpoint.network_id)?;
         let opened = match self.options.machine {
             Machine::Native => wants
                 .iter()
-                .map(|want| self.claim_ports(&record, endpoint, want, publish_on))
+                .map(|want| self.claim_ports(&record, endpoint, want, &spec))
                 .collect(),
-            Machine::Vm => {
-                self.ask_for_ports(&record, endpoint, &wants, publish_on)
-                    .await
-            }
+            Machine::Vm => self.ask_for_ports(&record, endpoint, &wants, &spec).await,
         };
         let prefix = format!(
             "driver failed programming external connectivity on endpoint {} ({}): ",
@@ -83,7 +80,10 @@ impl Engine {
         let mut published = Vec::new();
         let fitness = host::condition(&record).into();
         for (want, claims) in wants.iter().zip(claims) {
-            for claim in claims {
+            let routed = want.routed(&spec);
+            let routed =
+                routed.filter_map(|kind| claim(want.protocol, kind, 0, endpoint, want.port));
+            for claim in claims.into_iter().chain(routed) {
                 bound.entry(want.key()).or_default().push(claim.bound());
                 published.extend(self.led_by_kernel(&claim, endpoint, fitness));
             }
@@ -127,7 +127,7 @@ impl Engine {
         record: &Record,
         endpoint: &network::Endpoint,
         wants: &[Want],
-        publish_on: Option<IpAddr>,
+        spec: &Spec,
     ) -> Result<Vec<Vec<Claim>>, Error> {
         let mut ports = Vec::with_capacity(wants.len());
         for want in wants {
@@ -141,7 +141,7 @@ impl Engine {
             })?;
             ports.push(WantedPort {
                 protocol: want.protocol,
-                hosts: want.addresses(publish_on, true),
+                hosts: want.addresses(spec, true),
                 range: want.range(),
                 target: SocketAddr::new(target.ip, want.port),
                 group: want::replica_of(record, want),
@@ -191,9 +191,10 @@ impl Engine {
         blocking::run(move || Ok(network.publish(&id, published)?)).await
     }
 
-    fn publish_on(&self, network: &str) -> Option<IpAddr> {
+    fn spec_of(&self, network: &str) -> Result<Spec, Error> {
         let networks = self.networks.lock();
-        networks.get(network)?.spec.as_ref()?.publish_on
+        let spec = networks.get(network).and_then(|record| record.spec.clone());
+        spec.ok_or_else(|| Error::NotFound(format!("network {network} not found")))
     }
 
     /// Takes ports for one wish: the same on all addresses.
@@ -202,24 +203,13 @@ impl Engine {
         record: &Record,
         endpoint: &network::Endpoint,
         want: &Want,
-        publish_on: Option<IpAddr>,
+        spec: &Spec,
     ) -> Result<Vec<Claim>, Error> {
-        let addresses = want.addresses(publish_on, want::has_ipv6());
+        let addresses = want.addresses(spec, want::has_ipv6());
         let claims = |port: u16| -> Vec<Claim> {
             addresses
                 .iter()
-                .filter_map(|host| {
-                    let same = match host {
-                        IpAddr::V4(_) => endpoint.ipv4,
-                        IpAddr::V6(_) => endpoint.ipv6,
-                    };
-                    let target = same.or(endpoint.ipv4)?.ip;
-                    Some(Claim {
-                        protocol: want.protocol,
-                        host: SocketAddr::new(*host, port),
-                        target: SocketAddr::new(target, want.port),
-                    })
-                })
+                .filter_map(|host| claim(want.protocol, *host, port, endpoint, want.port))
                 .collect()
         };
         let group = want::replica_of(record, want);
@@ -299,6 +289,9 @@ impl Engine {
         let fitness = host::condition(record).into();
         for claim in claims_of(&record.ports, endpoint) {
             published.extend(claim.published(&endpoint.network_id, fitness));
+            if claim.is_routed() {
+                continue;
+            }
             let group = want::group_of(record, claim.protocol, claim.target.port());
             let taken = self
                 .ports
@@ -320,17 +313,34 @@ fn claims_of<'a>(
         let parsed = want::parse_key(key).ok();
         bound.iter().filter_map(move |bound| {
             let (port, protocol) = parsed?;
-            let host: IpAddr = bound.host_ip.parse().ok()?;
-            let same = match host {
-                IpAddr::V4(_) => endpoint.ipv4,
-                IpAddr::V6(_) => endpoint.ipv6,
+            let host = bound.host_ip.parse().ok()?;
+            let host_port = match bound.host_port.as_str() {
+                "" => 0,
+                text => text.parse().ok()?,
             };
-            Some(Claim {
-                protocol,
-                host: SocketAddr::new(host, bound.host_port.parse().ok()?),
-                target: SocketAddr::new(same.or(endpoint.ipv4)?.ip, port),
-            })
+            claim(protocol, host, host_port, endpoint, port)
         })
+    })
+}
+
+/// A container's port under an address of the host, or with port 0 under the container's own.
+fn claim(
+    protocol: Protocol,
+    host: IpAddr,
+    host_port: u16,
+    endpoint: &network::Endpoint,
+    port: u16,
+) -> Option<Claim> {
+    let same = match host {
+        IpAddr::V4(_) => endpoint.ipv4,
+        IpAddr::V6(_) => endpoint.ipv6,
+    };
+    // The host's IPv6 leads to a container without it as well; its own address it has to have.
+    let target = same.or(endpoint.ipv4.filter(|_| host_port != 0))?;
+    Some(Claim {
+        protocol,
+        host: SocketAddr::new(host, host_port),
+        target: SocketAddr::new(target.ip, port),
     })
 }
 
@@ -338,8 +348,16 @@ impl Claim {
     fn bound(&self) -> Bound {
         Bound {
             host_ip: self.host.ip().to_string(),
-            host_port: self.host.port().to_string(),
+            host_port: match self.host.port() {
+                0 => String::new(),
+                port => port.to_string(),
+            },
         }
+    }
+
+    /// Whether it is open under the container's own address alone.
+    fn is_routed(&self) -> bool {
+        self.host.port() == 0
     }
 
     /// What the kernel can do of it.

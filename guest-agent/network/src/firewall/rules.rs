@@ -263,7 +263,7 @@ type Group<'a> = Vec<&'a Published>;
 /// Published ports by where they listen: replicas share one place.
 fn groups<'a>(published: &[&'a Published]) -> BTreeMap<(u8, bool, IpAddr, u16), Group<'a>> {
     let mut groups: BTreeMap<_, Group<'a>> = BTreeMap::new();
-    for port in published {
+    for port in published.iter().filter(|port| port.host_port != 0) {
         let protocol = port.protocol as u8;
         // Addresses that stand for all come last.
         let key = (
@@ -339,7 +339,7 @@ fn forward(table: &mut Table<'_>, bridges: &[&Spec], published: &[&Published]) {
     }
     let routed = |port: &Published| {
         let spec = bridges.iter().find(|spec| spec.id == port.network);
-        spec.is_some_and(|spec| spec.gateway_mode(port.target.is_ipv4()) == Gateway::Routed)
+        spec.is_some_and(|spec| spec.is_routed(port.target.is_ipv4()))
     };
     for port in published.iter().filter(|port| routed(port)) {
         let field_of = json!({"payload": {"protocol": port.protocol.name(), "field": "dport"}});

@@ -1,6 +1,10 @@
 //! Limits and kernel settings of the machine. The kernel's defaults are for a small system; these
 //! are what containers find under Docker elsewhere, and what databases refuse to start without.
 
+use std::path::Path;
+
+use runtime::cgroup::Hierarchy;
+use runtime::spec::Resources;
 use rustix::process::{Resource, Rlimit, setrlimit};
 
 use crate::console;
@@ -17,10 +21,11 @@ const SETTINGS: [(&str, &str); 5] = [
 /// Open files of every process that sets nothing else, as dockerd's service file has it.
 const OPEN_FILES: u64 = 1_048_576;
 
-/// A cgroup without processes that has a limit of processor time. The first limit makes the kernel
-/// change its running code, and the last to go changes it back, which emulation of several processors
-/// does not survive every time: another one may stand in the middle of it. This one stays.
-const LIMITED: &str = "/sys/fs/cgroup/limited";
+/// A cgroup without processes that has a limit of processor time and a device filter. The first of
+/// either makes the kernel change its running code, and the last to go changes it back, which emulation
+/// of several processors does not survive every time: another one may stand in the middle of it. This
+/// one stays.
+const LIMITED: &str = "limited";
 
 /// Sets them all. None is worth not starting for.
 pub(super) fn set_kernel() {
@@ -30,14 +35,19 @@ pub(super) fn set_kernel() {
         }
     }
     if let Err(error) = keep_limited() {
-        console::note(&format!("cannot make {LIMITED}: {error}"));
+        console::note(&format!("cannot make the cgroup {LIMITED}: {error}"));
     }
 }
 
-fn keep_limited() -> std::io::Result<()> {
-    std::fs::write("/sys/fs/cgroup/cgroup.subtree_control", "+cpu")?;
-    std::fs::create_dir(LIMITED)?;
-    std::fs::write(format!("{LIMITED}/cpu.max"), "100000 100000")
+fn keep_limited() -> Result<(), runtime::Error> {
+    let one_processor = Resources {
+        cpu_quota: Some(100_000),
+        cpu_period: Some(100_000),
+        ..Resources::default()
+    };
+    let hierarchy = Hierarchy::find()?;
+    let (cgroup, _missing) = hierarchy.create(Path::new(LIMITED), &one_processor)?;
+    cgroup.allow_devices(&[])
 }
 
 /// Raises the limits that every later process has from us.

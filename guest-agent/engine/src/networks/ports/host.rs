@@ -310,6 +310,7 @@ fn republication(container: &Container) -> Option<Publication> {
     let ports: Vec<WantedPort> = published
         .into_iter()
         .flat_map(|ports| super::claims_of(ports, endpoint))
+        .filter(|claim| !claim.is_routed())
         .map(|claim| WantedPort {
             protocol: claim.protocol,
             hosts: vec![claim.host.ip()],

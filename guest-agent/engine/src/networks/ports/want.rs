@@ -3,10 +3,16 @@
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::ops::RangeInclusive;
 
-use network::Protocol;
+use network::{Protocol, Spec};
 
 use crate::Error;
 use crate::containers::{HostConfig, PortBinding, Record};
+
+/// All addresses of either kind.
+const BOTH: [IpAddr; 2] = [
+    IpAddr::V4(Ipv4Addr::UNSPECIFIED),
+    IpAddr::V6(Ipv6Addr::UNSPECIFIED),
+];
 
 /// Labels by which Compose tells replicas of one service.
 const PROJECT: &str = "com.docker.compose.project";
@@ -114,14 +120,22 @@ impl Want {
     }
 
     /// The host's addresses to listen on.
-    pub(super) fn addresses(&self, publish_on: Option<IpAddr>, ipv6: bool) -> Vec<IpAddr> {
-        match self.host.or(publish_on) {
+    pub(super) fn addresses(&self, spec: &Spec, ipv6: bool) -> Vec<IpAddr> {
+        let mut hosts = match self.host.or(spec.publish_on) {
             Some(host) => vec![host],
-            None if ipv6 && self.protocol != Protocol::Sctp => {
-                vec![Ipv4Addr::UNSPECIFIED.into(), Ipv6Addr::UNSPECIFIED.into()]
-            }
-            None => vec![Ipv4Addr::UNSPECIFIED.into()],
-        }
+            None if ipv6 && self.protocol != Protocol::Sctp => BOTH.to_vec(),
+            None => vec![BOTH[0]],
+        };
+        hosts.retain(|host| !spec.is_routed(host.is_ipv4()));
+        hosts
+    }
+
+    /// The kinds of the container's own addresses under which the port is open instead.
+    pub(super) fn routed(&self, spec: &Spec) -> impl Iterator<Item = IpAddr> {
+        let named = self.host.or(spec.publish_on);
+        BOTH.into_iter()
+            .filter(|kind| spec.is_routed(kind.is_ipv4()))
+            .filter(move |kind| named.is_none_or(|host| host.is_ipv4() == kind.is_ipv4()))
     }
 
     /// The ports to choose from; any when nothing is said.
