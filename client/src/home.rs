@@ -55,6 +55,12 @@ impl Home {
         self.run_dir().join("slipwayd.lock")
     }
 
+    /// What a machine that runs has left for the next slipwayd.
+    #[must_use]
+    pub fn machine_record(&self) -> PathBuf {
+        self.run_dir().join("machine.json")
+    }
+
     /// Logs of slipwayd and of the machine's console.
     #[must_use]
     pub fn logs_dir(&self) -> PathBuf {

@@ -26,5 +26,5 @@ pub use error::Error;
 pub use home::Home;
 pub use http::Client;
 pub use lines::TextLines;
-pub use service::{ensure_service, service_program};
+pub use service::{ensure_service, running_service, service_program};
 pub use updates::Updates;

@@ -58,6 +58,21 @@ pub async fn ensure_service(home: &Home) -> Result<Client, Error> {
     }
 }
 
+/// A client of a slipwayd that answers. When none does, one is started only if there is a machine that
+/// has outlived its own; otherwise nothing runs, and it is `None`.
+///
+/// # Errors
+/// As [`ensure_service`].
+pub async fn running_service(home: &Home) -> Result<Option<Client>, Error> {
+    match Client::connect(home).await {
+        Err(Error::Connect { .. }) if home.machine_record().exists() => {
+            ensure_service(home).await.map(Some)
+        }
+        Err(Error::Connect { .. }) => Ok(None),
+        answered => answered.map(Some),
+    }
+}
+
 /// The program `slipwayd`: `SLIPWAY_SLIPWAYD`, else beside the current program, else in `PATH`.
 ///
 /// # Errors

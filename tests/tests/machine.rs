@@ -333,7 +333,9 @@ fn service_crash(machine: &Machine) {
     );
     drop(theirs);
     kill_service();
-    machine.start().ok();
+    // The machine has outlived it, and that is what is told.
+    let running = || machine.state() == "running";
+    wait::until_true("the machine is found", Duration::from_secs(30), running);
     wait::until_true("the port is shown", Duration::from_secs(30), || {
         listed().contains(&format!("{web}->80/tcp"))
     });

@@ -1,10 +1,10 @@
-//! `slipway status` and `slipway machine status`. They start nothing.
+//! `slipway status` and `slipway machine status`. They start no machine.
 
 use std::time::Duration;
 
 use clap::Args;
 use client::wire::{Driver, Machine, State, Status};
-use client::{Client, Error, Home};
+use client::{Home, running_service};
 
 use crate::app::App;
 use crate::failure::Failure;
@@ -21,11 +21,14 @@ pub(crate) struct StatusArgs {}
 impl StatusArgs {
     pub(crate) async fn act(self, app: &App) -> Result<(), Failure> {
         let home = app.home()?;
-        let client = Client::new(&home);
-        let status = match tokio::time::timeout(PATIENCE, client.status()).await {
-            Ok(Ok(status)) => status,
-            Ok(Err(Error::Connect { .. })) => from_home(&home),
-            Ok(Err(error)) => return Err(error.into()),
+        let asking = async {
+            match running_service(&home).await? {
+                Some(client) => client.status().await,
+                None => Ok(from_home(&home)),
+            }
+        };
+        let status = match tokio::time::timeout(PATIENCE, asking).await {
+            Ok(status) => status?,
             Err(_) => {
                 return Err(Failure::new("slipwayd does not answer")
                     .because(format!("it has said nothing for {} s", PATIENCE.as_secs()))

@@ -1,8 +1,8 @@
 //! `slipway machine stop`.
 
 use clap::Args;
+use client::running_service;
 use client::wire::{State, StopRequest, Update};
-use client::{Client, Error};
 
 use super::steps::{self, Shown};
 use crate::app::App;
@@ -19,14 +19,10 @@ pub(crate) struct Stop {
 
 impl Stop {
     pub(crate) async fn act(self, app: &App) -> Result<(), Failure> {
-        // Nothing is started in order to be stopped.
-        let client = match Client::connect(&app.home()?).await {
-            Ok(client) => client,
-            Err(Error::Connect { .. }) => {
-                not_running(app);
-                return Ok(());
-            }
-            Err(error) => return Err(error.into()),
+        // No machine is started in order to be stopped.
+        let Some(client) = running_service(&app.home()?).await? else {
+            not_running(app);
+            return Ok(());
         };
         let state = client.status().await?.machine.state;
         if matches!(state, State::Absent | State::Stopped) {

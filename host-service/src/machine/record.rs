@@ -1,7 +1,6 @@
 //! What the next slipwayd must know to adopt a running machine: `run/machine.json`.
 
 use std::fs;
-use std::path::PathBuf;
 
 use client::Home;
 use client::wire::{Driver, Problem, Step};
@@ -42,25 +41,21 @@ pub(crate) struct Record {
     pub(crate) steps: Vec<Step>,
 }
 
-fn path(home: &Home) -> PathBuf {
-    home.run_dir().join("machine.json")
-}
-
 impl Record {
     pub(crate) fn exists(home: &Home) -> bool {
-        path(home).exists()
+        home.machine_record().exists()
     }
 
     /// `None` when there is none, or none that can be read: then nothing can be adopted.
     pub(crate) fn load(home: &Home) -> Option<Self> {
-        let text = fs::read(path(home)).ok()?;
+        let text = fs::read(home.machine_record()).ok()?;
         serde_json::from_slice(&text)
             .inspect_err(|error| tracing::warn!(%error, "the record of the machine is unreadable"))
             .ok()
     }
 
     pub(crate) fn save(&self, home: &Home) -> Result<(), Problem> {
-        let path = path(home);
+        let path = home.machine_record();
         let text = serde_json::to_vec_pretty(self)
             .map_err(|error| problem("cannot write the machine's record").because(error))?;
         replace(&path, &text).map_err(|error| file("write", &path, &error))
@@ -76,7 +71,7 @@ impl Record {
 
     pub(crate) fn remove(home: &Home) {
         // It may be gone already.
-        let _ = fs::remove_file(path(home));
+        let _ = fs::remove_file(home.machine_record());
     }
 }
 
