@@ -94,6 +94,19 @@ pub(crate) fn bring_up(index: u32, name: &str) -> Change {
     }
 }
 
+/// Gives an interface that is down another name.
+pub(crate) fn rename(index: u32, name: &str) -> Change {
+    let mut message = LinkMessage::default();
+    message.header.index = index;
+    message.attributes = vec![LinkAttribute::IfName(name.to_owned())];
+    Change {
+        step: format!("name an interface {name}"),
+        message: RouteNetlinkMessage::SetLink(message),
+        flags: 0,
+        fine: None,
+    }
+}
+
 /// Leaves a note on an interface.
 pub(crate) fn mark(index: u32, name: &str, note: &str) -> Change {
     let mut message = LinkMessage::default();

@@ -7,10 +7,9 @@ use std::path::{Path, PathBuf};
 
 use rustix::fs::{AtFlags, CWD, StatxAttributes, StatxFlags};
 use rustix::mount::{MountPropagationFlags, UnmountFlags};
-use rustix::thread::LinkNameSpaceType;
 
 use crate::Error;
-use crate::pool::{Fresh, Pool, on_a_thread};
+use crate::pool::{Fresh, Pool, within};
 
 /// `NSFS_MAGIC` of `linux/magic.h`.
 const NSFS_MAGIC: i64 = 0x6e73_6673;
@@ -73,12 +72,7 @@ impl Namespaces {
     ) -> Result<T, Error> {
         let path = self.path(id);
         let netns = File::open(&path).map_err(Error::file("open", &path))?;
-        on_a_thread(|| {
-            let kind = Some(LinkNameSpaceType::Network);
-            rustix::thread::move_into_link_name_space(netns.as_fd(), kind)
-                .map_err(|error| Error::Namespace(error.into()))?;
-            work()
-        })
+        within(netns.as_fd(), work)
     }
 
     /// Lets go of a namespace; that there is none is fine.

@@ -13,7 +13,7 @@ use std::sync::mpsc::{self, Receiver, Sender};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 
-use rustix::thread::UnshareFlags;
+use rustix::thread::{LinkNameSpaceType, UnshareFlags};
 
 use crate::bridge::switch;
 use crate::netlink::Netlink;
@@ -70,6 +70,19 @@ pub(crate) fn on_a_thread<T: Send>(
             .map_err(Error::Namespace)?
             .join()
             .map_err(|_| Error::Worker)?
+    })
+}
+
+/// Runs `work` in a network namespace, on a thread that then ends.
+pub(crate) fn within<T: Send>(
+    netns: BorrowedFd<'_>,
+    work: impl FnOnce() -> Result<T, Error> + Send,
+) -> Result<T, Error> {
+    on_a_thread(|| {
+        let kind = Some(LinkNameSpaceType::Network);
+        rustix::thread::move_into_link_name_space(netns, kind)
+            .map_err(|error| Error::Namespace(error.into()))?;
+        work()
     })
 }
 

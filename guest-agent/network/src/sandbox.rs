@@ -9,6 +9,7 @@ use crate::bridge::{self, switch};
 use crate::names::NameSockets;
 use crate::netlink::{Change, Netlink};
 use crate::networks::{Networks, VETH_PREFIX};
+use crate::pool::within;
 use crate::{Endpoint, Error, Gateway, Kind, Request, Spec, Subnet, firewall, messages};
 
 /// A namespace that was made.
@@ -273,6 +274,18 @@ impl Networks {
     fn connect(&self, planned: &Planned, netns: BorrowedFd<'_>) -> Result<(), Error> {
         let Planned { spec, endpoint, .. } = planned;
         let mut shared = self.shared();
+        // The kernel takes no name that an interface of the machine's has, wherever the new one is to be.
+        let passing = veth(&endpoint.endpoint_id);
+        let named = || {
+            if spec.is_bridge() {
+                return Ok(());
+            }
+            within(netns, || {
+                let mut netlink = Netlink::open()?;
+                let index = bridge::index_of(&mut netlink, &passing)?;
+                netlink.apply(vec![messages::rename(index, &endpoint.iface)])
+            })
+        };
         let link = |index: u32| -> Vec<Change> {
             let name = &endpoint.host_iface;
             let mac = planned.mac.unwrap_or_default();
@@ -286,9 +299,8 @@ impl Networks {
                 kind => {
                     // All of an ipvlan have the address of the interface that they share.
                     let mac = matches!(kind, Kind::Macvlan(_)).then_some(mac);
-                    let iface = &endpoint.iface;
                     vec![messages::add_shared(
-                        kind, index, iface, netns, mac, spec.mtu,
+                        kind, index, &passing, netns, mac, spec.mtu,
                     )]
                 }
             }
@@ -296,7 +308,7 @@ impl Networks {
         let first =
             bridge::find(&spec.interface).and_then(|index| shared.netlink.apply(link(index)));
         let Err(first) = first else {
-            return Ok(());
+            return named();
         };
         // Somebody may have taken the bridge away (a network manager, an `ip link delete`), or
         // left an interface of this name: put that right and try once more.
@@ -306,7 +318,8 @@ impl Networks {
             shared.netlink.apply(vec![old])?;
         }
         let index = self.repair(&mut shared, spec)?;
-        shared.netlink.apply(link(index))
+        shared.netlink.apply(link(index))?;
+        named()
     }
 }
 

@@ -466,6 +466,8 @@ fn macvlan_networks_share_an_interface_of_the_machine() {
         "--gateway=203.0.113.2",
         "--ip-range=203.0.113.64/28",
     ];
+    // As in the virtual machine, there is an interface with the name that containers give theirs.
+    on_the_machine(&host, "ip link add eth0 type dummy").good();
     let driver = ["-d", "macvlan", "-o", "parent=out0"];
     network(&host, &[&driver[..], &range, &["wire"]].concat());
     for name in ["m1", "m2"] {
