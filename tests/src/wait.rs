@@ -23,14 +23,19 @@ pub fn until_true(what: &str, limit: Duration, mut check: impl FnMut() -> bool) 
     until(what, limit, || check().then_some(()));
 }
 
-/// Whether a process is there, as anything but a zombie.
+/// Whether a process is there, as anything but a zombie. Its files stay open until the last of its
+/// threads is gone, which need not be the first.
 #[must_use]
 pub fn is_alive(pid: u32) -> bool {
-    std::fs::read_to_string(format!("/proc/{pid}/stat")).is_ok_and(|stat| {
-        !stat
-            .rsplit(") ")
-            .next()
-            .is_some_and(|rest| rest.starts_with('Z'))
+    let Ok(threads) = std::fs::read_dir(format!("/proc/{pid}/task")) else {
+        return false;
+    };
+    threads.flatten().any(|thread| {
+        let stat = std::fs::read_to_string(thread.path().join("stat"));
+        stat.is_ok_and(|stat| {
+            let state = stat.rsplit(") ").next().unwrap_or_default();
+            !state.starts_with(['Z', 'X'])
+        })
     })
 }
 

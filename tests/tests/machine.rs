@@ -314,7 +314,8 @@ fn service_crash(machine: &Machine) {
     // Somebody else has the port meanwhile: the container shows that it is not open.
     let listed = || machine.docker(&["ps", "--format", "{{.Ports}}"]).text();
     kill_service();
-    let theirs = std::net::TcpListener::bind(web).expect("the port");
+    let bind = || std::net::TcpListener::bind(web).ok();
+    let theirs = wait::until("the port is free", Duration::from_secs(10), bind);
     machine.start().ok();
     wait::until_true("the port is not shown", Duration::from_secs(30), || {
         !listed().contains("->80/tcp")
