@@ -467,7 +467,7 @@ fn macvlan_networks_share_an_interface_of_the_machine() {
         "--ip-range=203.0.113.64/28",
     ];
     // As in the virtual machine, there is an interface with the name that containers give theirs.
-    on_the_machine(&host, "ip link add eth0 type dummy").good();
+    on_the_machine(&host, "ip link add eth0 type veth peer name eth1").good();
     let driver = ["-d", "macvlan", "-o", "parent=out0"];
     network(&host, &[&driver[..], &range, &["wire"]].concat());
     for name in ["m1", "m2"] {
