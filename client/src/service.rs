@@ -18,6 +18,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
+use crate::wire::Status;
 use crate::{Client, Error, Home};
 
 /// How long slipwayd may take until it answers.
@@ -58,19 +59,21 @@ pub async fn ensure_service(home: &Home) -> Result<Client, Error> {
     }
 }
 
-/// A client of a slipwayd that answers. When none does, one is started only if there is a machine that
-/// has outlived its own; otherwise nothing runs, and it is `None`.
+/// A client of a slipwayd that answers, and the machine's state. When none does, one is started only if
+/// there is a machine that has outlived its own; otherwise nothing runs, and it is `None`.
 ///
 /// # Errors
 /// As [`ensure_service`].
-pub async fn running_service(home: &Home) -> Result<Option<Client>, Error> {
-    match Client::connect(home).await {
+pub async fn running_service(home: &Home) -> Result<Option<(Client, Status)>, Error> {
+    let client = Client::new(home);
+    let status = match client.status().await {
         Err(Error::Connect { .. }) if home.machine_record().exists() => {
-            ensure_service(home).await.map(Some)
+            ensure_service(home).await?.status().await?
         }
-        Err(Error::Connect { .. }) => Ok(None),
-        answered => answered.map(Some),
-    }
+        Err(Error::Connect { .. }) => return Ok(None),
+        answered => answered?,
+    };
+    Ok(Some((client, status)))
 }
 
 /// The program `slipwayd`: `SLIPWAY_SLIPWAYD`, else beside the current program, else in `PATH`.

@@ -125,7 +125,8 @@ impl<S: AsyncWrite + Peer + Unpin> AsyncWrite for HeadFirst<S> {
         bufs: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
         ready!(self.poll_read_by_peer(cx));
-        match bufs.iter().find_map(|buf| head(buf)) {
+        let first = bufs.iter().find(|buf| !buf.is_empty());
+        match first.and_then(|buf| head(buf)) {
             Some(head) => self.poll_write_head(cx, head),
             None => Pin::new(&mut self.socket).poll_write_vectored(cx, bufs),
         }
@@ -181,6 +182,17 @@ mod tests {
         assert_eq!(first_piece(&[TAKEN_OVER, b"output"]).await, TAKEN_OVER);
         let together: &[&[u8]] = &[b"HTTP/1.1 101 UPGRADED\r\nUpgrade: tcp\r\n\r\noutput"];
         assert_eq!(first_piece(together).await, TAKEN_OVER);
+    }
+
+    #[tokio::test]
+    async fn a_head_does_not_overtake_what_is_before_it() {
+        let (ours, mut client) = UnixStream::pair().unwrap();
+        let mut ours = HeadFirst::new(ours);
+        let pieces = [&b"before"[..], TAKEN_OVER].map(IoSlice::new);
+        let count = ours.write_vectored(&pieces).await.unwrap();
+        let mut read = vec![0; count];
+        client.read_exact(&mut read).await.unwrap();
+        assert!(read.starts_with(b"before"));
     }
 
     #[tokio::test]

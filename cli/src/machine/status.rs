@@ -21,14 +21,8 @@ pub(crate) struct StatusArgs {}
 impl StatusArgs {
     pub(crate) async fn act(self, app: &App) -> Result<(), Failure> {
         let home = app.home()?;
-        let asking = async {
-            match running_service(&home).await? {
-                Some(client) => client.status().await,
-                None => Ok(from_home(&home)),
-            }
-        };
-        let status = match tokio::time::timeout(PATIENCE, asking).await {
-            Ok(status) => status?,
+        let status = match tokio::time::timeout(PATIENCE, running_service(&home)).await {
+            Ok(running) => running?.map_or_else(|| from_home(&home), |(_, status)| status),
             Err(_) => {
                 return Err(Failure::new("slipwayd does not answer")
                     .because(format!("it has said nothing for {} s", PATIENCE.as_secs()))
@@ -44,7 +38,7 @@ impl StatusArgs {
     }
 }
 
-/// What the home tells when no slipwayd runs: a machine without a service does not run.
+/// What the home tells when neither slipwayd nor a machine runs.
 fn from_home(home: &Home) -> Status {
     let driver = last_driver(home);
     let made = match driver {

@@ -20,12 +20,11 @@ pub(crate) struct Stop {
 impl Stop {
     pub(crate) async fn act(self, app: &App) -> Result<(), Failure> {
         // No machine is started in order to be stopped.
-        let Some(client) = running_service(&app.home()?).await? else {
+        let Some((client, status)) = running_service(&app.home()?).await? else {
             not_running(app);
             return Ok(());
         };
-        let state = client.status().await?.machine.state;
-        if matches!(state, State::Absent | State::Stopped) {
+        if matches!(status.machine.state, State::Absent | State::Stopped) {
             not_running(app);
             return Ok(());
         }

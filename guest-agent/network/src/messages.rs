@@ -96,24 +96,23 @@ pub(crate) fn bring_up(index: u32, name: &str) -> Change {
 
 /// Gives an interface that is down another name.
 pub(crate) fn rename(index: u32, name: &str) -> Change {
-    let mut message = LinkMessage::default();
-    message.header.index = index;
-    message.attributes = vec![LinkAttribute::IfName(name.to_owned())];
-    Change {
-        step: format!("name an interface {name}"),
-        message: RouteNetlinkMessage::SetLink(message),
-        flags: 0,
-        fine: None,
-    }
+    let step = format!("name an interface {name}");
+    set(index, LinkAttribute::IfName(name.to_owned()), step)
 }
 
 /// Leaves a note on an interface.
 pub(crate) fn mark(index: u32, name: &str, note: &str) -> Change {
+    let step = format!("mark {name} as ours");
+    set(index, LinkAttribute::IfAlias(note.to_owned()), step)
+}
+
+/// Changes one thing about an interface.
+fn set(index: u32, attribute: LinkAttribute, step: String) -> Change {
     let mut message = LinkMessage::default();
     message.header.index = index;
-    message.attributes = vec![LinkAttribute::IfAlias(note.to_owned())];
+    message.attributes = vec![attribute];
     Change {
-        step: format!("mark {name} as ours"),
+        step,
         message: RouteNetlinkMessage::SetLink(message),
         flags: 0,
         fine: None,

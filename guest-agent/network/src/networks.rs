@@ -307,10 +307,9 @@ impl Networks {
         for port in ports.iter_mut() {
             port.fitness = fitness;
         }
-        let led = ports.iter().filter(|port| port.host_port != 0);
-        let places: Vec<_> = led.map(Published::place).collect();
+        let places: Vec<_> = ports.iter().filter_map(Published::place).collect();
         let mut others = shared.published.iter().filter(|(id, _)| *id != container);
-        let shares = |port: &Published| places.contains(&port.place());
+        let shares = |port: &Published| port.place().is_some_and(|place| places.contains(&place));
         // Alone it gets everything, however fit it is.
         if others.any(|(_, ports)| ports.iter().any(shares)) {
             self.install(&mut shared)?;

@@ -23,9 +23,9 @@ pub struct Published {
 }
 
 impl Published {
-    /// Where it listens; replicas have the same.
-    pub(crate) fn place(&self) -> (Protocol, IpAddr, u16) {
-        (self.protocol, self.host, self.host_port)
+    /// Where the machine listens for it, if it does; replicas have the same.
+    pub(crate) fn place(&self) -> Option<(Protocol, IpAddr, u16)> {
+        (self.host_port != 0).then_some((self.protocol, self.host, self.host_port))
     }
 }
 

@@ -263,15 +263,12 @@ type Group<'a> = Vec<&'a Published>;
 /// Published ports by where they listen: replicas share one place.
 fn groups<'a>(published: &[&'a Published]) -> BTreeMap<(u8, bool, IpAddr, u16), Group<'a>> {
     let mut groups: BTreeMap<_, Group<'a>> = BTreeMap::new();
-    for port in published.iter().filter(|port| port.host_port != 0) {
-        let protocol = port.protocol as u8;
+    for port in published {
+        let Some((protocol, host, host_port)) = port.place() else {
+            continue;
+        };
         // Addresses that stand for all come last.
-        let key = (
-            protocol,
-            port.host.is_unspecified(),
-            port.host,
-            port.host_port,
-        );
+        let key = (protocol as u8, host.is_unspecified(), host, host_port);
         groups.entry(key).or_default().push(port);
     }
     groups
