@@ -82,8 +82,27 @@ pub(crate) async fn value(request: Request) -> Result<Option<Value>> {
         }
     }
     let value = serde_json::from_slice(&bytes)
-        .map_err(|e| ApiError::invalid(format!("invalid JSON: {e}")))?;
+        .map_err(|error| ApiError::invalid(go_words(&bytes, &error)))?;
     Ok(Some(value))
+}
+
+/// What Docker says of a body that is no JSON.
+fn go_words(body: &[u8], error: &serde_json::Error) -> String {
+    if error.is_eof() {
+        return "invalid JSON: unexpected EOF".into();
+    }
+    if error.to_string().starts_with("trailing characters") {
+        return "unexpected content after JSON".into();
+    }
+    let line = body.split(|&byte| byte == b'\n').nth(error.line() - 1);
+    let rest = line.and_then(|line| line.get(error.column().saturating_sub(1)..));
+    let text = String::from_utf8_lossy(rest.unwrap_or_default());
+    match text.chars().next() {
+        Some(found) => {
+            format!("invalid JSON: invalid character {found:?} looking for beginning of value")
+        }
+        None => format!("invalid JSON: {error}"),
+    }
 }
 
 /// Reads a JSON body into `T`, whose default stands for an empty one.

@@ -25,6 +25,14 @@ impl ApiError {
         }
     }
 
+    /// The same with 500: where Docker does not say that the client is at fault.
+    pub(crate) fn system(self) -> Self {
+        Self {
+            status: StatusCode::INTERNAL_SERVER_ERROR,
+            ..self
+        }
+    }
+
     /// 501, for what Slipway has not learned yet.
     pub(crate) fn not_supported(what: &str) -> Self {
         Self {

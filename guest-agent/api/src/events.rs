@@ -32,16 +32,7 @@ pub(crate) async fn stream(
         event.matches(&filters) && (!new || version.at_least(46))
     };
     let now = Time::now();
-    let time = |name: &str| {
-        query
-            .optional(name)
-            .map(|text| {
-                Time::parse_client(text, now)
-                    .ok_or_else(|| ApiError::invalid(format!("invalid value for {name}: {text}")))
-            })
-            .transpose()
-    };
-    let (since, until) = (time("since")?, time("until")?);
+    let (since, until) = (query.time("since", now)?, query.time("until", now)?);
     if let (Some(since), Some(until)) = (since, until)
         && since > until
     {

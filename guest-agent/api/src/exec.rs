@@ -10,7 +10,7 @@ use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD as BASE64;
 use bytes::{BufMut, Bytes, BytesMut};
 use engine::Engine;
-use engine::containers::{ExecOutput, ExecRequest, one_or_many};
+use engine::containers::{ExecOutput, ExecRequest};
 use http::{StatusCode, header};
 use serde::Deserialize;
 use serde_json::json;
@@ -44,7 +44,6 @@ struct ExecOptions {
     detach_keys: String,
     env: Vec<String>,
     working_dir: String,
-    #[serde(deserialize_with = "one_or_many")]
     cmd: Option<Vec<String>>,
 }
 

@@ -1,15 +1,68 @@
 //! Reading JSON as Go does: keys match without regard to case, and null means "not given".
 
+use std::rc::Rc;
+
 use serde::de::value::{MapDeserializer, SeqDeserializer};
 use serde::de::{DeserializeOwned, Deserializer, Error as _, IntoDeserializer, Visitor};
 use serde_json::{Error, Value};
 
-/// Reads a value the lenient way.
+/// Reads a value the lenient way. Errors are in Go's words.
 pub(crate) fn from_value<T: DeserializeOwned>(value: Value) -> Result<T, Error> {
-    T::deserialize(Lenient(value))
+    T::deserialize(Lenient {
+        value,
+        place: Place::Root,
+    })
 }
 
-struct Lenient(Value);
+/// A value, and where it was found.
+struct Lenient {
+    value: Value,
+    place: Place,
+}
+
+#[derive(Clone)]
+enum Place {
+    /// The body itself.
+    Root,
+    /// A field of the structure at a path.
+    Field(Rc<str>, &'static str),
+}
+
+impl Lenient {
+    /// Another value at the same place: Go names the field, not what is in it.
+    fn inside(place: &Place, value: Value) -> Self {
+        Self {
+            value,
+            place: place.clone(),
+        }
+    }
+
+    /// That the value is no `wanted`, a type of Go's.
+    fn mismatch(&self, wanted: &str) -> Error {
+        let found = match &self.value {
+            Value::Number(number) if !number.is_i64() && wanted.contains("int") => {
+                format!("number {number}")
+            }
+            value => kind(value).to_owned(),
+        };
+        Error::custom(match &self.place {
+            Place::Root => {
+                format!("json: cannot unmarshal {found} into Go value of type {wanted}")
+            }
+            Place::Field(path, field) => format!(
+                "json: cannot unmarshal {found} into Go struct field {path}.{field} of type {wanted}"
+            ),
+        })
+    }
+
+    /// The path of the structure that the value is.
+    fn path(&self, name: &str) -> Rc<str> {
+        match &self.place {
+            Place::Root => name.into(),
+            Place::Field(path, field) => format!("{path}.{field}").into(),
+        }
+    }
+}
 
 impl IntoDeserializer<'_, Error> for Lenient {
     type Deserializer = Self;
@@ -31,23 +84,72 @@ fn kind(value: &Value) -> &'static str {
     }
 }
 
+/// Methods for simple types: the value goes on when it is of the kind, and is refused otherwise.
+macro_rules! simple {
+    ($($method:ident: $pattern:pat => $wanted:literal,)*) => {
+        $(fn $method<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Error> {
+            if !matches!(&self.value, $pattern) {
+                return Err(self.mismatch($wanted));
+            }
+            let wrong = self.place.clone();
+            let value = self.value.clone();
+            self.value
+                .$method(visitor)
+                // A number of the wrong size or with a fraction.
+                .map_err(|error| match &value {
+                    Value::Number(_) => Lenient::inside(&wrong, value).mismatch($wanted),
+                    _ => error,
+                })
+        })*
+    };
+}
+
 impl<'de> Deserializer<'de> for Lenient {
     type Error = Error;
 
+    simple! {
+        deserialize_bool: Value::Bool(_) => "bool",
+        deserialize_i16: Value::Number(_) => "int16",
+        deserialize_i32: Value::Number(_) => "int",
+        deserialize_i64: Value::Number(_) => "int64",
+        deserialize_u16: Value::Number(_) => "uint16",
+        deserialize_u32: Value::Number(_) => "uint",
+        deserialize_u64: Value::Number(_) => "uint64",
+        deserialize_f64: Value::Number(_) => "float64",
+        deserialize_str: Value::String(_) => "string",
+        deserialize_string: Value::String(_) => "string",
+    }
+
     fn deserialize_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Error> {
-        match self.0 {
+        let place = self.place;
+        let inside = |value| Self::inside(&place, value);
+        match self.value {
             Value::Array(items) => {
-                visitor.visit_seq(SeqDeserializer::new(items.into_iter().map(Lenient)))
+                visitor.visit_seq(SeqDeserializer::new(items.into_iter().map(inside)))
             }
             Value::Object(entries) => visitor.visit_map(MapDeserializer::new(
-                entries.into_iter().map(|(k, v)| (k, Lenient(v))),
+                entries.into_iter().map(|(k, v)| (k, inside(v))),
             )),
             other => other.deserialize_any(visitor),
         }
     }
 
+    fn deserialize_seq<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Error> {
+        if !self.value.is_array() {
+            return Err(self.mismatch("[]string"));
+        }
+        self.deserialize_any(visitor)
+    }
+
+    fn deserialize_map<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Error> {
+        if !self.value.is_object() {
+            return Err(self.mismatch("map[string]string"));
+        }
+        self.deserialize_any(visitor)
+    }
+
     fn deserialize_option<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Error> {
-        match self.0 {
+        match self.value {
             Value::Null => visitor.visit_none(),
             _ => visitor.visit_some(self),
         }
@@ -55,32 +157,28 @@ impl<'de> Deserializer<'de> for Lenient {
 
     fn deserialize_struct<V: Visitor<'de>>(
         self,
-        _name: &'static str,
+        name: &'static str,
         fields: &'static [&'static str],
         visitor: V,
     ) -> Result<V::Value, Error> {
-        let Value::Object(entries) = self.0 else {
-            return Err(Error::custom(format!(
-                "cannot unmarshal {} into an object",
-                kind(&self.0)
-            )));
+        let path = self.path(name);
+        let Value::Object(entries) = self.value else {
+            return Err(self.mismatch(name));
         };
-        let mut found: Vec<(String, Lenient)> = Vec::new();
+        let mut found: Vec<(&'static str, Lenient)> = Vec::new();
         for (key, value) in entries {
             if value.is_null() {
                 continue;
             }
-            let name = if fields.contains(&key.as_str()) {
-                key
-            } else {
-                match fields.iter().find(|field| field.eq_ignore_ascii_case(&key)) {
-                    Some(field) => (*field).to_owned(),
-                    None => continue,
-                }
+            let same = fields.iter().find(|field| **field == key);
+            let like = || fields.iter().find(|field| field.eq_ignore_ascii_case(&key));
+            let Some(&field) = same.or_else(like) else {
+                continue;
             };
             // As in Go, the last of several spellings wins.
-            found.retain(|(known, _)| *known != name);
-            found.push((name, Lenient(value)));
+            found.retain(|(known, _)| *known != field);
+            let place = Place::Field(Rc::clone(&path), field);
+            found.push((field, Lenient { value, place }));
         }
         visitor.visit_map(MapDeserializer::new(found.into_iter()))
     }
@@ -99,12 +197,12 @@ impl<'de> Deserializer<'de> for Lenient {
         variants: &'static [&'static str],
         visitor: V,
     ) -> Result<V::Value, Error> {
-        self.0.deserialize_enum(name, variants, visitor)
+        self.value.deserialize_enum(name, variants, visitor)
     }
 
     serde::forward_to_deserialize_any! {
-        bool i8 i16 i32 i64 i128 u8 u16 u32 u64 u128 f32 f64 char str string bytes byte_buf unit
-        unit_struct seq tuple tuple_struct map identifier ignored_any
+        i8 i128 u8 u128 f32 char bytes byte_buf unit unit_struct tuple tuple_struct identifier
+        ignored_any
     }
 }
 
@@ -129,15 +227,35 @@ mod tests {
 
     #[test]
     fn wrong_types_are_refused() {
-        assert!(from_value::<HostConfig>(json!({"Memory": "much"})).is_err());
-        assert!(from_value::<HostConfig>(json!([])).is_err());
+        let words = |value| from_value::<HostConfig>(value).unwrap_err().to_string();
+        for (value, what) in [
+            (
+                json!({"Memory": "much"}),
+                "string into Go struct field HostConfig.Memory of type int64",
+            ),
+            (
+                json!({"Memory": 1.5}),
+                "number 1.5 into Go struct field HostConfig.Memory of type int64",
+            ),
+            (
+                json!({"RestartPolicy": {"Name": 5}}),
+                "number into Go struct field HostConfig.RestartPolicy.Name of type string",
+            ),
+            (
+                json!({"Binds": {"a": 1}}),
+                "object into Go struct field HostConfig.Binds of type []string",
+            ),
+            (json!([]), "array into Go value of type HostConfig"),
+        ] {
+            assert_eq!(words(value), format!("json: cannot unmarshal {what}"));
+        }
         let host: HostConfig = from_value(json!({
             "PortBindings": {"80/tcp": [{"HostPort": "8080"}], "81/tcp": null},
             "RestartPolicy": {"name": "always"}, "Ulimits": [{"name": "nofile", "soft": 1, "hard": -1}],
         }))
         .unwrap();
         assert_eq!(host.restart_policy.name, "always");
-        assert_eq!(host.port_bindings.len(), 2);
+        assert_eq!(host.port_bindings.unwrap().len(), 2);
         assert_eq!(host.ulimits.unwrap()[0].hard, -1);
     }
 }

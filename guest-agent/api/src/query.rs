@@ -5,6 +5,7 @@ use std::convert::Infallible;
 
 use axum::extract::FromRequestParts;
 use engine::filters::Filters;
+use engine::time::Time;
 use http::request::Parts;
 use percent_encoding::percent_decode_str;
 
@@ -85,6 +86,19 @@ impl Query {
             .transpose()
     }
 
+    /// A moment, as a time or as long before `now`.
+    pub(crate) fn time(&self, name: &str, now: Time) -> Result<Option<Time>> {
+        let Some(text) = self.optional(name) else {
+            return Ok(None);
+        };
+        let time = Time::parse_client(text, now).ok_or_else(|| {
+            let words = format!("strconv.ParseInt: parsing \"{text}\": invalid syntax");
+            // Docker does not say that the client is at fault.
+            ApiError::invalid(words).system()
+        })?;
+        Ok(Some(time))
+    }
+
     /// The parameters `h` and `w` of a resize: rows and columns.
     pub(crate) fn terminal_size(&self) -> Result<(u16, u16)> {
         let side = |name: &str, word: &str| {
@@ -92,7 +106,8 @@ impl Query {
                 .parse::<u32>()
                 .map(|n| u16::try_from(n).unwrap_or(u16::MAX))
                 .map_err(|_| {
-                    ApiError::invalid(format!("invalid resize {word} \"{}\"", self.text(name)))
+                    let given = self.text(name);
+                    ApiError::invalid(format!("invalid resize {word} \"{given}\": invalid syntax"))
                 })
         };
         Ok((side("h", "height")?, side("w", "width")?))

@@ -78,7 +78,7 @@ fn split(path: &str) -> Option<(ApiVersion, &str)> {
     let tail = path.strip_prefix("/v")?;
     let end = tail.find('/')?;
     let (version, rest) = tail.split_at(end);
-    let (major, minor) = version.split_once('.')?;
+    let (major, minor) = version.split_once('.').unwrap_or((version, "0"));
     Some((
         ApiVersion {
             major: major.parse().ok()?,
@@ -111,6 +111,11 @@ mod tests {
         assert_eq!(
             stripped("/v1.99/info").unwrap_err(),
             "client version 1.99 is too new. Maximum supported API version is 1.51"
+        );
+        assert!(
+            stripped("/v2/info")
+                .unwrap_err()
+                .starts_with("client version 2.0 is too new")
         );
     }
 }

@@ -2,6 +2,7 @@
 
 mod attach;
 mod bandwidth;
+mod binds;
 mod capabilities;
 mod commit;
 mod config;
@@ -53,7 +54,7 @@ pub use attach::{AttachRequest, Attachment};
 pub use bandwidth::{Bandwidth, rate_text};
 pub use commit::CommitRequest;
 pub(crate) use commit::{apply_changes, config_document};
-pub use config::{Config, one_or_many};
+pub use config::Config;
 pub use create::{CreateRequest, Created};
 pub use detach::{DetachScanner, Scanned};
 pub use exec::{ExecOutput, ExecRequest, ExecSnapshot, ExecStart};

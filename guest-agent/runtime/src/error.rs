@@ -35,9 +35,6 @@ pub enum Error {
     /// A path that leads to something that may not be run.
     #[error("exec: {0:?}: permission denied")]
     ProgramNotExecutable(String),
-    /// No program at all.
-    #[error("no command specified")]
-    NoProgram,
     /// A name that the image's `/etc/passwd` does not have.
     #[error("unable to find user {0}: no matching entries in passwd file")]
     UnknownUser(String),
@@ -47,11 +44,23 @@ pub enum Error {
     /// Something in the specification that can't be met.
     #[error("{0}")]
     Invalid(String),
+    /// A variable without a name.
+    #[error("invalid environment variable: name cannot be empty")]
+    NamelessVariable,
     /// The working directory of an exec session is not there, or not a directory.
     #[error("chdir to cwd ({cwd:?}) set in config.json failed")]
     WorkingDirectory {
         /// As asked for.
         cwd: String,
+        /// Why not.
+        #[source]
+        source: Errno,
+    },
+    /// A resource limit that the kernel refuses.
+    #[error("error setting rlimits for ready process: error setting rlimit type {number}")]
+    Limit {
+        /// Which, as in setrlimit(2).
+        number: u32,
         /// Why not.
         #[source]
         source: Errno,
@@ -87,8 +96,12 @@ impl Error {
                 Kind::CommandNotExecutable
             }
             Self::UnknownUser(_) | Self::UnknownGroup(_) => Kind::UnknownUser,
-            Self::NoProgram | Self::Invalid(_) | Self::WorkingDirectory { .. } => Kind::InvalidSpec,
-            Self::Path { .. } | Self::Step { .. } => Kind::System,
+            Self::Invalid(_) => Kind::InvalidSpec,
+            Self::NamelessVariable
+            | Self::WorkingDirectory { .. }
+            | Self::Limit { .. }
+            | Self::Path { .. }
+            | Self::Step { .. } => Kind::System,
         }
     }
 }

@@ -104,7 +104,7 @@ pub fn exec(target: ExecIn<'_>, process: &Process) -> Result<Starting, Error> {
 /// What would otherwise fail in the child with a worse message.
 fn check_process(process: &Process) -> Result<(), Error> {
     if process.args.first().is_none_or(String::is_empty) {
-        return Err(Error::NoProgram);
+        return Err(Error::NotOnPath(String::new()));
     }
     let strings = process.args.iter().chain(&process.env);
     if let Some(bad) = strings.into_iter().find(|string| string.contains('\0')) {
@@ -112,11 +112,11 @@ fn check_process(process: &Process) -> Result<(), Error> {
             "an argument or variable contains a NUL byte: {bad:?}"
         )));
     }
+    if process.env.iter().any(|variable| variable.starts_with('=')) {
+        return Err(Error::NamelessVariable);
+    }
     if !process.cwd.starts_with('/') {
-        return Err(Error::Invalid(format!(
-            "the working directory '{}' is invalid, it needs to be an absolute path",
-            process.cwd
-        )));
+        return Err(Error::Invalid("Cwd must be an absolute path".into()));
     }
     Ok(())
 }

@@ -81,20 +81,17 @@ impl Supervisor {
             }
             Call::Resize { target, rows, cols } => {
                 let process = self.alive(&target)?;
-                let Some(terminal) = process.streams.terminal() else {
-                    return Err(Failure {
-                        reason: FailureReason::InvalidSpec,
-                        message: "the process has no terminal".into(),
-                    });
-                };
                 let size = Winsize {
                     ws_row: rows,
                     ws_col: cols,
                     ws_xpixel: 0,
                     ws_ypixel: 0,
                 };
-                rustix::termios::tcsetwinsize(terminal, size)
-                    .map_err(|errno| system("set the terminal's size", errno))?;
+                // Docker takes a size for a process without a terminal, too.
+                if let Some(terminal) = process.streams.terminal() {
+                    rustix::termios::tcsetwinsize(terminal, size)
+                        .map_err(|errno| system("set the terminal's size", errno))?;
+                }
             }
             Call::Freeze { container, frozen } => self.freeze(container, frozen)?,
             Call::Update {

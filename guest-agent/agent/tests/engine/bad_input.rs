@@ -164,7 +164,7 @@ fn wrong_options_are_refused_with_dockers_words() {
         (&["--stop-signal", "NOPE"], "invalid signal: NOPE"),
         (
             &["--log-driver", "nope"],
-            "logger: no log driver named 'nope' is registered",
+            "error looking up logging plugin nope: plugin \"nope\" not found",
         ),
         (
             &["--mount", "type=bind,src=/nope/nope,dst=/x"],

@@ -329,9 +329,12 @@ fn options_of_the_process_and_its_namespaces() {
         .bad(125, "invalid --security-opt 2: \"key=value\"");
     run(&["--runtime", "kata"], "true").bad(125, "unknown or invalid runtime name: kata");
     run(&["--storage-opt", "size=1g"], "true").bad(125, "--storage-opt is supported only for");
-    run(&["--isolation", "hyperv"], "true").bad(125, "invalid isolation 'hyperv' on linux");
+    run(&["--isolation", "hyperv"], "true").bad(
+        125,
+        "invalid isolation (hyperv): linux only supports 'default'",
+    );
     run(&["--cpu-rt-runtime", "5000"], "true")
-        .bad(125, "CPU real-time scheduling can not be limited");
+        .bad(125, "kernel does not support CPU real-time scheduler");
     assert_eq!(
         run(&["--oom-score-adj", "321"], "cat /proc/self/oom_score_adj").good(),
         "321"

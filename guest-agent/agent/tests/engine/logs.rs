@@ -265,5 +265,10 @@ fn details_show_labels_environment_and_tag() {
         "nonsense=1",
         "unknown log opt 'nonsense' for json-file log driver",
     );
-    refused("max-file=0", "max-file cannot be less than 1");
+    // As with Docker, values are looked at with the start.
+    host.docker(&["run", "--log-opt", "max-file=0", "busybox"])
+        .bad(
+            125,
+            "failed to initialize logging driver: max-file cannot be less than 1",
+        );
 }

@@ -125,8 +125,7 @@ def logs():
         "busybox",
         ["sh", "-c", script],
         detach=True,
-        labels={"team": "x"},
-        log_config=LogConfig(type="local", config={"labels": "team"}),
+        log_config=LogConfig(type="local", config={"max-size": "1m"}),
     )
     until("all is written", lambda: box.logs().count(b"\n") == 6)
     assert box.logs(stderr=False) == b"out 1\nout 2\nout 3\n"

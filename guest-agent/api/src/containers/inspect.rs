@@ -84,10 +84,22 @@ fn render(snapshot: &Snapshot) -> Value {
             },
             "Name": "overlay2",
         },
-        "Mounts": record.mounts.iter().map(list::mount).collect::<Vec<_>>(),
-        "Config": record.config,
+        "Mounts": record.listed_mounts().map(list::mount).collect::<Vec<_>>(),
+        "Config": config(record),
         "NetworkSettings": network_settings(record),
     })
+}
+
+/// The portable half; the old field has the hardware address of the first network.
+fn config(record: &Record) -> Value {
+    let mut config = json!(record.config);
+    let first = record.networks.get(&record.host_config.network_mode);
+    if let Some(address) = first.map(|first| &first.settings.mac_address)
+        && !address.is_empty()
+    {
+        config["MacAddress"] = json!(address);
+    }
+    config
 }
 
 fn state(snapshot: &Snapshot) -> Value {
@@ -134,7 +146,7 @@ fn network(record: &Record, name: &str, attachment: &Attachment) -> Value {
     };
     let (ipv4, prefix, gateway) = address(endpoint.and_then(|e| e.ipv4));
     let (ipv6, prefix6, gateway6) = address(endpoint.and_then(|e| e.ipv6));
-    let names = engine::dns_names(record, name);
+    let names = endpoint.map_or(Value::Null, |_| json!(engine::dns_names(record, name)));
     json!({
         "IPAMConfig": settings.ipam_config,
         "Links": settings.links,
@@ -160,7 +172,8 @@ fn ports(record: &Record) -> Map<String, Value> {
         return Map::new();
     }
     let exposed = record.config.exposed_ports.keys();
-    let exposed = exposed.chain(record.host_config.port_bindings.keys());
+    let published = record.host_config.port_bindings.iter().flatten();
+    let exposed = exposed.chain(published.map(|(key, _)| key));
     let mut ports: Map<String, Value> = exposed.map(|key| (key.clone(), Value::Null)).collect();
     for (key, bound) in &record.ports {
         ports.insert(key.clone(), json!(bound));

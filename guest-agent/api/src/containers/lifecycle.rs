@@ -58,8 +58,9 @@ pub(crate) async fn restart(
     version: ApiVersion,
     query: Query,
 ) -> Result {
+    let timeout = query.number("t").map_err(ApiError::system)?;
     engine
-        .restart_container(&name, signal(&query, version), query.number("t")?)
+        .restart_container(&name, signal(&query, version), timeout)
         .await?;
     Ok(reply::nothing())
 }

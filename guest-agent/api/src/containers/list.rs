@@ -8,7 +8,7 @@ use engine::{ContainerSize, Engine};
 use serde_json::{Map, Value, json};
 
 use super::inspect;
-use crate::error::Result;
+use crate::error::{ApiError, Result};
 use crate::query::Query;
 use crate::reply;
 use crate::version::ApiVersion;
@@ -19,7 +19,11 @@ pub(crate) async fn list(
     version: ApiVersion,
     query: Query,
 ) -> Result {
-    let limit = query.number("limit")?.unwrap_or(0);
+    // Docker answers this one with 500.
+    let limit = query
+        .number("limit")
+        .map_err(ApiError::system)?
+        .unwrap_or(0);
     let found = engine
         .list_containers(ListRequest {
             all: query.flag("all"),
@@ -68,7 +72,7 @@ pub(crate) fn summary(
         "Status": snapshot.status_text(),
         "HostConfig": host,
         "NetworkSettings": { "Networks": inspect::networks(record) },
-        "Mounts": record.mounts.iter().map(mount).collect::<Vec<_>>(),
+        "Mounts": record.listed_mounts().map(mount).collect::<Vec<_>>(),
     });
     if let Some(size) = size {
         // Go leaves zeros out here.

@@ -29,15 +29,9 @@ pub(crate) async fn logs(
         ));
     }
     let now = Time::now();
-    let time = |name: &str| {
-        query
-            .optional(name)
-            .filter(|text| *text != "0")
-            .map(|text| {
-                Time::parse_client(text, now)
-                    .ok_or_else(|| ApiError::invalid(format!("invalid value for {name}: {text}")))
-            })
-            .transpose()
+    let time = |name: &str| match query.text(name) {
+        "0" => Ok(None),
+        _ => query.time(name, now),
     };
     let request = LogRequest {
         follow: query.flag("follow"),

@@ -19,10 +19,7 @@ pub(crate) async fn update(
     Path(name): Path<String>,
     request: Request,
 ) -> Result {
-    let value = body::value(request)
-        .await?
-        .ok_or_else(|| ApiError::invalid("invalid JSON: got EOF while reading request body"))?;
-    let limits: HostConfig = body::read(value)?;
+    let limits: HostConfig = body::json(request).await?;
     let restart_policy: RestartPolicy = limits.restart_policy.clone();
     let request = UpdateRequest {
         limits,

@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 
+use serde::de::Error as _;
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::{Map, Value};
 
@@ -10,7 +11,7 @@ use super::HealthConfig;
 
 /// Docker's container `Config`. Nulls are what Docker writes for absent lists.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
-#[serde(default, rename_all = "PascalCase")]
+#[serde(default, rename = "CreateRequest", rename_all = "PascalCase")]
 pub struct Config {
     /// Host name; the short id when the client gave none.
     pub hostname: String,
@@ -34,6 +35,7 @@ pub struct Config {
     /// Close standard input after the first attached client.
     pub stdin_once: bool,
     /// `NAME=value`.
+    #[serde(with = "null_when_empty")]
     pub env: Vec<String>,
     /// Arguments, or the command when there is no entry point.
     #[serde(deserialize_with = "one_or_many")]
@@ -41,6 +43,9 @@ pub struct Config {
     /// How health is checked.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub healthcheck: Option<HealthConfig>,
+    /// Windows' word for a command that is one string already.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub args_escaped: bool,
     /// Image as the client named it.
     pub image: String,
     /// Anonymous volumes: paths in the container.
@@ -71,24 +76,43 @@ pub struct Config {
     pub shell: Option<Vec<String>>,
 }
 
-/// Docker takes a string where a list of strings belongs.
-#[derive(Deserialize)]
-#[serde(untagged)]
-enum OneOrMany {
-    One(String),
-    Many(Vec<String>),
-}
-
-/// Reads a list of strings, or a single string as a list of one.
-pub fn one_or_many<'de, D: Deserializer<'de>>(
+/// Reads a list of strings, or a single string as a list of one, as Docker does.
+fn one_or_many<'de, D: Deserializer<'de>>(
     deserializer: D,
 ) -> Result<Option<Vec<String>>, D::Error> {
-    Ok(
-        Option::<OneOrMany>::deserialize(deserializer)?.map(|value| match value {
-            OneOrMany::One(one) => vec![one],
-            OneOrMany::Many(many) => many,
-        }),
-    )
+    let wrong = |found: &str| {
+        D::Error::custom(format!(
+            "json: cannot unmarshal {found} into Go value of type string"
+        ))
+    };
+    match Value::deserialize(deserializer)? {
+        Value::Null => Ok(None),
+        Value::String(one) => Ok(Some(vec![one])),
+        Value::Array(items) => items
+            .into_iter()
+            .map(|item| match item {
+                Value::String(text) => Ok(text),
+                _ => Err(wrong("array")),
+            })
+            .collect::<Result<_, _>>()
+            .map(Some),
+        Value::Bool(_) => Err(wrong("bool")),
+        Value::Number(_) => Err(wrong("number")),
+        Value::Object(_) => Err(wrong("object")),
+    }
+}
+
+/// Writes an empty list as null, as Docker does where nobody gave one.
+mod null_when_empty {
+    use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+    pub(super) fn serialize<S: Serializer>(list: &[String], to: S) -> Result<S::Ok, S::Error> {
+        (!list.is_empty()).then_some(list).serialize(to)
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<Vec<String>, D::Error> {
+        Ok(Option::deserialize(from)?.unwrap_or_default())
+    }
 }
 
 impl Config {

@@ -5,7 +5,9 @@ use std::sync::Arc;
 
 use serde_json::Value;
 
-use super::{Bandwidth, Config, Container, HostConfig, Record, State, mounts, validate};
+use super::{
+    Bandwidth, Config, Container, HostConfig, MountRequest, Record, State, mounts, validate,
+};
 use crate::events::Subject;
 use crate::time::Time;
 use crate::{Attachment, EndpointSettings, Engine, Error, blocking, ids};
@@ -44,7 +46,12 @@ impl Engine {
         if let Some(check) = &request.config.healthcheck {
             check.validate()?;
         }
-        let warnings = validate::host_config(&mut request.host_config, &self.limits())?;
+        validate::conflicts(&request.config, &request.host_config)?;
+        let mut warnings = validate::host_config(&mut request.host_config, &self.limits())?;
+        let images = |mount: &MountRequest| mount.kind == "image";
+        if request.host_config.mounts.iter().any(images) {
+            warnings.push("Image mount is an experimental feature".into());
+        }
         let bandwidth = Bandwidth::from_labels(&request.config.labels)?;
         let networks = self.first_networks(&mut request)?;
         let this = Arc::clone(self);
@@ -68,13 +75,19 @@ impl Engine {
             platform,
             ..
         } = request;
-        let image = self.store()?.resolve(&config.image).map_err(Error::from)?;
+        if config.image.is_empty() {
+            return Err(Error::Invalid("no command specified".into()));
+        }
+        let store = self.store()?;
+        let image = store.resolve(&config.image).map_err(Error::from)?;
         if let Some(wanted) = platform {
             let wanted = images::Platform::parse(&wanted)?;
-            if wanted.architecture != image.architecture {
+            if (wanted.os.as_str(), &wanted.architecture) != (os(&image.os), &image.architecture) {
                 return Err(Error::NotFound(format!(
-                    "image with reference {} was found but does not provide the specified platform ({wanted})",
-                    config.image
+                    "image with reference {} was found but its platform ({}/{}) does not match the specified platform ({wanted})",
+                    config.image,
+                    os(&image.os),
+                    image.architecture,
                 )));
             }
         }
@@ -82,10 +95,17 @@ impl Engine {
         if config.command().is_empty() {
             return Err(Error::Invalid("no command specified".into()));
         }
-        self.resolve_modes(&mut host_config);
+        for mount in host_config
+            .mounts
+            .iter()
+            .filter(|mount| mount.kind == "image")
+        {
+            store.resolve(&mount.source)?;
+        }
+        self.resolve_modes(&mut host_config)?;
 
         let id = ids::random_id()?;
-        if config.hostname.is_empty() && host_config.uts_mode != "host" {
+        if config.hostname.is_empty() {
             config.hostname = match host_config.network_mode.as_str() {
                 "host" => self.host_name(),
                 _ => ids::short(&id).to_owned(),
@@ -111,11 +131,7 @@ impl Engine {
             name,
             created: Time::now(),
             image: image.id.to_string(),
-            platform: if image.os.is_empty() {
-                "linux".into()
-            } else {
-                image.os.clone()
-            },
+            platform: os(&image.os).to_owned(),
             config,
             host_config,
             mounts,
@@ -152,20 +168,25 @@ impl Engine {
         Ok(id)
     }
 
-    /// `container:NAME` becomes `container:ID`. A container that isn't there is the start's affair:
-    /// a create that says "no such …" makes the docker command pull the image.
-    fn resolve_modes(&self, host: &mut HostConfig) {
-        for mode in [
-            &mut host.network_mode,
-            &mut host.pid_mode,
-            &mut host.ipc_mode,
+    /// `container:NAME` becomes `container:ID`. A container for its network that isn't there is the
+    /// start's affair. No error says "not found": the docker command would pull the image.
+    fn resolve_modes(&self, host: &mut HostConfig) -> Result<(), Error> {
+        for (mode, needed) in [
+            (&mut host.network_mode, false),
+            (&mut host.pid_mode, true),
+            (&mut host.ipc_mode, true),
         ] {
-            if let Some(name) = mode.strip_prefix("container:")
-                && let Ok(other) = self.container(name)
-            {
-                *mode = format!("container:{}", other.id);
+            let name = mode.strip_prefix("container:");
+            let Some(name) = name.filter(|name| !name.is_empty()) else {
+                continue;
+            };
+            match self.container(name) {
+                Ok(other) => *mode = format!("container:{}", other.id),
+                Err(error) if needed => return Err(Error::Invalid(error.to_string())),
+                Err(_) => {}
             }
         }
+        Ok(())
     }
 
     /// Publishes an event about a container, with its name, image and labels as attributes.
@@ -195,6 +216,11 @@ impl Engine {
         self.events
             .publish(Subject::Container, action, &container.id, attributes);
     }
+}
+
+/// The system of an image; those of old do not say it.
+fn os(said: &str) -> &str {
+    if said.is_empty() { "linux" } else { said }
 }
 
 fn make_directories(container: &Container) -> Result<(), Error> {
@@ -271,6 +297,10 @@ fn merge_image(config: &mut Config, image: &images::ImageConfig) {
     }
     if config.shell.is_none() {
         config.shell = image.shell();
+    }
+    // An empty entry point takes the image's away.
+    if config.entrypoint.as_deref() == Some(&[String::new()]) {
+        config.entrypoint = None;
     }
 }
 

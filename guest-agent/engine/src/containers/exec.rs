@@ -176,7 +176,12 @@ impl Engine {
         }
         let container = self.container(name)?;
         check_active(&container, name)?;
-        DetachScanner::parse(&request.detach_keys)?;
+        if DetachScanner::parse(&request.detach_keys).is_err() {
+            return Err(Error::System(format!(
+                "Invalid escape keys ({}) provided",
+                request.detach_keys
+            )));
+        }
         let pid = container.lock().record.state.pid();
         if let Some(pid) = pid
             && !request.user.is_empty()
@@ -388,6 +393,11 @@ impl Engine {
             return Err(Error::System(
                 "timeout waiting for exec session ready".into(),
             ));
+        }
+        if matches!(*exec.state(), ExecState::Ended { .. }) {
+            return Err(Error::NotFound(format!(
+                "NotFound: process does not exist {id}: not found"
+            )));
         }
         self.warden
             .call(

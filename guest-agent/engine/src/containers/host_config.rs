@@ -18,7 +18,7 @@ pub struct HostConfig {
     pub container_id_file: String,
     pub log_config: LogConfig,
     pub network_mode: String,
-    pub port_bindings: BTreeMap<String, Option<Vec<PortBinding>>>,
+    pub port_bindings: Option<BTreeMap<String, Option<Vec<PortBinding>>>>,
     pub restart_policy: RestartPolicy,
     pub auto_remove: bool,
     pub volume_driver: String,
@@ -205,6 +205,9 @@ pub struct MountRequest {
     /// Read-only.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub read_only: bool,
+    /// `cached` …: a word of macOS', without effect.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub consistency: String,
     /// For bind mounts: `Propagation`, `CreateMountpoint` …
     #[serde(skip_serializing_if = "Option::is_none")]
     pub bind_options: Option<BindOptions>,
@@ -305,6 +308,11 @@ fn is_zero_mode(value: &u32) -> bool {
 }
 
 impl HostConfig {
+    /// The ports to publish, and where.
+    pub(crate) fn published(&self) -> impl Iterator<Item = (&String, &Option<Vec<PortBinding>>)> {
+        self.port_bindings.iter().flatten()
+    }
+
     /// The container whose network this one shares (`container:ID`).
     #[must_use]
     pub fn network_container(&self) -> Option<&str> {

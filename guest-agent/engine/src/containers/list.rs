@@ -201,9 +201,11 @@ fn matches(snapshot: &Snapshot, filters: &Filters) -> bool {
                 && any_port("expose", wanted, |port| exposed.contains_key(port))
         })
         && filters.any("publish", |wanted| {
-            let published = &record.host_config.port_bindings;
+            let published = record.host_config.port_bindings.as_ref();
             record.state.pid().is_some()
-                && any_port("publish", wanted, |port| published.contains_key(port))
+                && any_port("publish", wanted, |port| {
+                    published.is_some_and(|ports| ports.contains_key(port))
+                })
         })
 }
 
@@ -235,6 +237,12 @@ fn ports<'a>(key: &str, value: &'a str) -> Result<(RangeInclusive<u16>, &'a str)
         (Ok(first), Ok(last), "tcp" | "udp" | "sctp") if first <= last => {
             Ok((first..=last, protocol))
         }
+        (Ok(first), Ok(last), _) if first > last => Err(Error::System(format!(
+            "error while looking up for {key} {value}: Invalid range specified for the Port: {range}"
+        ))),
+        (Err(_), ..) => Err(Error::System(format!(
+            "error while looking up for {key} {value}: strconv.ParseUint: parsing \"{first}\": invalid syntax"
+        ))),
         _ => Err(Error::System(format!(
             "error while looking up for {key} {value}: invalid port '{value}'"
         ))),

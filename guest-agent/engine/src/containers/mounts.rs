@@ -7,10 +7,10 @@ use runtime::spec::{Mount, MountKind};
 
 use super::record::{MountPoint, VolumeWish};
 use super::validate::clean_path;
-use super::{Config, HostConfig, MountRequest, image_mount};
+use super::{Config, HostConfig, MountRequest, binds, image_mount};
 use crate::{Error, VolumeRequest, volumes};
 
-const PROPAGATIONS: &[&str] = &[
+pub(super) const PROPAGATIONS: &[&str] = &[
     "rprivate", "private", "rshared", "shared", "rslave", "slave",
 ];
 
@@ -25,10 +25,13 @@ pub(crate) fn plan(
     for bind in host.binds.iter().flatten() {
         // Python's clients send an anonymous volume here.
         if bind.starts_with('/') && bind.len() > 1 && !bind.contains(':') {
-            points.push(volume(clean_path(bind), anonymous(host)));
+            points.push(MountPoint {
+                mode: "z".into(),
+                ..volume(clean_path(bind), anonymous(host))
+            });
             continue;
         }
-        points.push(parse_bind(bind, &host.volume_driver)?);
+        points.push(binds::parse(bind, &host.volume_driver)?);
     }
     for request in &host.mounts {
         points.push(from_request(request)?);
@@ -76,7 +79,7 @@ fn anonymous(host: &HostConfig) -> VolumeRequest {
     }
 }
 
-fn volume(destination: String, request: VolumeRequest) -> MountPoint {
+pub(super) fn volume(destination: String, request: VolumeRequest) -> MountPoint {
     MountPoint {
         kind: "volume".into(),
         anonymous: request.name.is_empty(),
@@ -90,84 +93,6 @@ fn volume(destination: String, request: VolumeRequest) -> MountPoint {
     }
 }
 
-/// The bind mount or the volume of `-v SOURCE:PATH[:MODE]`.
-fn parse_bind(text: &str, driver: &str) -> Result<MountPoint, Error> {
-    let invalid = || Error::Invalid(format!("invalid volume specification: '{text}'"));
-    let parts: Vec<&str> = text.split(':').collect();
-    let (source, destination, mode) = match parts.as_slice() {
-        [source, destination] => (*source, *destination, ""),
-        [source, destination, mode] => (*source, *destination, *mode),
-        _ => return Err(invalid()),
-    };
-    if source.is_empty() || destination.is_empty() || text.ends_with(':') {
-        return Err(invalid());
-    }
-    if !destination.starts_with('/') {
-        return Err(Error::Invalid(format!(
-            "invalid volume specification: '{text}': invalid mount config for type \"bind\": invalid mount path: '{destination}' mount path must be absolute"
-        )));
-    }
-    let destination = clean_path(destination);
-    if destination == "/" {
-        return Err(Error::Invalid(format!(
-            "invalid volume specification: '{text}': invalid mount config for type \"bind\": invalid specification: destination can't be '/'"
-        )));
-    }
-    if !source.starts_with('/') {
-        return named_volume(source, destination, mode, driver);
-    }
-    let mut point = MountPoint {
-        kind: "bind".into(),
-        source: clean_path(source),
-        destination,
-        mode: mode.into(),
-        rw: true,
-        propagation: "rprivate".into(),
-        ..MountPoint::default()
-    };
-    for option in mode.split(',').filter(|o| !o.is_empty()) {
-        match option {
-            "ro" => point.rw = false,
-            "rw" | "z" | "Z" | "cached" | "delegated" | "consistent" | "nocopy" => {}
-            "bind" => point.non_recursive = true,
-            "rbind" => {}
-            other if PROPAGATIONS.contains(&other) => point.propagation = other.into(),
-            _ => return Err(Error::Invalid(format!("invalid mode: {mode}"))),
-        }
-    }
-    Ok(point)
-}
-
-fn named_volume(
-    name: &str,
-    destination: String,
-    mode: &str,
-    driver: &str,
-) -> Result<MountPoint, Error> {
-    let request = VolumeRequest {
-        name: name.into(),
-        driver: driver.into(),
-        ..VolumeRequest::default()
-    };
-    let mut point = volume(destination, request);
-    // Docker's default, whether the machine labels files or not.
-    point.mode = if mode.is_empty() { "z" } else { mode }.into();
-    for option in mode.split(',').filter(|o| !o.is_empty()) {
-        match option {
-            "ro" => point.rw = false,
-            "nocopy" => {
-                point.wish = point.wish.map(|wish| VolumeWish {
-                    nocopy: true,
-                    ..wish
-                })
-            }
-            "rw" | "z" | "Z" => {}
-            _ => return Err(Error::Invalid(format!("invalid mode: {mode}"))),
-        }
-    }
-    Ok(point)
-}
-
 fn from_request(request: &MountRequest) -> Result<MountPoint, Error> {
     let kind = request.kind.as_str();
     let invalid = |why: &str| {
@@ -175,6 +100,22 @@ fn from_request(request: &MountRequest) -> Result<MountPoint, Error> {
             "invalid mount config for type \"{kind}\": {why}"
         )))
     };
+    for (given, options, kinds) in [
+        (request.bind_options.is_some(), "BindOptions", "bind"),
+        (
+            request.volume_options.is_some(),
+            "VolumeOptions",
+            "volume cluster",
+        ),
+        (request.image_options.is_some(), "ImageOptions", "image"),
+        (request.tmpfs_options.is_some(), "TmpfsOptions", "tmpfs"),
+    ] {
+        if given && !kinds.split(' ').any(|one| one == kind) {
+            return Err(Error::Invalid(format!(
+                "{options} must not be specified on mount type \"{kind}\""
+            )));
+        }
+    }
     if request.target.is_empty() {
         return invalid("field Target must not be empty");
     }
@@ -199,12 +140,6 @@ fn from_request(request: &MountRequest) -> Result<MountPoint, Error> {
                     request.source
                 ));
             }
-            if request.volume_options.is_some() {
-                return invalid("field VolumeOptions must not be specified");
-            }
-            if request.tmpfs_options.is_some() {
-                return invalid("field TmpfsOptions must not be specified");
-            }
             let options = request.bind_options.clone().unwrap_or_default();
             if options.read_only_non_recursive && options.read_only_force_recursive {
                 return invalid(
@@ -213,14 +148,6 @@ fn from_request(request: &MountRequest) -> Result<MountPoint, Error> {
             }
             if options.read_only_non_recursive && !request.read_only {
                 return invalid("the option ReadOnlyNonRecursive needs ReadOnly");
-            }
-            if options.read_only_force_recursive
-                && (!request.read_only
-                    || !matches!(options.propagation.as_str(), "private" | "rprivate"))
-            {
-                return invalid(
-                    "the option ReadOnlyForceRecursive needs ReadOnly and the propagation rprivate",
-                );
             }
             if !options.propagation.is_empty()
                 && !PROPAGATIONS.contains(&options.propagation.as_str())
@@ -256,18 +183,9 @@ fn from_request(request: &MountRequest) -> Result<MountPoint, Error> {
             if !request.source.is_empty() {
                 return invalid("field Source must not be specified");
             }
-            if request.bind_options.is_some() {
-                return invalid("field BindOptions must not be specified");
-            }
-            if request.volume_options.is_some() {
-                return invalid("field VolumeOptions must not be specified");
-            }
             let options = request.tmpfs_options.clone().unwrap_or_default();
-            if options.size_bytes < 0 {
-                return invalid("TmpfsOptions.SizeBytes can not be less than 0");
-            }
             let mut point = tmpfs(&destination, "")?;
-            if options.size_bytes > 0 {
+            if options.size_bytes != 0 {
                 point
                     .tmpfs_options
                     .push(format!("size={}", options.size_bytes));
@@ -282,12 +200,6 @@ fn from_request(request: &MountRequest) -> Result<MountPoint, Error> {
             Ok(point)
         }
         "volume" => {
-            if request.bind_options.is_some() {
-                return invalid("field BindOptions must not be specified");
-            }
-            if request.tmpfs_options.is_some() {
-                return invalid("field TmpfsOptions must not be specified");
-            }
             if request.source.is_empty() && request.read_only {
                 return invalid("must not set ReadOnly mode when using anonymous volumes");
             }
@@ -327,15 +239,13 @@ fn from_request(request: &MountRequest) -> Result<MountPoint, Error> {
                 kind: "image".into(),
                 name: request.source.clone(),
                 destination,
-                rw: !request.read_only,
+                // Whatever is asked for: an image does not change.
+                rw: false,
+                propagation: "rprivate".into(),
                 subpath: options.subpath,
                 ..MountPoint::default()
             })
         }
-        "cluster" | "npipe" => Err(Error::NotSupported(format!(
-            "mounts of type \"{kind}\" are not supported by Slipway {}",
-            crate::VERSION
-        ))),
         _ => invalid("mount type unknown"),
     }
 }
@@ -355,10 +265,15 @@ fn tmpfs_option(option: &[String], kind: &str) -> Result<String, Error> {
 }
 
 fn tmpfs(destination: &str, options: &str) -> Result<MountPoint, Error> {
-    if !destination.starts_with('/') || clean_path(destination) == "/" {
+    if !destination.starts_with('/') {
         return Err(Error::Invalid(format!(
-            "invalid mount config for type \"tmpfs\": invalid mount path: '{destination}' mount path must be absolute"
+            "invalid mount path: '{destination}' mount path must be absolute"
         )));
+    }
+    if clean_path(destination) == "/" {
+        return Err(Error::Invalid(
+            "invalid specification: destination can't be '/'".into(),
+        ));
     }
     let mut point = MountPoint {
         kind: "tmpfs".into(),
@@ -402,8 +317,78 @@ pub(crate) fn prepare(
     prepared.collect()
 }
 
+/// What Docker refuses with the start only.
+pub(crate) fn check(requests: &[MountRequest]) -> Result<(), Error> {
+    let strict = |request: &&MountRequest| {
+        let options = request.bind_options.as_ref();
+        options.is_some_and(|options| options.read_only_force_recursive) && !request.read_only
+    };
+    match requests.iter().find(strict) {
+        Some(_) => Err(Error::System(
+            "mount options conflict: !ReadOnly && BindOptions.ReadOnlyForceRecursive".into(),
+        )),
+        None => Ok(()),
+    }
+}
+
+/// Whether all are options of a tmpfs mount.
+fn known_options(options: &[String]) -> Result<(), Error> {
+    const FLAGS: &[&str] = &[
+        "defaults",
+        "ro",
+        "rw",
+        "suid",
+        "nosuid",
+        "dev",
+        "nodev",
+        "exec",
+        "noexec",
+        "sync",
+        "async",
+        "dirsync",
+        "remount",
+        "mand",
+        "nomand",
+        "atime",
+        "noatime",
+        "diratime",
+        "nodiratime",
+        "bind",
+        "rbind",
+        "unbindable",
+        "runbindable",
+        "relatime",
+        "norelatime",
+        "strictatime",
+        "nostrictatime",
+    ];
+    const VALUES: &[&str] = &[
+        "size",
+        "mode",
+        "uid",
+        "gid",
+        "nr_inodes",
+        "nr_blocks",
+        "mpol",
+    ];
+    for option in options.iter().flat_map(|option| option.split(',')) {
+        let (name, value) = option
+            .split_once('=')
+            .map_or((option, None), |(name, value)| (name, Some(value)));
+        let known = match value {
+            Some(_) => VALUES.contains(&name),
+            None => FLAGS.contains(&name) || PROPAGATIONS.contains(&name),
+        };
+        if !known {
+            return Err(Error::System(format!("invalid tmpfs option \"{name}\"")));
+        }
+    }
+    Ok(())
+}
+
 fn prepare_one(point: &MountPoint) -> Result<Mount, Error> {
     if point.kind == "tmpfs" {
+        known_options(&point.tmpfs_options)?;
         return Ok(Mount {
             kind: MountKind::Tmpfs,
             source: PathBuf::new(),
@@ -446,33 +431,6 @@ fn prepare_one(point: &MountPoint) -> Result<Mount, Error> {
 mod tests {
     #![allow(clippy::unwrap_used, reason = "tests")]
     use super::*;
-
-    #[test]
-    fn binds_are_parsed_as_docker_does() {
-        let parse_bind = |text| super::parse_bind(text, "");
-        let point = parse_bind("/a/../b:/c/:ro,rshared").unwrap();
-        assert_eq!(
-            (point.source.as_str(), point.destination.as_str()),
-            ("/b", "/c")
-        );
-        assert!(!point.rw);
-        assert_eq!(point.propagation, "rshared");
-        for bad in [
-            "/a:/b:/c:/d",
-            "/a:",
-            ":/b",
-            "/a:b",
-            "/a:/",
-            "/a:/b:wat",
-            "v:/b:rshared",
-        ] {
-            assert!(matches!(parse_bind(bad), Err(Error::Invalid(_))), "{bad}");
-        }
-        let point = parse_bind("vol:/b:ro,nocopy").unwrap();
-        let wish = point.wish.unwrap();
-        assert_eq!((wish.request.name.as_str(), wish.nocopy), ("vol", true));
-        assert!(!point.rw && !point.anonymous && point.kind == "volume");
-    }
 
     #[test]
     fn the_users_mount_wins_over_the_images_volume() {

@@ -5,6 +5,7 @@ use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
+use super::validate::clean_path;
 use super::{Config, Health, HostConfig, State};
 use crate::time::Time;
 use crate::{Attachment, Bound, Error, VolumeRequest, state_file};
@@ -125,6 +126,19 @@ impl Record {
         own.into_iter()
             .chain(self.networks.values())
             .find_map(|attachment| attachment.endpoint.as_ref())
+    }
+
+    /// The mounts that Docker tells of: all but those of `--tmpfs`.
+    pub fn listed_mounts(&self) -> impl Iterator<Item = &MountPoint> {
+        let memory: Vec<String> = self
+            .host_config
+            .tmpfs
+            .keys()
+            .map(|path| clean_path(path))
+            .collect();
+        let hidden =
+            move |point: &&MountPoint| point.kind == "tmpfs" && memory.contains(&point.destination);
+        self.mounts.iter().filter(move |point| !hidden(point))
     }
 
     /// It has no place on any network any more.

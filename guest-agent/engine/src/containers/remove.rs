@@ -25,7 +25,7 @@ impl Engine {
     ) -> Result<(), Error> {
         let container = self.container(name)?;
         if request.link {
-            return Err(Error::Invalid(
+            return Err(Error::System(
                 "Conflict, cannot remove the default link name of the container".into(),
             ));
         }

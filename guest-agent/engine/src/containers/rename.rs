@@ -22,7 +22,7 @@ impl Engine {
         let reserved = {
             let mut index = self.index();
             let reserved = index
-                .reserve_name(new, &container.id)
+                .reserve_name(&format!("/{}", new.trim_start_matches('/')), &container.id)
                 .map_err(|e| e.prefixed("Error when allocating new name: "))?;
             index.release_name(&old, &container.id);
             reserved

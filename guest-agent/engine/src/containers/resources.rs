@@ -163,7 +163,7 @@ fn processors(
     if host.cpu_realtime_period != 0 || host.cpu_realtime_runtime != 0 {
         // The controller has no such files in cgroup v2, whatever the kernel.
         return invalid(
-            "CPU real-time scheduling can not be limited: cgroup v2 has no real-time period and runtime; leave out --cpu-rt-period and --cpu-rt-runtime",
+            "kernel does not support CPU real-time scheduler: cgroup v2 has no real-time period and runtime; leave out --cpu-rt-period and --cpu-rt-runtime",
         );
     }
     cpuset(host, machine, warnings)
@@ -192,7 +192,9 @@ fn cpuset(
         (&host.cpuset_mems, nodes, "cpuset mems", "memory nodes"),
     ] {
         let Some(highest) = highest(list) else {
-            return invalid(format!("Invalid value {list} for {what}"));
+            return invalid(format!(
+                "Invalid value {list} for {what}: invalid format: {list}"
+            ));
         };
         if highest >= count {
             return invalid(format!(
@@ -242,10 +244,15 @@ fn disks(
     if host.blkio_weight > 0 && !(10..=1000).contains(&host.blkio_weight) {
         return invalid("Range of blkio weight is from 10 to 1000");
     }
-    if host.io_maximum_bandwidth != 0 || host.io_maximum_iops != 0 {
-        return invalid(
-            "Invalid QoS settings: linux does not support Maximum IO Bandwidth or Maximum IO IOps",
-        );
+    for (value, what) in [
+        (host.io_maximum_bandwidth, "bandwidth"),
+        (host.io_maximum_iops, "IOPs"),
+    ] {
+        if value != 0 {
+            return invalid(format!(
+                "invalid option: QoS maximum {what} configuration is not supported on linux"
+            ));
+        }
     }
     let is_set = |list: &Option<Vec<_>>| list.as_ref().is_some_and(|list| !list.is_empty());
     let weights = host.blkio_weight_device.iter().flatten();
@@ -441,7 +448,7 @@ pub(super) mod tests {
             ),
             (
                 |h| h.cpuset_cpus = "one".into(),
-                "Invalid value one for cpuset cpus",
+                "Invalid value one for cpuset cpus: invalid format: one",
             ),
             (
                 |h| h.blkio_weight = 9,
@@ -449,7 +456,7 @@ pub(super) mod tests {
             ),
             (
                 |h| h.io_maximum_iops = 9,
-                "Invalid QoS settings: linux does not support Maximum IO Bandwidth or Maximum IO IOps",
+                "invalid option: QoS maximum IOPs configuration is not supported on linux",
             ),
         ];
         for (change, message) in table {

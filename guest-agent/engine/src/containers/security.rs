@@ -37,8 +37,6 @@ pub(crate) struct Security {
     pub(crate) seccomp: Seccomp,
     /// `no-new-privileges`.
     pub(crate) no_new_privileges: bool,
-    /// `systempaths=unconfined`.
-    pub(crate) system_paths_open: bool,
 }
 
 /// Reads the options, with dockerd's words for wrong ones.
@@ -50,10 +48,9 @@ pub(crate) fn read(host: &HostConfig) -> Result<Security, Error> {
             Seccomp::Default
         },
         no_new_privileges: false,
-        system_paths_open: false,
     };
     let wrong = |number: u8, option: &str| {
-        Err(Error::Invalid(format!(
+        Err(Error::System(format!(
             "invalid --security-opt {number}: {option:?}"
         )))
     };
@@ -78,7 +75,6 @@ pub(crate) fn read(host: &HostConfig) -> Result<Security, Error> {
             ("seccomp", "unconfined") => security.seccomp = Seccomp::Unconfined,
             ("seccomp", "" | "builtin") => {}
             ("seccomp", profile) => security.seccomp = Seccomp::Profile(profile.to_owned()),
-            ("systempaths", "unconfined") => security.system_paths_open = true,
             ("writable-cgroups", value) if go_bool(value).is_some() => {}
             // There is no AppArmor and no SELinux in the machine: nothing to switch.
             ("apparmor" | "label", _) => {}

@@ -50,10 +50,12 @@ pub(crate) const TERM: i32 = 15;
 pub(crate) fn parse(text: &str) -> Result<i32, Error> {
     let invalid = || Error::Invalid(format!("invalid signal: {text}"));
     if let Ok(number) = text.parse::<i32>() {
-        return if (1..=64).contains(&number) {
-            Ok(number)
-        } else {
-            Err(invalid())
+        return match number {
+            1..=64 => Ok(number),
+            0 => Err(invalid()),
+            _ => Err(Error::Invalid(format!(
+                "the linux daemon does not support signal {number}"
+            ))),
         };
     }
     let upper = text.to_ascii_uppercase();

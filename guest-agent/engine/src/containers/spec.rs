@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use runtime::spec::{ContainerSpec, Mount, Namespace, Namespaces, Process, Rlimit, SharedMemory};
 
 use super::security::{self, Security};
-use super::{Record, capabilities, devices, env, init, logs, resources};
+use super::{Record, capabilities, devices, env, init, logs, mounts, resources};
 use crate::Error;
 
 /// What the spec needs besides the record.
@@ -39,13 +39,13 @@ pub(crate) fn cgroup(record: &Record) -> PathBuf {
 /// The spec of a container's start.
 pub(crate) fn build(record: &Record, around: Surroundings) -> Result<ContainerSpec, Error> {
     let host = &record.host_config;
+    logs::config::check(&host.log_config)?;
+    mounts::check(&host.mounts)?;
     let security = security::read(host)?;
     let (devices, device_rules) = devices::plan(host)?;
-    let open = security.system_paths_open;
     // A record of an engine that did not write the defaults down.
     let mut paths = host.clone();
     security::fill_in(&mut paths, crate::system::cpus());
-    let list = |own: Option<Vec<String>>| own.filter(|_| !open).unwrap_or_default();
     let mode = |value: &str, new: Namespace| {
         if value == "host" {
             Namespace::Host
@@ -69,8 +69,8 @@ pub(crate) fn build(record: &Record, around: Surroundings) -> Result<ContainerSp
         },
         cgroup: cgroup(record),
         resources: resources::for_kernel(host)?,
-        masked_paths: list(paths.masked_paths),
-        readonly_paths: list(paths.readonly_paths),
+        masked_paths: paths.masked_paths.unwrap_or_default(),
+        readonly_paths: paths.readonly_paths.unwrap_or_default(),
         sysctls: host.sysctls.clone(),
         shm: around.shm,
         devices,

@@ -199,7 +199,9 @@ impl Engine {
             all.extend(mounts::prepare(&record.mounts, store, &container.dir)?);
             all.extend(init::mount(&record.host_config, &self.options.root)?);
             let pid = self.process_namespace(&record.host_config.pid_mode, "pid")?;
-            let ipc = self.process_namespace(&record.host_config.ipc_mode, "ipc")?;
+            let ipc = self
+                .process_namespace(&record.host_config.ipc_mode, "ipc")
+                .map_err(|error| error.prefixed("failed to join IPC namespace: "))?;
             let shm = self.shared_memory(container, &record)?;
             spec::build(
                 &record,
@@ -347,6 +349,16 @@ impl Refused {
     }
 }
 
+/// What Docker says of a specification that can't be met: it finds that out before there is a
+/// process, or before it calls its runtime at all.
+fn unmet(why: &str, prefix: &str) -> String {
+    if why.starts_with("Decoding seccomp profile failed") {
+        return why.to_owned();
+    }
+    let before = prefix.split("unable to start container process: ").next();
+    format!("{}{why}: unknown", before.unwrap_or_default())
+}
+
 /// Docker's error and exit code for a process that the warden could not start.
 pub(crate) fn refusal(failure: &Failure, prefix: &str) -> Refused {
     // The last word is the name of a status in the protocol of dockerd's helpers; people search
@@ -378,7 +390,7 @@ pub(crate) fn refusal(failure: &Failure, prefix: &str) -> Refused {
         _ if lower.contains("permission denied") => (Error::Invalid(message), 126),
         _ if lower.contains("no such file or directory") => (Error::Invalid(message), 127),
         FailureReason::NotFound => (Error::NotFound(message), UNKNOWN),
-        FailureReason::InvalidSpec => (Error::Invalid(message), UNKNOWN),
+        FailureReason::InvalidSpec => (Error::System(unmet(&failure.message, prefix)), UNKNOWN),
         FailureReason::System => (Error::System(message), UNKNOWN),
     };
     Refused { error, exit_code }

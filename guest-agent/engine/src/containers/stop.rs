@@ -26,9 +26,12 @@ impl Engine {
         if !container.lock().record.state.is_running() {
             return Err(Error::NotModified);
         }
-        let signal = signal.map(signals::parse).transpose()?;
-        let engine = Arc::clone(self);
         let prefix = format!("cannot stop container: {name}: ");
+        let signal = signal
+            .map(signals::parse)
+            .transpose()
+            .map_err(|error| Error::System(format!("{prefix}{error}")))?;
+        let engine = Arc::clone(self);
         blocking::to_the_end(async move {
             engine
                 .stop_found(&container, signal, timeout)

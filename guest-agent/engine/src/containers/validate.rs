@@ -1,7 +1,7 @@
 //! Checks of a create request, with dockerd's words.
 
 use super::resources::{self, Machine};
-use super::{Config, HostConfig, Ulimit, capabilities, devices, security, signals};
+use super::{Config, HostConfig, capabilities, devices, security, signals};
 use crate::{Error, networks};
 
 fn invalid<T>(message: impl Into<String>) -> Result<T, Error> {
@@ -45,7 +45,10 @@ pub(crate) fn host_config(host: &mut HostConfig, machine: &Machine) -> Result<Ve
     capabilities::normalise(host.cap_add.as_deref().unwrap_or_default(), "CapAdd")?;
     capabilities::normalise(host.cap_drop.as_deref().unwrap_or_default(), "CapDrop")?;
     if !matches!(host.isolation.as_str(), "" | "default") {
-        return invalid(format!("invalid isolation '{}' on linux", host.isolation));
+        return invalid(format!(
+            "invalid isolation ({}): linux only supports 'default'",
+            host.isolation
+        ));
     }
     if host.annotations.contains_key("") {
         return invalid(
@@ -53,9 +56,6 @@ pub(crate) fn host_config(host: &mut HostConfig, machine: &Machine) -> Result<Ve
         );
     }
     let mut warnings = resources::check(host, machine, false)?;
-    for limit in host.ulimits.iter().flatten() {
-        ulimit(limit)?;
-    }
     modes(host)?;
     if host.shm_size < 0 {
         return invalid("SHM size can not be less than 0");
@@ -69,7 +69,7 @@ pub(crate) fn host_config(host: &mut HostConfig, machine: &Machine) -> Result<Ve
             host.oom_score_adj
         ));
     }
-    if host.network_mode == "host" && !host.port_bindings.is_empty() {
+    if host.network_mode == "host" && host.published().next().is_some() {
         warnings.push("Published ports are discarded when using host network mode".into());
     }
     if host
@@ -99,7 +99,7 @@ pub(crate) fn host_config(host: &mut HostConfig, machine: &Machine) -> Result<Ve
 
 fn extra_hosts(host: &HostConfig) -> Result<(), Error> {
     for extra in host.extra_hosts.iter().flatten() {
-        let Some((name, address)) = extra.split_once(['=', ':']) else {
+        let Some((name, address)) = extra.split_once(':') else {
             return invalid(format!("bad format for add-host: \"{extra}\""));
         };
         if name.is_empty() {
@@ -116,45 +116,40 @@ fn extra_hosts(host: &HostConfig) -> Result<(), Error> {
     Ok(())
 }
 
-/// The names of setrlimit(2), and a hard limit that is not below the soft one.
-fn ulimit(limit: &Ulimit) -> Result<(), Error> {
-    const NAMES: [&str; 15] = [
-        "core",
-        "cpu",
-        "data",
-        "fsize",
-        "locks",
-        "memlock",
-        "msgqueue",
-        "nice",
-        "nofile",
-        "nproc",
-        "rss",
-        "rtprio",
-        "rttime",
-        "sigpending",
-        "stack",
-    ];
-    if !NAMES.contains(&limit.name.as_str()) {
-        return invalid(format!("invalid ulimit type: {}", limit.name));
-    }
-    if limit.hard >= 0 && (limit.soft > limit.hard || limit.soft == -1) {
-        return invalid(format!(
-            "ulimit soft limit must be less than or equal to hard limit: {} > {}",
-            limit.soft, limit.hard
-        ));
-    }
-    Ok(())
+/// What can't be had together with somebody else's network or the machine's host name.
+pub(crate) fn conflicts(config: &Config, host: &HostConfig) -> Result<(), Error> {
+    let given = |list: &Option<Vec<String>>| list.as_ref().is_some_and(|list| !list.is_empty());
+    let what = if host.uts_mode == "host" && !config.hostname.is_empty() {
+        "hostname and the UTS mode"
+    } else if host.network_container().is_none() {
+        return Ok(());
+    } else if !config.hostname.is_empty() {
+        "hostname and the network mode"
+    } else if given(&host.links) {
+        "container type network can't be used with links. This would result in undefined behavior"
+    } else if given(&host.dns) {
+        "dns and the network mode"
+    } else if given(&host.extra_hosts) {
+        "custom host-to-IP mapping and the network mode"
+    } else if host.published().next().is_some() || host.publish_all_ports {
+        "port publishing and the container type network mode"
+    } else if !config.exposed_ports.is_empty() {
+        "port exposing and the container type network mode"
+    } else {
+        return Ok(());
+    };
+    invalid(format!("conflicting options: {what}"))
 }
 
 /// The containers' layers are directories of one file system, which has no quotas of its own.
 fn storage(host: &HostConfig) -> Result<(), Error> {
     match host.storage_opt.keys().next().map(String::as_str) {
         None => Ok(()),
-        Some("size") => invalid(
-            "--storage-opt is supported only for overlay over xfs with 'pquota' mount option",
-        ),
-        Some(other) => invalid(format!("unknown option {other}")),
+        Some("size") => Err(Error::System(
+            "--storage-opt is supported only for overlay over xfs with 'pquota' mount option"
+                .into(),
+        )),
+        Some(other) => Err(Error::System(format!("Unknown option {other}"))),
     }
 }
 
@@ -204,8 +199,13 @@ fn modes(host: &mut HostConfig) -> Result<(), Error> {
         mode.strip_prefix("container:")
             .is_some_and(|n| !n.is_empty())
     };
+    if host.network_mode == "container:" {
+        return invalid("invalid network mode: invalid container format container:<name|id>");
+    }
     let ipc = host.ipc_mode.as_str();
-    if !matches!(ipc, "private" | "shareable" | "host" | "none") && !container(ipc) {
+    let known = matches!(ipc, "private" | "shareable" | "host" | "none");
+    // Whose it is is looked at with the start, as Docker does.
+    if !known && !ipc.starts_with("container:") {
         return invalid(format!("invalid IPC mode: {ipc}"));
     }
     if !matches!(host.pid_mode.as_str(), "" | "host") && !container(&host.pid_mode) {
@@ -224,7 +224,9 @@ fn modes(host: &mut HostConfig) -> Result<(), Error> {
         return invalid(format!("invalid USER mode: {}", host.userns_mode));
     }
     if host.network_mode == "host" && host.links.iter().flatten().next().is_some() {
-        return invalid("conflicting options: host type networking can't be used with links");
+        return invalid(
+            "conflicting options: host type networking can't be used with links. This would result in undefined behavior",
+        );
     }
     Ok(())
 }
@@ -290,7 +292,7 @@ mod tests {
             (|h| h.userns_mode = "foo".into(), "invalid USER mode: foo"),
             (
                 |h| h.isolation = "hyperv".into(),
-                "invalid isolation 'hyperv' on linux",
+                "invalid isolation (hyperv): linux only supports 'default'",
             ),
             (
                 |h| h.runtime = "kata".into(),
@@ -332,24 +334,6 @@ mod tests {
             };
             assert_eq!(message(host), expected);
         }
-        let host = HostConfig {
-            device_cgroup_rules: one("c nope"),
-            ..HostConfig::default()
-        };
-        assert_eq!(message(host), "invalid device cgroup rule format: 'c nope'");
-        let ulimits = |name: &str, soft, hard| HostConfig {
-            ulimits: Some(vec![Ulimit {
-                name: name.into(),
-                soft,
-                hard,
-            }]),
-            ..HostConfig::default()
-        };
-        assert_eq!(message(ulimits("as", 1, 1)), "invalid ulimit type: as");
-        assert_eq!(
-            message(ulimits("core", 2, 1)),
-            "ulimit soft limit must be less than or equal to hard limit: 2 > 1"
-        );
     }
 
     #[test]
@@ -357,11 +341,7 @@ mod tests {
         let mut host = HostConfig {
             network_mode: "default".into(),
             memory: 64 << 20,
-            extra_hosts: Some(vec![
-                "a:host-gateway".into(),
-                "b:[::1]".into(),
-                "c=::1".into(),
-            ]),
+            extra_hosts: Some(vec!["a:host-gateway".into(), "b:[::1]".into()]),
             ..HostConfig::default()
         };
         assert!(host_config(&mut host, &MACHINE).unwrap().is_empty());

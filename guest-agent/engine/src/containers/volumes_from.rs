@@ -10,7 +10,9 @@ impl Engine {
         let mut points: Vec<MountPoint> = Vec::new();
         for text in host.volumes_from.iter().flatten() {
             let (name, writable) = parse(text)?;
-            let other = self.container(name)?;
+            let other = self
+                .container(name)
+                .map_err(|error| Error::Invalid(error.to_string()))?;
             let theirs = other.lock().record.mounts.clone();
             for mut point in theirs {
                 point.rw &= writable;

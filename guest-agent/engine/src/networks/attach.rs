@@ -36,7 +36,7 @@ impl Engine {
                 Error::Conflict(_) => Error::Conflict(format!(
                     "cannot join network of a non running container: {other}"
                 )),
-                e => e,
+                e => Error::System(format!("joining network namespace of container: {e}")),
             })?;
             return Ok(Namespace::Path(format!("/proc/{pid}/ns/net").into()));
         }

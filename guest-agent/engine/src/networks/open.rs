@@ -101,6 +101,9 @@ impl Engine {
         request: &mut CreateRequest,
     ) -> Result<BTreeMap<String, Attachment>, Error> {
         let named = std::mem::take(&mut request.networks);
+        if request.config.network_disabled {
+            return Ok(BTreeMap::new());
+        }
         let mode = &mut request.host_config.network_mode;
         if let Some(only) = named.keys().next()
             && named.len() == 1

@@ -21,11 +21,15 @@ pub(crate) fn place(
     number: usize,
 ) -> Result<PathBuf, Error> {
     let failed = |error: std::io::Error| {
-        Error::System(format!(
-            "cannot access path {}: {}",
-            data.join(subpath).display(),
+        let path = data.join(subpath).display().to_string();
+        let message = format!(
+            "cannot access path {path}: lstat {path}: {}",
             go_text(&error)
-        ))
+        );
+        match error.kind() {
+            std::io::ErrorKind::NotFound => Error::NotFound(message),
+            _ => Error::System(message),
+        }
     };
     let flags = OFlags::PATH | OFlags::CLOEXEC;
     let root = rustix::fs::openat(CWD, data, flags | OFlags::DIRECTORY, Mode::empty())

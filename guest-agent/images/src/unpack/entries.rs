@@ -274,7 +274,8 @@ pub(crate) fn truncated() -> Error {
 }
 
 fn bad_archive(error: ParseError) -> Error {
-    Error::invalid(format!("not a valid tar archive: {error}"))
+    // What Docker's users know, then what is wrong with it.
+    Error::invalid(format!("archive/tar: invalid tar header: {error}"))
 }
 
 /// An error of the stream: our own error that travelled through it, or a damaged compression.

@@ -22,8 +22,12 @@ pub(super) fn set_oom_score(score: i32) -> Result<(), Error> {
 /// Sets resource limits.
 pub(super) fn set_rlimits(limits: &[Rlimit]) -> Result<(), Error> {
     for limit in limits {
-        let resource = resource(&limit.name)
-            .ok_or_else(|| Error::Invalid(format!("invalid ulimit type: {}", limit.name)))?;
+        let resource = resource(&limit.name).ok_or_else(|| {
+            Error::Invalid(format!(
+                "wrong rlimit value: RLIMIT_{}",
+                limit.name.to_uppercase()
+            ))
+        })?;
         let wanted = KernelRlimit {
             current: finite(limit.soft),
             maximum: finite(limit.hard),
@@ -42,13 +46,10 @@ pub(super) fn set_rlimits(limits: &[Rlimit]) -> Result<(), Error> {
                 };
                 setrlimit(resource, reachable).step("set a resource limit")?;
             }
-            Err(Errno::INVAL) => {
-                return Err(Error::Invalid(format!(
-                    "ulimit soft limit must be less than or equal to hard limit: {} > {}",
-                    limit.soft, limit.hard
-                )));
-            }
-            other => other.step("set a resource limit")?,
+            other => other.map_err(|source| Error::Limit {
+                number: resource as u32,
+                source,
+            })?,
         }
     }
     Ok(())

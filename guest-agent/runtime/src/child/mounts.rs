@@ -121,7 +121,9 @@ fn tmpfs(options: &[String]) -> Result<OwnedFd, Error> {
             _ => {
                 if let Some((key, value)) = option.split_once('=') {
                     rustix::mount::fsconfig_set_string(&context, key, value).map_err(|_| {
-                        Error::Invalid(format!("invalid tmpfs option: \"{option}\""))
+                        Error::Invalid(format!(
+                            "error mounting \"tmpfs\": {option}: invalid argument"
+                        ))
                     })?;
                 }
             }

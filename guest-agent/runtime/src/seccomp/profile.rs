@@ -141,7 +141,7 @@ fn kernel_version(release: &str) -> Option<(u32, u32)> {
 impl Profile {
     pub(super) fn parse(json: &str) -> Result<Self, Error> {
         serde_json::from_str(json)
-            .map_err(|error| invalid(&format!("it is not understood: {error}")))
+            .map_err(|error| Error::Invalid(format!("Decoding seccomp profile failed: {error}")))
     }
 
     /// Selects the rules for a process.
@@ -287,7 +287,11 @@ fn action(name: &str, errno: Option<u16>) -> Result<Action, Error> {
         "SCMP_ACT_KILL_PROCESS" => Action::KillProcess,
         // Nobody would listen for the notification.
         "SCMP_ACT_NOTIFY" => Action::Errno(ENOSYS),
-        other => return Err(invalid(&format!("unknown action {other}"))),
+        other => {
+            return Err(Error::Invalid(format!(
+                "string {other} is not a valid action for seccomp"
+            )));
+        }
     })
 }
 

@@ -32,7 +32,12 @@ fn flag(text: &str) -> Option<bool> {
     }
 }
 
-/// Fills in the default driver and refuses what dockerd refuses at create or start, in its words.
+/// Docker's drivers that Slipway has not.
+const OTHERS: &[&str] = &[
+    "awslogs", "etwlogs", "fluentd", "gcplogs", "gelf", "journald", "splunk", "syslog",
+];
+
+/// Fills in the default driver and refuses what dockerd refuses at create, in its words.
 pub(crate) fn validate(config: &mut LogConfig) -> Result<(), Error> {
     if config.driver.is_empty() {
         config.driver = "json-file".into();
@@ -60,34 +65,38 @@ pub(crate) fn validate(config: &mut LogConfig) -> Result<(), Error> {
         "none" => return Ok(()),
         "json-file" => "for json-file log driver",
         "local" => "for log driver local",
-        driver => {
+        driver if OTHERS.contains(&driver) => {
             return invalid(format!(
                 "logger: no log driver named '{driver}' is registered"
             ));
         }
+        driver => {
+            return invalid(format!(
+                "error looking up logging plugin {driver}: plugin \"{driver}\" not found"
+            ));
+        }
     };
+    let local = config.driver == "local";
     for key in config.config.keys() {
         match key.as_str() {
-            "max-size" | "max-file" | "compress" | "labels" | "labels-regex" | "env"
-            | "env-regex" | "tag" | "mode" | "max-buffer-size" => {}
+            "max-size" | "max-file" | "compress" | "mode" | "max-buffer-size" => {}
+            "labels" | "labels-regex" | "env" | "env-regex" | "tag" if !local => {}
             _ => return invalid(format!("unknown log opt '{key}' {of}")),
         }
     }
-    let bad = |error: Error| error.prefixed("failed to initialize logging driver: ");
-    rotation(config).map_err(bad)?;
-    if let Some(template) = config.config.get("tag") {
-        tag::check(template).map_err(bad)?;
-    }
-    for key in ["labels-regex", "env-regex"] {
-        if let Some(pattern) = config.config.get(key) {
-            Regex::new(pattern).map_err(|e| {
-                bad(Error::Invalid(format!(
-                    "error parsing regexp: {e}: `{pattern}`"
-                )))
-            })?;
-        }
-    }
     Ok(())
+}
+
+/// Refuses what dockerd finds wrong with the start only.
+pub(crate) fn check(config: &LogConfig) -> Result<(), Error> {
+    let template = config.config.get("tag").map_or("", String::as_str);
+    rotation(config)
+        .and_then(|_| tag::check(template))
+        .map_err(|error| {
+            Error::System(format!(
+                "failed to create task for container: failed to initialize logging driver: {error}"
+            ))
+        })
 }
 
 fn rotation(config: &LogConfig) -> Result<Rotation, Error> {
@@ -108,6 +117,11 @@ fn rotation(config: &LogConfig) -> Result<Rotation, Error> {
     let given = |key: &str| config.config.get(key).filter(|value| !value.is_empty());
     if let Some(text) = given("max-size") {
         match validate::parse_size(text) {
+            None if local => {
+                return invalid(format!(
+                    "invalid value for max-size: {text}: invalid size: '{text}'"
+                ));
+            }
             None => return invalid(format!("invalid size: '{text}'")),
             Some(0) if !local => return invalid("max-size must be a positive number"),
             Some(size) => rotation.max_size = Some(size).filter(|size| *size > 0),
@@ -147,7 +161,7 @@ fn rotation(config: &LogConfig) -> Result<Rotation, Error> {
 /// What the warden does with a container's output.
 pub(crate) fn spec(record: &Record, dir: &Path) -> LogSpec {
     let config = &record.host_config.log_config;
-    // It was checked at create; a record of old with less in it keeps the defaults.
+    // It has been checked; a record of old with less in it keeps the defaults.
     let rotation = rotation(config).unwrap_or(Rotation {
         max_size: None,
         max_files: 1,
@@ -208,7 +222,7 @@ pub(crate) fn attributes(record: &Record) -> BTreeMap<String, String> {
         attributes.extend(wanted.map(|(name, value)| (name.clone(), value.clone())));
     }
     if let Some(template) = options.get("tag").filter(|template| !template.is_empty()) {
-        // It was checked at create.
+        // It has been checked.
         attributes.extend(
             tag::fill(template, record)
                 .map(|tag| ("tag".into(), tag))
@@ -231,7 +245,9 @@ mod tests {
                 .map(|(k, v)| ((*k).to_owned(), (*v).to_owned()))
                 .collect(),
         };
-        validate(&mut config).map_err(|e| e.to_string())?;
+        validate(&mut config)
+            .and_then(|()| check(&config))
+            .map_err(|e| e.to_string())?;
         Ok(config)
     }
 

@@ -106,7 +106,7 @@ fn expand(template: &str, value: impl Fn(&str) -> Option<String>) -> Result<Stri
                 return failed(
                     at,
                     format!(
-                        "executing \"log-tag\" at <.{name}>: can't evaluate field {name} in type loggerutils.logInfo"
+                        "executing \"log-tag\" at <.{name}>: can't evaluate field {name} in type *logger.Info"
                     ),
                 );
             }

@@ -33,7 +33,7 @@ pub(super) struct Want {
 /// Everything that a container wants published, checked.
 pub(super) fn all(record: &Record) -> Result<Vec<Want>, Error> {
     let mut wants = Vec::new();
-    for (key, bindings) in &record.host_config.port_bindings {
+    for (key, bindings) in record.host_config.published() {
         let (port, protocol) = parse_key(key)?;
         let bindings = bindings.iter().flatten();
         for binding in bindings {
@@ -57,7 +57,7 @@ pub(super) fn all(record: &Record) -> Result<Vec<Want>, Error> {
 
 /// Checks wishes before anything is made.
 pub(crate) fn check(host: &HostConfig) -> Result<(), Error> {
-    for (key, bindings) in &host.port_bindings {
+    for (key, bindings) in host.published() {
         let (port, protocol) = parse_key(key)?;
         for binding in bindings.iter().flatten() {
             one(port, protocol, binding)?;
