@@ -1,9 +1,13 @@
 //! Filling a new volume with what the image has at its mount point, layer by layer from the
 //! lowest, with overlayfs's whiteouts applied.
 
+use std::collections::HashMap;
+use std::ffi::{CStr, CString};
 use std::fs;
-use std::os::unix::fs::{FileTypeExt, MetadataExt, PermissionsExt, chown, lchown, symlink};
+use std::os::unix::fs::{FileTypeExt, MetadataExt, PermissionsExt, lchown, symlink};
 use std::path::{Path, PathBuf};
+
+use rustix::fs::{AtFlags, CWD, FileType, Mode, Timespec, Timestamps, XattrFlags};
 
 use crate::Error;
 
@@ -25,7 +29,7 @@ pub(crate) fn copy_up(layers: &[PathBuf], path: &str, target: &Path) -> Result<(
         let Some(source) = resolve(layer, path)? else {
             continue;
         };
-        copy_directory(&source, target)?;
+        copy_directory(&source, target, &mut Links::new())?;
     }
     Ok(())
 }
@@ -55,52 +59,101 @@ fn is_opaque(dir: &Path) -> bool {
         .is_ok_and(|n| value.get(..n) == Some(b"y"))
 }
 
-fn copy_directory(source: &Path, target: &Path) -> Result<(), Error> {
+/// The first copy of each file of a layer that has several names.
+type Links = HashMap<(u64, u64), PathBuf>;
+
+fn copy_directory(source: &Path, target: &Path, links: &mut Links) -> Result<(), Error> {
     let meta = fs::symlink_metadata(source).map_err(|e| Error::file("reading", source, e))?;
     if is_opaque(source) {
         clear(target)?;
     }
-    chown(target, Some(meta.uid()), Some(meta.gid()))
-        .and_then(|()| {
-            fs::set_permissions(target, fs::Permissions::from_mode(meta.mode() & 0o7777))
-        })
-        .map_err(|e| Error::file("setting the owner of", target, e))?;
     let entries = fs::read_dir(source).map_err(|e| Error::file("reading", source, e))?;
     for entry in entries {
         let entry = entry.map_err(|e| Error::file("reading", source, e))?;
-        copy_entry(&entry.path(), &target.join(entry.file_name()))?;
+        copy_entry(&entry.path(), &target.join(entry.file_name()), links)?;
     }
-    Ok(())
+    // Last, since every entry changes the directory's time.
+    like(source, target, &meta).map_err(|e| Error::file("copying", source, e))
 }
 
-fn copy_entry(from: &Path, to: &Path) -> Result<(), Error> {
+fn copy_entry(from: &Path, to: &Path, links: &mut Links) -> Result<(), Error> {
     let meta = fs::symlink_metadata(from).map_err(|e| Error::file("reading", from, e))?;
     let kind = meta.file_type();
-    let whiteout = kind.is_char_device() && meta.rdev() == 0;
     if !kind.is_dir() {
         remove(to)?;
     }
+    // A whiteout is one, and device nodes of an image have no place in a volume.
+    if kind.is_char_device() || kind.is_block_device() {
+        return Ok(());
+    }
     let failed = |e| Error::file("copying", from, e);
-    if whiteout {
-        Ok(())
-    } else if kind.is_dir() {
+    if kind.is_dir() {
         if !fs::symlink_metadata(to).is_ok_and(|m| m.is_dir()) {
             remove(to)?;
             fs::create_dir(to).map_err(failed)?;
         }
-        copy_directory(from, to)
-    } else if kind.is_symlink() {
-        let link = fs::read_link(from).map_err(failed)?;
-        symlink(link, to).map_err(failed)?;
-        lchown(to, Some(meta.uid()), Some(meta.gid())).map_err(failed)
-    } else if kind.is_file() {
-        fs::copy(from, to).map_err(failed)?;
-        chown(to, Some(meta.uid()), Some(meta.gid())).map_err(failed)?;
-        fs::set_permissions(to, fs::Permissions::from_mode(meta.mode() & 0o7777)).map_err(failed)
-    } else {
-        // Device nodes and sockets of an image have no place in a volume.
-        Ok(())
+        return copy_directory(from, to, links);
     }
+    if meta.nlink() > 1 {
+        if let Some(first) = links.get(&(meta.dev(), meta.ino())) {
+            return fs::hard_link(first, to).map_err(failed);
+        }
+        links.insert((meta.dev(), meta.ino()), to.to_owned());
+    }
+    let made = if kind.is_symlink() {
+        fs::read_link(from).and_then(|link| symlink(link, to))
+    } else if kind.is_file() {
+        fs::copy(from, to).map(drop)
+    } else {
+        let (kind, mode) = (
+            FileType::from_raw_mode(meta.mode()),
+            Mode::from_raw_mode(meta.mode()),
+        );
+        rustix::fs::mknodat(CWD, to, kind, mode, 0).map_err(Into::into)
+    };
+    made.and_then(|()| like(from, to, &meta)).map_err(failed)
+}
+
+/// Gives a copy the owner, mode, extended attributes and times of what it was made of.
+fn like(from: &Path, to: &Path, meta: &fs::Metadata) -> std::io::Result<()> {
+    lchown(to, Some(meta.uid()), Some(meta.gid()))?;
+    if !meta.is_symlink() {
+        fs::set_permissions(to, fs::Permissions::from_mode(meta.mode() & 0o7777))?;
+    }
+    // After the owner, whose change takes a file's capabilities away.
+    for name in attributes(from)? {
+        let mut value = vec![0; rustix::fs::lgetxattr(from, &name, &mut [0u8; 0])?];
+        let length = rustix::fs::lgetxattr(from, &name, &mut value)?;
+        let value = value.get(..length).unwrap_or_default();
+        rustix::fs::lsetxattr(to, &name, value, XattrFlags::empty())?;
+    }
+    let time = |seconds, nanoseconds| Timespec {
+        tv_sec: seconds,
+        tv_nsec: nanoseconds,
+    };
+    let times = Timestamps {
+        last_access: time(meta.atime(), meta.atime_nsec()),
+        last_modification: time(meta.mtime(), meta.mtime_nsec()),
+    };
+    Ok(rustix::fs::utimensat(
+        CWD,
+        to,
+        &times,
+        AtFlags::SYMLINK_NOFOLLOW,
+    )?)
+}
+
+/// The names of a file's extended attributes, without those of overlayfs.
+fn attributes(path: &Path) -> std::io::Result<Vec<CString>> {
+    let mut names = vec![0; rustix::fs::llistxattr(path, &mut [0u8; 0])?];
+    let length = rustix::fs::llistxattr(path, &mut names)?;
+    let names = names.get(..length).unwrap_or_default();
+    let whole = names.split_inclusive(|&byte| byte == 0);
+    Ok(whole
+        .filter(|name| !name.starts_with(b"trusted.overlay."))
+        .filter_map(|name| CStr::from_bytes_with_nul(name).ok())
+        .map(CStr::to_owned)
+        .collect())
 }
 
 fn remove(path: &Path) -> Result<(), Error> {
@@ -135,9 +188,19 @@ mod tests {
         fs::write(low.join("data/sub/b"), "b").unwrap();
         fs::write(high.join("data/a"), "high").unwrap();
         symlink("/etc", high.join("evil")).unwrap();
+        fs::hard_link(low.join("data/sub/b"), low.join("data/sub/c")).unwrap();
+        let before = std::time::UNIX_EPOCH + std::time::Duration::from_secs(1_700_000_000);
+        for path in [low.join("data/sub/b"), low.join("data/sub")] {
+            fs::File::open(path).unwrap().set_modified(before).unwrap();
+        }
         copy_up(&[high.clone(), low], "/data", &out).unwrap();
         assert_eq!(fs::read_to_string(out.join("a")).unwrap(), "high");
         assert_eq!(fs::read_to_string(out.join("sub/b")).unwrap(), "b");
+        let meta = |name: &str| fs::metadata(out.join(name)).unwrap();
+        assert_eq!(meta("sub/b").ino(), meta("sub/c").ino());
+        for name in ["sub/b", "sub"] {
+            assert_eq!(meta(name).modified().unwrap(), before, "{name}");
+        }
         assert_eq!(resolve(&high, "/evil").unwrap(), None);
         fs::remove_dir_all(base).unwrap();
     }

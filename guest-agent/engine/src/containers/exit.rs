@@ -79,6 +79,7 @@ impl Engine {
                 && !inner.restarted_by_hand;
             (restart, ran_seconds, auto_remove)
         };
+        self.volume_events(&container, "unmount");
         if exit.oom_killed {
             self.container_event(&container, "oom", &[]);
         }
@@ -90,7 +91,6 @@ impl Engine {
                 ("execDuration", ran_seconds.to_string()),
             ],
         );
-        self.volume_events(&container, "unmount");
         self.end_execs_of(&container);
         // Who waits need not wait for the disk: until the warden is told to forget it, the exit
         // survives the engine.

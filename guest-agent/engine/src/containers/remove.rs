@@ -107,7 +107,7 @@ impl Engine {
     ) -> Result<(), Error> {
         let runs = container.lock().record.state.is_running();
         if runs {
-            self.stop_found(container, Some(super::signals::KILL), Some(10))
+            self.end_found(container, Some(super::signals::KILL), Some(10))
                 .await
                 .map_err(|e| e.prefixed("could not kill container: "))?;
         }

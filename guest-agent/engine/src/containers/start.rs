@@ -60,7 +60,6 @@ impl Engine {
                 self.begin_health_checks(container);
                 container.changed();
                 self.tell_parents(container).await;
-                self.volume_events(container, "mount");
                 self.container_event(container, "start", &[]);
                 // Nobody waits for the disk: the warden knows of the start.
                 let saved = Arc::clone(container);
@@ -72,6 +71,7 @@ impl Engine {
             }
             Err(Refused { error, exit_code }) => {
                 self.release_network(container).await;
+                self.volume_events(container, "unmount");
                 self.remove_network_namespace(container).await;
                 container.unmount().await;
                 let auto_remove = {
@@ -149,6 +149,7 @@ impl Engine {
                 Error::System(format!("cannot mount the container's files: {why}"))
             })
         });
+        self.volume_events(container, "mount");
         let spec = self.surround(container, record).await;
         let root = root.await;
         match spec {

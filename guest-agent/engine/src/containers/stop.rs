@@ -48,10 +48,23 @@ impl Engine {
         signal: Option<i32>,
         timeout: Option<i64>,
     ) -> Result<(), Error> {
+        if self.end_found(container, signal, timeout).await? {
+            self.container_event(container, "stop", &[]);
+        }
+        Ok(())
+    }
+
+    /// Ends a container's processes; whether there were any.
+    pub(crate) async fn end_found(
+        self: &Arc<Self>,
+        container: &Arc<Container>,
+        signal: Option<i32>,
+        timeout: Option<i64>,
+    ) -> Result<bool, Error> {
         let (own_signal, own_timeout) = {
             let inner = container.lock();
             if !inner.record.state.is_running() {
-                return Ok(());
+                return Ok(false);
             }
             let config = &inner.record.config;
             let own = signals::parse(&config.stop_signal).unwrap_or(signals::TERM);
@@ -63,7 +76,7 @@ impl Engine {
         match self.send_signal(container, signal).await {
             Ok(()) => {}
             // It ended by itself in between.
-            Err(Error::Conflict(_)) => return Ok(()),
+            Err(Error::Conflict(_)) => return Ok(false),
             Err(error) => return Err(error),
         }
         if !stopped_within(container, u64::try_from(timeout).ok()).await {
@@ -78,8 +91,7 @@ impl Engine {
                 )));
             }
         }
-        self.container_event(container, "stop", &[]);
-        Ok(())
+        Ok(true)
     }
 
     /// Sends a signal; SIGKILL (the default) also waits for the end.

@@ -48,7 +48,7 @@ pub(super) fn mount(
     match &spec.shm {
         SharedMemory::Own(size) => {
             let size_text = size.to_string();
-            let mut options = vec![("mode", "1777")];
+            let mut options = vec![("source", "shm"), ("mode", "1777")];
             if *size > 0 {
                 options.push(("size", &size_text));
             }
