@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use axum::Router;
 use axum::extract::{Path, Request};
-use axum::routing::{any, get, post};
+use axum::routing::{any, delete, get, post};
 use engine::Engine;
 use http::StatusCode;
 use serde_json::json;
@@ -19,9 +19,13 @@ pub(crate) fn routes() -> Router<Arc<Engine>> {
         // There is nothing that could be pruned.
         .route("/build/prune", prune("CachesDeleted"))
         .route("/plugins", get(no_plugins))
+        .route("/plugins/{name}", delete(no_such_plugin))
         .route("/plugins/{name}/json", get(no_such_plugin))
         .route("/plugins/{name}/{verb}", post(no_such_plugin));
     for (path, what) in [
+        ("/plugins/privileges", "installing plugins"),
+        ("/plugins/pull", "installing plugins"),
+        ("/plugins/create", "making plugins"),
         ("/build", "building images"),
         ("/build/cancel", "building images"),
         ("/session", "building images with BuildKit"),
@@ -51,6 +55,10 @@ pub(crate) fn routes() -> Router<Arc<Engine>> {
     ] {
         router = router.route(path, any(no_swarm));
     }
+    for path in ["/swarm/init", "/swarm/join"] {
+        router = router.route(path, any(no_swarm_mode));
+    }
+    router = router.route("/swarm/leave", any(not_in_a_swarm));
     router
 }
 
@@ -76,8 +84,20 @@ async fn no_plugins() -> Result {
 }
 
 async fn no_swarm() -> ApiError {
+    unavailable(engine::NO_SWARM)
+}
+
+async fn no_swarm_mode() -> ApiError {
+    unavailable("Slipway has no swarm mode.")
+}
+
+async fn not_in_a_swarm() -> ApiError {
+    unavailable("This node is not part of a swarm")
+}
+
+fn unavailable(why: &str) -> ApiError {
     ApiError {
         status: StatusCode::SERVICE_UNAVAILABLE,
-        message: "This node is not a swarm manager. Slipway has no swarm mode.".into(),
+        message: why.into(),
     }
 }

@@ -85,10 +85,13 @@ impl Filters {
 
     /// The value of a yes-or-no filter such as `dangling`.
     pub fn flag(&self, name: &str) -> Result<Option<bool>, Error> {
-        let values = self.get(name);
-        if values.is_empty() {
-            return Ok(None);
-        }
+        let values = match self.0.get(name) {
+            None => return Ok(None),
+            Some(values) if values.is_empty() => {
+                return Err(Error::Invalid(format!("invalid filter '{name}'")));
+            }
+            Some(values) => values,
+        };
         let says = |words: [&str; 2]| values.iter().any(|value| words.contains(&value.as_str()));
         match (says(["1", "true"]), says(["0", "false"])) {
             (true, false) => Ok(Some(true)),

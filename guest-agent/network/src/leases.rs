@@ -85,9 +85,11 @@ impl Leases {
     }
 
     /// Chooses addresses on a network: those wanted, or the lowest free, as Docker hands them out.
+    /// `network` is its name.
     pub(crate) fn choose(
         &self,
         spec: &Spec,
+        network: &str,
         ipv4: bool,
         wanted: Option<IpAddr>,
     ) -> Result<Option<Address>, Error> {
@@ -108,26 +110,24 @@ impl Leases {
             let pool = pools
                 .find(|pool| pool.subnet.contains(ip))
                 .ok_or(Error::NotInSubnet { ip })?;
-            if self.is_taken(&spec.id, ip) || pool.gateway == Some(ip) {
+            let kept = pool.gateway == Some(ip) || pool.aux.contains(&ip);
+            if kept || pool.subnet.is_reserved(ip) || self.is_taken(&spec.id, ip) {
                 return Err(Error::AddressInUse);
             }
             return Ok(Some(address(pool, ip)));
         }
-        let mut full = None;
         for pool in pools {
-            full = Some(pool.subnet);
-            let free = pool.range.unwrap_or(pool.subnet).hosts().find(|ip| {
-                pool.gateway != Some(*ip)
-                    && !pool.aux.contains(ip)
-                    && *ip != pool.subnet.base()
-                    && !self.is_taken(&spec.id, *ip)
+            let free = pool.addresses().find(|ip| {
+                pool.gateway != Some(*ip) && !pool.aux.contains(ip) && !self.is_taken(&spec.id, *ip)
             });
             if let Some(ip) = free {
                 return Ok(Some(address(pool, ip)));
             }
         }
         Err(Error::NoFreeAddress {
-            subnet: full.unwrap_or_else(|| crate::Subnet::new([0, 0, 0, 0], 0)),
+            version: if ipv4 { 4 } else { 6 },
+            network: network.to_owned(),
+            id: spec.id.clone(),
         })
     }
 
@@ -213,6 +213,7 @@ mod tests {
             ipv4: Gateway::Nat,
             ipv6: Gateway::Nat,
             publish_on: None,
+            inhibit_ipv4: false,
         }
     }
 
@@ -229,6 +230,7 @@ mod tests {
             priority: 0,
             network_name: String::new(),
             leads_out: true,
+            routes_by_interface: false,
         }
     }
 
@@ -238,20 +240,23 @@ mod tests {
         let directory = home.path().join("leases");
         let mut leases = Leases::open(directory.clone()).unwrap();
         for last in ["2", "3", "5", "6"] {
-            let address = leases.choose(&spec(), true, None).unwrap().unwrap();
+            let address = leases.choose(&spec(), "net", true, None).unwrap().unwrap();
             assert_eq!(address.ip.to_string(), format!("10.9.0.{last}"));
             leases.insert(&format!("c{last}"), lease(address)).unwrap();
         }
-        let full = leases.choose(&spec(), true, None);
+        let full = leases.choose(&spec(), "net", true, None);
         assert!(matches!(full, Err(Error::NoFreeAddress { .. })));
-        assert_eq!(leases.choose(&spec(), false, None).unwrap(), None);
+        assert_eq!(leases.choose(&spec(), "net", false, None).unwrap(), None);
         let ended = leases.remove("c5", &spec().id).unwrap().unwrap();
         assert_eq!(leases.remove("c5", &spec().id).unwrap(), None);
-        leases.choose(&spec(), true, None).unwrap_err();
+        leases.choose(&spec(), "net", true, None).unwrap_err();
         leases.release(&ended);
-        let wanted = leases.choose(&spec(), true, ended.ip()).unwrap().unwrap();
+        let wanted = leases
+            .choose(&spec(), "net", true, ended.ip())
+            .unwrap()
+            .unwrap();
         assert_eq!(Some(wanted.ip), ended.ip());
-        let outside = leases.choose(&spec(), true, Some("10.8.0.1".parse().unwrap()));
+        let outside = leases.choose(&spec(), "net", true, Some("10.8.0.1".parse().unwrap()));
         assert!(matches!(outside, Err(Error::NotInSubnet { .. })));
 
         fs::write(directory.join("torn.json"), b"{\"ip\":").unwrap();

@@ -101,6 +101,7 @@ impl Engine {
         request: &mut CreateRequest,
     ) -> Result<BTreeMap<String, Attachment>, Error> {
         let named = std::mem::take(&mut request.networks);
+        self.check_endpoints(&named)?;
         let mode = &mut request.host_config.network_mode;
         if let Some(only) = named.keys().next()
             && named.len() == 1
@@ -120,10 +121,6 @@ impl Engine {
             } else {
                 name
             };
-            let record = self.networks.find(&name).ok();
-            if let Some(record) = record.filter(|record| record.spec.is_some()) {
-                super::attach::request(&record, &settings)?;
-            }
             let attachment = Attachment {
                 settings,
                 ..Attachment::default()
@@ -159,6 +156,7 @@ fn default_spec(record: &NetworkRecord, network: &Networks, subnet: Subnet) -> S
         ipv4: Gateway::Nat,
         ipv6: Gateway::Nat,
         publish_on: None,
+        inhibit_ipv4: false,
     }
 }
 

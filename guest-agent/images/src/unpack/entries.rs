@@ -273,8 +273,10 @@ pub(crate) fn truncated() -> Error {
     Error::invalid("the archive is cut off: unexpected end of data")
 }
 
+/// In the words of Go's reader, which dockerd passes on.
 fn bad_archive(error: ParseError) -> Error {
-    Error::invalid(format!("not a valid tar archive: {error}"))
+    tracing::debug!(%error, "this is no tar archive");
+    Error::invalid("archive/tar: invalid tar header")
 }
 
 /// An error of the stream: our own error that travelled through it, or a damaged compression.
