@@ -36,8 +36,11 @@ pub(crate) async fn stream(
         query
             .optional(name)
             .map(|text| {
-                Time::parse_client(text, now)
-                    .ok_or_else(|| ApiError::invalid(format!("invalid value for {name}: {text}")))
+                Time::parse_client(text, now).ok_or_else(|| {
+                    // dockerd takes this for a fault of its own.
+                    let why = format!("strconv.ParseInt: parsing \"{text}\": invalid syntax");
+                    ApiError::from(engine::Error::System(why))
+                })
             })
             .transpose()
     };

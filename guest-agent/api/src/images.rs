@@ -11,7 +11,7 @@ use std::sync::Arc;
 use axum::Router;
 use axum::extract::{Path, Request, State};
 use axum::response::Response;
-use axum::routing::{get, post};
+use axum::routing::{delete, get, post};
 use engine::Engine;
 use engine::image::{ListRequest, Platform};
 use http::{Method, StatusCode};
@@ -37,6 +37,7 @@ pub(crate) fn routes() -> Router<Arc<Engine>> {
         .route("/images/prune", post(prune))
         .route("/images/search", get(distribution::search))
         .route("/images/get", get(save))
+        .route("/images/", delete(nameless))
         .route(
             "/images/{*rest}",
             get(by_name).post(by_name).delete(by_name),
@@ -180,6 +181,10 @@ async fn inspect(engine: &Arc<Engine>, name: &str, version: ApiVersion, query: &
     Ok(reply::ok(&value))
 }
 
+async fn nameless() -> ApiError {
+    ApiError::invalid("image name cannot be blank")
+}
+
 async fn remove(
     engine: &Arc<Engine>,
     name: &str,
@@ -188,7 +193,7 @@ async fn remove(
     by: &str,
 ) -> Result {
     if name.trim().is_empty() {
-        return Err(ApiError::invalid("image name cannot be blank"));
+        return Err(nameless().await);
     }
     match platforms {
         [] => {}

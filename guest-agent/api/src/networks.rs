@@ -23,6 +23,7 @@ use crate::{body, reply};
 pub(crate) fn routes() -> Router<Arc<Engine>> {
     Router::new()
         .route("/networks", get(list))
+        .route("/networks/", get(list))
         .route("/networks/create", post(create))
         .route("/networks/prune", post(prune))
         .route("/networks/{id}", get(inspect).delete(remove))

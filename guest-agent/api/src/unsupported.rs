@@ -11,13 +11,14 @@ use serde_json::json;
 
 use crate::body;
 use crate::error::{ApiError, Result};
+use crate::query::Query;
 use crate::reply;
 
 /// The routes.
 pub(crate) fn routes() -> Router<Arc<Engine>> {
     let mut router = Router::new()
         // There is nothing that could be pruned.
-        .route("/build/prune", prune("CachesDeleted"))
+        .route("/build/prune", post(prune))
         .route("/plugins", get(no_plugins))
         .route("/plugins/{name}", delete(no_such_plugin))
         .route("/plugins/{name}/json", get(no_such_plugin))
@@ -62,13 +63,25 @@ pub(crate) fn routes() -> Router<Arc<Engine>> {
     router
 }
 
-fn prune(key: &'static str) -> axum::routing::MethodRouter<Arc<Engine>> {
-    post(move || async move {
-        let mut answer = serde_json::Map::new();
-        answer.insert(key.into(), serde_json::Value::Null);
-        answer.insert("SpaceReclaimed".into(), 0.into());
-        reply::ok(&answer)
-    })
+async fn prune(query: Query) -> Result {
+    query.filters()?;
+    for name in [
+        "keep-storage",
+        "reserved-space",
+        "max-used-space",
+        "min-free-space",
+    ] {
+        if let Err(error) = query.number(name) {
+            let text = query.text(name);
+            return Err(ApiError::invalid(format!(
+                "{name} is in bytes and expects an integer, got {text}: {}",
+                error.message
+            )));
+        }
+    }
+    Ok(reply::ok(
+        &json!({ "CachesDeleted": null, "SpaceReclaimed": 0 }),
+    ))
 }
 
 async fn no_such_plugin(Path(parts): Path<Vec<String>>) -> ApiError {

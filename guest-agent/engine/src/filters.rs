@@ -20,6 +20,9 @@ impl Filters {
         }
         let invalid = || Error::Invalid("invalid filter".into());
         let value: serde_json::Value = serde_json::from_str(text).map_err(|_| invalid())?;
+        if value.is_null() {
+            return Ok(Self::default());
+        }
         let object = value.as_object().ok_or_else(invalid)?;
         let mut filters = BTreeMap::new();
         for (name, wanted) in object {

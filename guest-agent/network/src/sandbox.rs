@@ -6,6 +6,7 @@ use std::os::fd::{AsFd, BorrowedFd};
 use std::path::{Path, PathBuf};
 
 use crate::bridge::{self, switch};
+use crate::leases::Leases;
 use crate::names::NameSockets;
 use crate::netlink::{Change, Netlink};
 use crate::networks::{Networks, VETH_PREFIX};
@@ -236,8 +237,22 @@ impl Networks {
                 network: request.name.clone(),
             });
         }
-        let ipv4 = leases.choose(&spec, &request.name, true, request.ipv4)?;
-        let ipv6 = leases.choose(&spec, &request.name, false, request.ipv6)?;
+        let name = &request.name;
+        let choose = |leases: &Leases| -> Result<_, Error> {
+            let ipv4 = leases.choose(&spec, id, name, true, request.ipv4)?;
+            let ipv6 = leases.choose(&spec, id, name, false, request.ipv6)?;
+            Ok((ipv4, ipv6))
+        };
+        let (ipv4, ipv6) = match choose(&leases) {
+            // Interfaces of leases that ended may be about to go.
+            Err(Error::AddressInUse | Error::NoFreeAddress { .. }) => {
+                drop(leases);
+                self.sweeper.wait()?;
+                leases = self.leases();
+                choose(&leases)?
+            }
+            chosen => chosen?,
+        };
         let first = ipv4.or(ipv6).map(|address| address.ip);
         let mac = request
             .mac

@@ -270,7 +270,7 @@ fn a_pattern_makes_networks() {
         .docker(&["network", "ls", "--format", "{{.Name}} {{.Driver}}"])
         .good();
     assert!(listed.contains("pattern null"), "{listed}");
-    let depends = "user supplied configurations are not supported if the network depends on a configuration network";
+    let depends = "user specified configurations are not supported if the network depends on a configuration network";
     create(&["--config-from", "pattern", "--subnet=10.79.0.0/24", "x"]).bad(1, depends);
     create(&["--config-from", "pattern", "--label=c=d", "x"]).bad(1, depends);
     create(&["--config-from", "made", "x"]).bad(1, "configuration network \"made\" not found");

@@ -113,12 +113,26 @@ fn state(snapshot: &Snapshot) -> Value {
 }
 
 /// The networks that the container is on, by name.
-pub(crate) fn networks(record: &Record) -> Value {
+fn networks(record: &Record) -> Value {
     let networks = record.networks.iter();
     networks
         .map(|(name, attachment)| (name.clone(), network(record, name, attachment)))
         .collect::<Map<String, Value>>()
         .into()
+}
+
+/// The same for a list, which leaves out what was asked for besides addresses, and the names.
+pub(crate) fn listed_networks(record: &Record) -> Value {
+    let mut all = networks(record);
+    for network in all.as_object_mut().into_iter().flat_map(Map::values_mut) {
+        for key in ["Links", "Aliases", "DriverOpts", "DNSNames"] {
+            network[key] = Value::Null;
+        }
+        if let Some(addresses) = network["IPAMConfig"].as_object_mut() {
+            addresses.remove("LinkLocalIPs");
+        }
+    }
+    all
 }
 
 fn network(record: &Record, name: &str, attachment: &Attachment) -> Value {

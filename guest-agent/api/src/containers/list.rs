@@ -67,7 +67,7 @@ pub(crate) fn summary(
         "State": snapshot.status(),
         "Status": snapshot.status_text(),
         "HostConfig": host,
-        "NetworkSettings": { "Networks": inspect::networks(record) },
+        "NetworkSettings": { "Networks": inspect::listed_networks(record) },
         "Mounts": record.mounts.iter().map(mount).collect::<Vec<_>>(),
     });
     if let Some(size) = size {

@@ -124,13 +124,10 @@ fn for_older(value: &mut Value, version: ApiVersion) {
             value["RegistryConfig"][key] = Value::Null;
         }
     }
-    if !version.at_least(49) {
-        if let Some(object) = value.as_object_mut() {
-            object.remove("FirewallBackend");
-        }
-        for key in ["ContainerdCommit", "RuncCommit", "InitCommit"] {
-            value[key]["Expected"] = value[key]["ID"].clone();
-        }
+    if !version.at_least(49)
+        && let Some(object) = value.as_object_mut()
+    {
+        object.remove("FirewallBackend");
     }
     if !version.at_least(50) {
         value["BridgeNfIptables"] = json!(false);

@@ -51,7 +51,6 @@ impl Engine {
         request.filters.accept_only(&[
             "dangling",
             "label",
-            "label!",
             "before",
             "since",
             "reference",

@@ -95,39 +95,39 @@ impl Engine {
         self.networks.keep(record)
     }
 
-    /// The networks of a container that is being made: that of its mode, and others that are named.
+    /// The networks of a container that is being made: those that are named, or else that of its mode.
     pub(crate) fn first_networks(
         &self,
         request: &mut CreateRequest,
     ) -> Result<BTreeMap<String, Attachment>, Error> {
         let named = std::mem::take(&mut request.networks);
         self.check_endpoints(&named)?;
-        let mode = &mut request.host_config.network_mode;
-        if let Some(only) = named.keys().next()
-            && named.len() == 1
-            && only != "default"
-            && mode == "bridge"
-        {
-            mode.clone_from(only);
-        }
-        let mut networks = BTreeMap::new();
+        let mode = request.host_config.network_mode.as_str();
         if mode.starts_with("container:") {
-            return Ok(networks);
+            return Ok(BTreeMap::new());
         }
-        networks.insert(mode.clone(), Attachment::default());
-        for (name, settings) in named {
-            let name = if name == "default" {
-                "bridge".into()
-            } else {
-                name
+        let main = self.networks.find(mode).ok();
+        let main_name = main.as_ref().map_or(mode, |network| network.name.as_str());
+        if named.is_empty() {
+            return Ok(BTreeMap::from([(
+                main_name.to_owned(),
+                Attachment::default(),
+            )]));
+        }
+        let networks = named.into_iter().map(|(name, settings)| {
+            let is_main = main.as_ref().is_some_and(|main| main.id == name);
+            let name = match name.as_str() {
+                "default" => "bridge".to_owned(),
+                _ if is_main => main_name.to_owned(),
+                _ => name,
             };
             let attachment = Attachment {
                 settings,
                 ..Attachment::default()
             };
-            networks.insert(name, attachment);
-        }
-        Ok(networks)
+            (name, attachment)
+        });
+        Ok(networks.collect())
     }
 
     /// Whether a container asks our own name server.
