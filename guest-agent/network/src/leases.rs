@@ -141,7 +141,7 @@ impl Leases {
     fn is_taken(&self, spec: &Spec, container: &str, ip: IpAddr) -> bool {
         let own = self.ended.get(&(container.to_owned(), spec.id.clone()));
         let left = own.is_some_and(|own| own.addresses().any(|address| address.ip == ip));
-        self.taken.contains(&(spec.id.clone(), ip)) && !(left && !self.is_live(&spec.id, ip))
+        self.taken.contains(&(spec.id.clone(), ip)) && (!left || self.is_live(&spec.id, ip))
     }
 
     /// Whether a lease has an address.

@@ -273,7 +273,7 @@ fn a_pattern_makes_networks() {
     let depends = "user specified configurations are not supported if the network depends on a configuration network";
     create(&["--config-from", "pattern", "--subnet=10.79.0.0/24", "x"]).bad(1, depends);
     create(&["--config-from", "pattern", "--label=c=d", "x"]).bad(1, depends);
-    create(&["--config-from", "made", "x"]).bad(1, "configuration network \"made\" not found");
+    create(&["--config-from", "made", "x"]).bad(1, "configuration network \"made\" does not exist");
     create(&["--config-only", "--config-from", "pattern", "x"]).bad(
         1,
         "a configuration network cannot depend on another configuration network",

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use engine::Engine;
 use engine::image::{Image, ImageManifest, ListedImage, Platform, Removed};
 use engine::time::Time;
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 use crate::error::Result;
 use crate::version::ApiVersion;
@@ -189,7 +189,7 @@ fn every_key() -> Value {
     })
 }
 
-/// Docker's `Config` with the keys that clients expect, then whatever else the image says.
+/// Docker's `Config` with the keys that clients expect, and what the image says.
 fn runtime_config(image: &Image, version: ApiVersion) -> Value {
     let mut value = if version.at_least(50) {
         json!({
@@ -200,20 +200,29 @@ fn runtime_config(image: &Image, version: ApiVersion) -> Value {
         every_key()
     };
     if let (Some(target), Some(own)) = (value.as_object_mut(), image.config.runtime()) {
-        // What containers have and images only inherit by accident.
-        const GONE: [&str; 9] = [
-            "Hostname",
-            "Domainname",
-            "AttachStdin",
-            "AttachStdout",
-            "AttachStderr",
-            "Tty",
-            "OpenStdin",
-            "StdinOnce",
-            "Image",
+        // What containers have and images only inherit by accident is never told, nor what is empty.
+        const TOLD: [&str; 13] = [
+            "User",
+            "ExposedPorts",
+            "Env",
+            "Entrypoint",
+            "Cmd",
+            "Volumes",
+            "WorkingDir",
+            "Labels",
+            "StopSignal",
+            "ArgsEscaped",
+            "Healthcheck",
+            "OnBuild",
+            "Shell",
         ];
         for (key, field) in own {
-            if !version.at_least(50) || !GONE.contains(&key.as_str()) {
+            let empty = field.is_null()
+                || field == false
+                || field == ""
+                || field.as_array().is_some_and(Vec::is_empty)
+                || field.as_object().is_some_and(Map::is_empty);
+            if !empty && TOLD.contains(&key.as_str()) {
                 target.insert(key.clone(), field.clone());
             }
         }

@@ -54,10 +54,8 @@ impl Engine {
         let mut config = Config::default();
         apply_changes(&mut config, &request.changes)?;
         let mut config = config_document(&config)?;
-        for (key, empty) in [("Labels", json!({})), ("Env", json!([]))] {
-            if config[key] == empty {
-                config[key] = Value::Null;
-            }
+        if config["Labels"] == json!({}) {
+            config["Labels"] = Value::Null;
         }
         let message = request.message.clone();
         let describe = move |layer: Digest| document(&config, &platform, &message, layer);
