@@ -127,7 +127,7 @@ impl Engine {
 
 /// The configuration of the new image.
 fn configuration(container: &Config, request: &CommitRequest) -> Result<Config, Error> {
-    let mut config = request.config.clone().unwrap_or_default();
+    let mut config = request.config.clone().unwrap_or_else(|| container.clone());
     instructions::apply(&mut config, &request.changes)?;
     merge::fill(&mut config, container);
     Ok(config)
