@@ -1,5 +1,6 @@
 //! What holds under every driver, step by step, as docker's own users would see it.
 
+mod answers;
 mod exec;
 mod files;
 mod images;
@@ -31,6 +32,7 @@ pub fn run(machine: &Machine, registry: &Registry, steps: &mut Steps) {
     life::steps(machine, steps);
     clear(machine);
     exec::steps(machine, steps);
+    answers::steps(machine, steps);
     files::steps(machine, steps);
     clear(machine);
     limits::steps(machine, steps);

@@ -11,7 +11,7 @@ use std::sync::Arc;
 use axum::Router;
 use axum::extract::{Path, Request, State};
 use axum::response::Response;
-use axum::routing::{get, post};
+use axum::routing::{delete, get, post};
 use engine::Engine;
 use engine::image::{ListRequest, Platform};
 use http::{Method, StatusCode};
@@ -37,6 +37,7 @@ pub(crate) fn routes() -> Router<Arc<Engine>> {
         .route("/images/prune", post(prune))
         .route("/images/search", get(distribution::search))
         .route("/images/get", get(save))
+        .route("/images/", delete(nameless))
         .route(
             "/images/{*rest}",
             get(by_name).post(by_name).delete(by_name),
@@ -95,7 +96,15 @@ async fn by_name(
     };
     let by = Client::of(request.headers()).0;
     match (request.method(), verb) {
-        (&Method::DELETE, _) => remove(&engine, &rest, &query, &by).await,
+        (&Method::DELETE, _) => {
+            let platforms = match version.at_least(50) {
+                true => query.all("platforms"),
+                false => &[],
+            };
+            let platforms = platforms.iter().map(|text| read_platform(text));
+            let platforms = platforms.collect::<Result<Vec<_>>>()?;
+            remove(&engine, &rest, &query, &platforms, &by).await
+        }
         (&Method::GET, "json") => inspect(&engine, name, version, &query).await,
         (&Method::GET, "history") => {
             let platform = platform(&query, version, 48)?;
@@ -130,9 +139,13 @@ fn platform(query: &Query, version: ApiVersion, since: u32) -> Result<Option<Pla
             "multiple platform parameters not supported",
         ));
     }
-    let Some(text) = texts.first().filter(|text| !text.is_empty()) else {
-        return Ok(None);
-    };
+    match texts.first().filter(|text| !text.is_empty()) {
+        Some(text) => read_platform(text).map(Some),
+        None => Ok(None),
+    }
+}
+
+fn read_platform(text: &str) -> Result<Platform> {
     let value: Value = serde_json::from_str(text)
         .map_err(|error| ApiError::invalid(format!("failed to parse platform: {error}")))?;
     let field = |name: &str| value.get(name).and_then(Value::as_str).unwrap_or_default();
@@ -144,7 +157,7 @@ fn platform(query: &Query, version: ApiVersion, since: u32) -> Result<Option<Pla
         ("", _) | (_, "") => Err(ApiError::invalid(
             "both OS and Architecture must be provided",
         )),
-        (os, architecture) => Ok(Some(Platform::normalised(os, architecture, variant))),
+        (os, architecture) => Ok(Platform::normalised(os, architecture, variant)),
     }
 }
 
@@ -168,9 +181,26 @@ async fn inspect(engine: &Arc<Engine>, name: &str, version: ApiVersion, query: &
     Ok(reply::ok(&value))
 }
 
-async fn remove(engine: &Arc<Engine>, name: &str, query: &Query, by: &str) -> Result {
+async fn nameless() -> ApiError {
+    ApiError::invalid("image name cannot be blank")
+}
+
+async fn remove(
+    engine: &Arc<Engine>,
+    name: &str,
+    query: &Query,
+    platforms: &[Platform],
+    by: &str,
+) -> Result {
     if name.trim().is_empty() {
-        return Err(ApiError::invalid("image name cannot be blank"));
+        return Err(nameless().await);
+    }
+    match platforms {
+        [] => {}
+        [one] => {
+            engine.find_image_for(name, Some(one)).await?;
+        }
+        _ => return Err(ApiError::invalid("multiple platforms are not supported")),
     }
     let removed = engine
         .remove_image(name, query.flag("force"), query.flag("noprune"), by)
@@ -180,6 +210,10 @@ async fn remove(engine: &Arc<Engine>, name: &str, query: &Query, by: &str) -> Re
 }
 
 async fn tag(engine: &Arc<Engine>, name: &str, query: &Query, by: &str) -> Result<Response> {
+    if query.text("repo").is_empty() {
+        // As dockerd does.
+        return Ok(axum::response::IntoResponse::into_response(StatusCode::OK));
+    }
     engine
         .tag_image(name, query.text("repo"), query.text("tag"), by)
         .await?;

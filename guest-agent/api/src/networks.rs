@@ -16,12 +16,14 @@ use serde_json::{Map, Value, json};
 
 use crate::error::{ApiError, Result};
 use crate::query::Query;
+use crate::version::ApiVersion;
 use crate::{body, reply};
 
 /// The routes.
 pub(crate) fn routes() -> Router<Arc<Engine>> {
     Router::new()
         .route("/networks", get(list))
+        .route("/networks/", get(list))
         .route("/networks/create", post(create))
         .route("/networks/prune", post(prune))
         .route("/networks/{id}", get(inspect).delete(remove))
@@ -55,6 +57,7 @@ struct Create {
     enable_ipv6: Option<bool>,
     internal: bool,
     attachable: bool,
+    ingress: bool,
     config_only: bool,
     config_from: ConfigFrom,
     labels: BTreeMap<String, String>,
@@ -83,19 +86,19 @@ struct Disconnect {
     force: bool,
 }
 
-async fn create(State(engine): State<Arc<Engine>>, request: Request) -> Result {
+async fn create(
+    State(engine): State<Arc<Engine>>,
+    version: ApiVersion,
+    request: Request,
+) -> Result {
     let wanted: Create = body::json(request).await?;
-    if !matches!(wanted.scope.as_str(), "" | "local") {
-        return Err(ApiError::invalid(format!(
-            "unsupported network scope: {}",
-            wanted.scope
-        )));
-    }
     let id = engine
         .create_network(NetworkRequest {
             name: wanted.name,
             driver: wanted.driver,
-            enable_ipv4: wanted.enable_ipv4,
+            scope: wanted.scope,
+            ingress: wanted.ingress,
+            enable_ipv4: wanted.enable_ipv4.filter(|_| version.at_least(48)),
             enable_ipv6: wanted.enable_ipv6,
             internal: wanted.internal,
             attachable: wanted.attachable,
@@ -112,10 +115,11 @@ async fn create(State(engine): State<Arc<Engine>>, request: Request) -> Result {
     ))
 }
 
-async fn list(State(engine): State<Arc<Engine>>, query: Query) -> Result {
+async fn list(State(engine): State<Arc<Engine>>, version: ApiVersion, query: Query) -> Result {
     let networks = engine.list_networks(&query.filters()?).await?;
-    // The list leaves the containers out.
-    let networks: Vec<Value> = networks.iter().map(|n| render(n, false)).collect();
+    // Since 1.28 the list leaves the containers out.
+    let containers = !version.at_least(28);
+    let networks: Vec<Value> = networks.iter().map(|n| render(n, containers)).collect();
     Ok(reply::ok(&networks))
 }
 
@@ -124,10 +128,33 @@ async fn inspect(
     Path(id): Path<String>,
     query: Query,
 ) -> Result {
-    match query.text("scope") {
-        "" | "local" => Ok(reply::ok(&render(&engine.find_network(&id).await?, true))),
-        _ => Err(engine::Error::NotFound(format!("network {id} not found")).into()),
+    let verbose = query.text("verbose");
+    if !matches!(
+        verbose,
+        "" | "1"
+            | "t"
+            | "T"
+            | "TRUE"
+            | "true"
+            | "True"
+            | "0"
+            | "f"
+            | "F"
+            | "FALSE"
+            | "false"
+            | "False"
+    ) {
+        return Err(ApiError::invalid(format!(
+            "invalid value for verbose: {verbose}: strconv.ParseBool: parsing \"{verbose}\": invalid syntax"
+        )));
     }
+    let network = engine.find_network(&id).await?;
+    match query.text("scope") {
+        "" => {}
+        scope if scope == network.record.scope() => {}
+        _ => return Err(engine::Error::NotFound(format!("network {id} not found")).into()),
+    }
+    Ok(reply::ok(&render(&network, true)))
 }
 
 async fn remove(State(engine): State<Arc<Engine>>, Path(id): Path<String>) -> Result {
@@ -184,7 +211,7 @@ fn render(network: &NetworkSnapshot, with_containers: bool) -> Value {
                 member.id.clone(),
                 json!({
                     "Name": member.name,
-                    "EndpointID": endpoint.map_or("", |e| &e.endpoint_id),
+                    "EndpointID": member.endpoint_id,
                     "MacAddress": endpoint.map_or("", |e| &e.mac),
                     "IPv4Address": address(endpoint.and_then(|e| e.ipv4)),
                     "IPv6Address": address(endpoint.and_then(|e| e.ipv6)),
@@ -196,7 +223,7 @@ fn render(network: &NetworkSnapshot, with_containers: bool) -> Value {
         "Name": record.name,
         "Id": record.id,
         "Created": record.created,
-        "Scope": "local",
+        "Scope": record.scope(),
         "Driver": record.driver,
         "EnableIPv4": record.enable_ipv4,
         "EnableIPv6": record.enable_ipv6,

@@ -4,24 +4,29 @@ use std::sync::Arc;
 
 use axum::Router;
 use axum::extract::{Path, Request};
-use axum::routing::{any, get, post};
+use axum::routing::{any, delete, get, post};
 use engine::Engine;
 use http::StatusCode;
 use serde_json::json;
 
 use crate::body;
 use crate::error::{ApiError, Result};
+use crate::query::Query;
 use crate::reply;
 
 /// The routes.
 pub(crate) fn routes() -> Router<Arc<Engine>> {
     let mut router = Router::new()
         // There is nothing that could be pruned.
-        .route("/build/prune", prune("CachesDeleted"))
+        .route("/build/prune", post(prune))
         .route("/plugins", get(no_plugins))
+        .route("/plugins/{name}", delete(no_such_plugin))
         .route("/plugins/{name}/json", get(no_such_plugin))
         .route("/plugins/{name}/{verb}", post(no_such_plugin));
     for (path, what) in [
+        ("/plugins/privileges", "installing plugins"),
+        ("/plugins/pull", "installing plugins"),
+        ("/plugins/create", "making plugins"),
         ("/build", "building images"),
         ("/build/cancel", "building images"),
         ("/session", "building images with BuildKit"),
@@ -51,16 +56,32 @@ pub(crate) fn routes() -> Router<Arc<Engine>> {
     ] {
         router = router.route(path, any(no_swarm));
     }
+    for path in ["/swarm/init", "/swarm/join"] {
+        router = router.route(path, any(no_swarm_mode));
+    }
+    router = router.route("/swarm/leave", any(not_in_a_swarm));
     router
 }
 
-fn prune(key: &'static str) -> axum::routing::MethodRouter<Arc<Engine>> {
-    post(move || async move {
-        let mut answer = serde_json::Map::new();
-        answer.insert(key.into(), serde_json::Value::Null);
-        answer.insert("SpaceReclaimed".into(), 0.into());
-        reply::ok(&answer)
-    })
+async fn prune(query: Query) -> Result {
+    query.filters()?;
+    for name in [
+        "keep-storage",
+        "reserved-space",
+        "max-used-space",
+        "min-free-space",
+    ] {
+        if let Err(error) = query.number(name) {
+            let text = query.text(name);
+            return Err(ApiError::invalid(format!(
+                "{name} is in bytes and expects an integer, got {text}: {}",
+                error.message
+            )));
+        }
+    }
+    Ok(reply::ok(
+        &json!({ "CachesDeleted": null, "SpaceReclaimed": 0 }),
+    ))
 }
 
 async fn no_such_plugin(Path(parts): Path<Vec<String>>) -> ApiError {
@@ -76,8 +97,20 @@ async fn no_plugins() -> Result {
 }
 
 async fn no_swarm() -> ApiError {
+    unavailable(engine::NO_SWARM)
+}
+
+async fn no_swarm_mode() -> ApiError {
+    unavailable("Slipway has no swarm mode.")
+}
+
+async fn not_in_a_swarm() -> ApiError {
+    unavailable("This node is not part of a swarm")
+}
+
+fn unavailable(why: &str) -> ApiError {
     ApiError {
         status: StatusCode::SERVICE_UNAVAILABLE,
-        message: "This node is not a swarm manager. Slipway has no swarm mode.".into(),
+        message: why.into(),
     }
 }

@@ -13,7 +13,7 @@ use http::StatusCode;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use crate::error::Result;
+use crate::error::{ApiError, Result};
 use crate::query::Query;
 use crate::version::ApiVersion;
 use crate::{body, reply};
@@ -24,7 +24,7 @@ pub(crate) fn routes() -> Router<Arc<Engine>> {
         .route("/volumes", get(list))
         .route("/volumes/create", post(create))
         .route("/volumes/prune", post(prune))
-        .route("/volumes/{name}", get(inspect).delete(remove))
+        .route("/volumes/{name}", get(inspect).delete(remove).put(update))
         .merge(contents::routes())
 }
 
@@ -36,10 +36,18 @@ struct Create {
     driver: String,
     driver_opts: Option<BTreeMap<String, String>>,
     labels: Option<BTreeMap<String, String>>,
+    cluster_volume_spec: Option<Value>,
 }
 
-async fn create(State(engine): State<Arc<Engine>>, request: Request) -> Result {
+async fn create(
+    State(engine): State<Arc<Engine>>,
+    version: ApiVersion,
+    request: Request,
+) -> Result {
     let wanted: Create = body::json(request).await?;
+    if wanted.cluster_volume_spec.is_some() && version.at_least(42) {
+        return Err(engine::Error::Unavailable(engine::NO_SWARM.into()).into());
+    }
     let volume = engine
         .create_volume(VolumeRequest {
             name: wanted.name,
@@ -52,13 +60,23 @@ async fn create(State(engine): State<Arc<Engine>>, request: Request) -> Result {
 }
 
 async fn list(State(engine): State<Arc<Engine>>, query: Query) -> Result {
-    let volumes = engine.list_volumes(&query.filters()?).await?;
+    let filters = query.filters().map_err(|error| ApiError {
+        message: format!("error reading volume filters: {}", error.message),
+        ..error
+    })?;
+    let volumes = engine.list_volumes(&filters).await?;
     let volumes: Vec<Value> = volumes.iter().map(render).collect();
     Ok(reply::ok(&json!({ "Volumes": volumes, "Warnings": null })))
 }
 
 async fn inspect(State(engine): State<Arc<Engine>>, Path(name): Path<String>) -> Result {
     Ok(reply::ok(&render(&engine.volume(&name)?)))
+}
+
+/// Only volumes of a swarm can be changed.
+async fn update() -> ApiError {
+    let why = "volume update only valid for cluster volumes, but swarm is unavailable";
+    engine::Error::Unavailable(why.into()).into()
 }
 
 async fn remove(

@@ -223,6 +223,10 @@ impl From<network::Error> for Error {
             text += &format!(": {cause}");
             source = cause.source();
         }
-        Self::System(text)
+        match error {
+            network::Error::AddressInUse => Self::Forbidden(text),
+            network::Error::NoFreeSubnet => Self::Invalid(text),
+            _ => Self::System(text),
+        }
     }
 }

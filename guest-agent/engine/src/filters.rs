@@ -20,6 +20,9 @@ impl Filters {
         }
         let invalid = || Error::Invalid("invalid filter".into());
         let value: serde_json::Value = serde_json::from_str(text).map_err(|_| invalid())?;
+        if value.is_null() {
+            return Ok(Self::default());
+        }
         let object = value.as_object().ok_or_else(invalid)?;
         let mut filters = BTreeMap::new();
         for (name, wanted) in object {
@@ -85,10 +88,13 @@ impl Filters {
 
     /// The value of a yes-or-no filter such as `dangling`.
     pub fn flag(&self, name: &str) -> Result<Option<bool>, Error> {
-        let values = self.get(name);
-        if values.is_empty() {
-            return Ok(None);
-        }
+        let values = match self.0.get(name) {
+            None => return Ok(None),
+            Some(values) if values.is_empty() => {
+                return Err(Error::Invalid(format!("invalid filter '{name}'")));
+            }
+            Some(values) => values,
+        };
         let says = |words: [&str; 2]| values.iter().any(|value| words.contains(&value.as_str()));
         match (says(["1", "true"]), says(["0", "false"])) {
             (true, false) => Ok(Some(true)),

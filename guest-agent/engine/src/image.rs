@@ -94,7 +94,10 @@ impl Engine {
                 ));
             }
             let store = engine.store()?;
-            let image = store.resolve(&source)?;
+            // Whatever is wrong with the name, dockerd finds no image.
+            let image = store
+                .resolve(&source)
+                .map_err(|error| Error::NotFound(error.to_string()))?;
             store.tag(&image.id, &reference, &origin)?;
             Ok((image.id, reference.familiar()))
         })
@@ -130,8 +133,22 @@ impl Engine {
         }
     }
 
+    /// Publishes an event about an image, with its labels if it is there.
     pub(crate) fn image_event(&self, action: &str, id: &str, name: &str) {
-        let attributes = BTreeMap::from([("name".to_owned(), name.to_owned())]);
+        let image = self.store().ok().and_then(|store| store.resolve(id).ok());
+        let labels = image.map(|image| image.config.labels());
+        self.labelled_image_event(action, id, name, labels.unwrap_or_default());
+    }
+
+    /// The same with labels of one that may be gone.
+    fn labelled_image_event(
+        &self,
+        action: &str,
+        id: &str,
+        name: &str,
+        mut attributes: BTreeMap<String, String>,
+    ) {
+        attributes.insert("name".into(), name.into());
         self.events.publish(Subject::Image, action, id, attributes);
     }
 }
@@ -140,9 +157,7 @@ impl Engine {
 fn tag_reference(repository: &str, tag: &str) -> Result<Reference, Error> {
     let bare = Reference::parse_bare(repository)?;
     if bare.digest().is_some() {
-        return Err(Error::Invalid(
-            "refusing to create a tag with a digest reference".into(),
-        ));
+        return Err(Error::Invalid("cannot import digest reference".into()));
     }
     Ok(match (tag, bare.tag()) {
         ("", None) => bare.with_tag("latest")?,

@@ -28,7 +28,7 @@ pub use networks::{
     NetworkSnapshot, PortAnswer, PortOrder, PortOrders, Publication, SubnetSettings, WantedPort,
     dns_names,
 };
-pub use system::{ContainerSize, DiskUsage, SystemInfo, VERSION};
+pub use system::{ContainerSize, DiskUsage, NO_SWARM, SystemInfo, VERSION};
 pub use volumes::{
     Backup, Cloned, RestoreRequest, Restored, Volume, VolumeEntry, VolumeRequest, VolumeUsage,
 };

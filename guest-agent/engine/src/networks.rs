@@ -1,9 +1,11 @@
 //! Networks: what they are made of, which containers are on them, and what is published.
 
 mod attach;
+mod check;
 mod connect;
 mod create;
 mod holder;
+mod ipam;
 mod list;
 mod names;
 mod open;
@@ -21,6 +23,7 @@ pub use ports::{Bound, Condition, PortAnswer, PortOrder, PortOrders, Publication
 pub use record::{Attachment, EndpointIpam, EndpointSettings, Ipam, IpamConfig, NetworkRecord};
 pub use subnets::{AddressPool, SubnetSettings};
 
+pub(crate) use check::check_endpoint;
 pub(crate) use names::Names;
 pub(crate) use ports::{HostPorts, PortTable, check as check_ports};
 

@@ -13,6 +13,9 @@ use crate::{Engine, Error, Machine, blocking};
 /// Slipway's version.
 pub const VERSION: &str = env!("CARGO_PKG_VERSION");
 
+/// dockerd's answer to what only a swarm's manager can do.
+pub const NO_SWARM: &str = "This node is not a swarm manager. Use \"docker swarm init\" or \"docker swarm join\" to connect this node to swarm and try again.";
+
 /// What `docker info` shows.
 #[derive(Debug, Clone)]
 pub struct SystemInfo {

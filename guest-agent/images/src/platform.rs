@@ -18,6 +18,54 @@ pub struct Platform {
     pub variant: Option<String>,
 }
 
+/// What Go knows.
+const OSES: &[&str] = &[
+    "aix",
+    "android",
+    "darwin",
+    "dragonfly",
+    "freebsd",
+    "hurd",
+    "illumos",
+    "ios",
+    "js",
+    "linux",
+    "macos",
+    "nacl",
+    "netbsd",
+    "openbsd",
+    "plan9",
+    "solaris",
+    "windows",
+    "zos",
+];
+const ARCHITECTURES: &[&str] = &[
+    "386",
+    "amd64",
+    "amd64p32",
+    "arm",
+    "armbe",
+    "arm64",
+    "arm64be",
+    "ppc64",
+    "ppc64le",
+    "loong64",
+    "mips",
+    "mipsle",
+    "mips64",
+    "mips64le",
+    "mips64p32",
+    "mips64p32le",
+    "ppc",
+    "riscv",
+    "riscv64",
+    "s390",
+    "s390x",
+    "sparc",
+    "sparc64",
+    "wasm",
+];
+
 impl Platform {
     /// The platform this program runs on.
     pub fn host() -> Self {
@@ -26,11 +74,10 @@ impl Platform {
 
     /// Parses `os/arch[/variant]`, `arch`, or `os`, as `docker pull --platform` takes it.
     pub fn parse(text: &str) -> Result<Self> {
-        let bad = || {
-            Error::Invalid(format!(
-                "\"{text}\" is an invalid platform: expected os/arch or os/arch/variant, as in linux/arm64"
-            ))
-        };
+        let bad = |why: &str| Err(Error::Invalid(format!("{text:?}: {why}: invalid argument")));
+        if text.contains('*') {
+            return bad("wildcards not yet supported");
+        }
         let parts: Vec<&str> = text.split('/').collect();
         let clean = |part: &str| {
             !part.is_empty()
@@ -38,15 +85,36 @@ impl Platform {
                     .bytes()
                     .all(|b| b.is_ascii_alphanumeric() || b"._-".contains(&b))
         };
-        if !parts.iter().all(|part| clean(part)) {
-            return Err(bad());
+        let first = parts.first().copied().unwrap_or_default();
+        if !clean(first) || first.contains('.') {
+            let form = r"^([A-Za-z0-9_-]+)(?:\\(([A-Za-z0-9_.%-]*)((?:\\+[A-Za-z0-9_.%-]+)*)\\))?$";
+            return Err(Error::Invalid(format!(
+                "{first:?} is an invalid OS component of {text:?}: OSAndVersion specifier component must match \"{form}\": invalid argument"
+            )));
         }
+        if let Some(part) = parts.iter().find(|part| !clean(part)) {
+            return Err(Error::Invalid(format!(
+                "{part:?} is an invalid component of {text:?}: platform specifier component must match \"^[A-Za-z0-9_.-]+$\": invalid argument"
+            )));
+        }
+        let host = Self::host();
         match parts.as_slice() {
-            ["linux"] => Ok(Self::host()),
-            [arch] => Ok(Self::normalised("linux", arch, None)),
+            [one] if OSES.contains(&one.to_ascii_lowercase().as_str()) => Ok(Self::normalised(
+                one,
+                &host.architecture,
+                host.variant.as_deref(),
+            )),
+            [one] => {
+                let platform = Self::normalised("linux", one, None);
+                if ARCHITECTURES.contains(&platform.architecture.as_str()) {
+                    Ok(platform)
+                } else {
+                    bad("unknown operating system or architecture")
+                }
+            }
             [os, arch] => Ok(Self::normalised(os, arch, None)),
             [os, arch, variant] => Ok(Self::normalised(os, arch, Some(variant))),
-            _ => Err(bad()),
+            _ => bad("cannot parse platform specifier"),
         }
     }
 

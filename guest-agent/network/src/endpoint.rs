@@ -14,6 +14,8 @@ pub struct Request {
     pub ipv4: Option<IpAddr>,
     /// This IPv6 address, or any.
     pub ipv6: Option<IpAddr>,
+    /// These as well, of its link alone.
+    pub link_local: Vec<IpAddr>,
     /// This hardware address, or one that follows from the IPv4 address.
     pub mac: Option<[u8; 6]>,
     /// This name of the interface, or the next of `eth0`, `eth1` …
@@ -55,6 +57,9 @@ pub struct Endpoint {
     /// The network leads out.
     #[serde(default)]
     pub leads_out: bool,
+    /// … through its interface, without a gateway.
+    #[serde(default)]
+    pub routes_by_interface: bool,
 }
 
 /// An address of an endpoint.

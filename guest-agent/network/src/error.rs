@@ -37,11 +37,17 @@ pub enum Error {
         "all predefined address pools have been fully subnetted: the machine has routes to all of 172.17.0.0/16 to 172.31.0.0/16 and 192.168.0.0/16, or networks use them; choose a subnet"
     )]
     NoFreeSubnet,
-    /// The subnet has no address left.
-    #[error("no free address in {subnet}: remove containers that are no longer needed")]
+    /// The network has no address left.
+    #[error(
+        "no available IPv{version} addresses on this network's address pools: {network} ({id})"
+    )]
     NoFreeAddress {
-        /// The subnet.
-        subnet: crate::Subnet,
+        /// 4 or 6.
+        version: u8,
+        /// The network's name.
+        network: String,
+        /// Its id.
+        id: String,
     },
     /// An address that was asked for is in no subnet of the network.
     #[error("no configured subnet contains IP address {ip}")]
@@ -67,7 +73,7 @@ pub enum Error {
         id: String,
     },
     /// The interface that a macvlan or ipvlan network shares is not there.
-    #[error("the machine has no interface {name} for the network to share")]
+    #[error("{}", no_parent(name))]
     NoParent {
         /// The interface.
         name: String,
@@ -131,6 +137,14 @@ pub enum Error {
     /// A worker thread went away.
     #[error("a network worker thread ended early")]
     Worker,
+}
+
+/// dockerd, which could make `eth0.10` on `eth0`, says it so.
+fn no_parent(name: &str) -> String {
+    match name.split_once('.') {
+        Some((parent, _)) => format!("-o parent interface was not found on the host: {parent}"),
+        None => format!("invalid subinterface vlan name {name}, example formatting is eth0.10"),
+    }
 }
 
 impl Error {

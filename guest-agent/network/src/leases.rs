@@ -18,6 +18,8 @@ pub(crate) struct Leases {
     directory: PathBuf,
     endpoints: BTreeMap<Key, Endpoint>,
     taken: BTreeSet<(String, IpAddr)>,
+    /// Those that ended and whose interfaces are still there.
+    ended: BTreeMap<Key, Endpoint>,
 }
 
 impl Leases {
@@ -29,6 +31,7 @@ impl Leases {
             directory,
             endpoints: BTreeMap::new(),
             taken: BTreeSet::new(),
+            ended: BTreeMap::new(),
         };
         let directory = leases.directory.clone();
         let entries = fs::read_dir(&directory).map_err(Error::file("read", &directory))?;
@@ -85,9 +88,13 @@ impl Leases {
     }
 
     /// Chooses addresses on a network: those wanted, or the lowest free, as Docker hands them out.
+    /// `network` is its name. What the container itself has just left counts as free: nobody answers
+    /// there any more.
     pub(crate) fn choose(
         &self,
         spec: &Spec,
+        container: &str,
+        network: &str,
         ipv4: bool,
         wanted: Option<IpAddr>,
     ) -> Result<Option<Address>, Error> {
@@ -108,31 +115,41 @@ impl Leases {
             let pool = pools
                 .find(|pool| pool.subnet.contains(ip))
                 .ok_or(Error::NotInSubnet { ip })?;
-            if self.is_taken(&spec.id, ip) || pool.gateway == Some(ip) {
+            let kept = pool.gateway == Some(ip) || pool.aux.contains(&ip);
+            if kept || pool.subnet.is_reserved(ip) || self.is_taken(spec, container, ip) {
                 return Err(Error::AddressInUse);
             }
             return Ok(Some(address(pool, ip)));
         }
-        let mut full = None;
         for pool in pools {
-            full = Some(pool.subnet);
-            let free = pool.range.unwrap_or(pool.subnet).hosts().find(|ip| {
+            let free = pool.addresses().find(|ip| {
                 pool.gateway != Some(*ip)
                     && !pool.aux.contains(ip)
-                    && *ip != pool.subnet.base()
-                    && !self.is_taken(&spec.id, *ip)
+                    && !self.is_taken(spec, container, *ip)
             });
             if let Some(ip) = free {
                 return Ok(Some(address(pool, ip)));
             }
         }
         Err(Error::NoFreeAddress {
-            subnet: full.unwrap_or_else(|| crate::Subnet::new([0, 0, 0, 0], 0)),
+            version: if ipv4 { 4 } else { 6 },
+            network: network.to_owned(),
+            id: spec.id.clone(),
         })
     }
 
-    fn is_taken(&self, network: &str, ip: IpAddr) -> bool {
-        self.taken.contains(&(network.to_owned(), ip))
+    fn is_taken(&self, spec: &Spec, container: &str, ip: IpAddr) -> bool {
+        let own = self.ended.get(&(container.to_owned(), spec.id.clone()));
+        let left = own.is_some_and(|own| own.addresses().any(|address| address.ip == ip));
+        self.taken.contains(&(spec.id.clone(), ip)) && (!left || self.is_live(&spec.id, ip))
+    }
+
+    /// Whether a lease has an address.
+    fn is_live(&self, network: &str, ip: IpAddr) -> bool {
+        let mut leases = self.endpoints.values();
+        leases.any(|lease| {
+            lease.network_id == network && lease.addresses().any(|address| address.ip == ip)
+        })
     }
 
     /// Records a lease, on disk first. It is not flushed: a namespace doesn't outlive the kernel
@@ -172,15 +189,23 @@ impl Leases {
             }
             _ => {}
         }
-        Ok(self
-            .endpoints
-            .remove(&(container.to_owned(), network.to_owned())))
+        let key = (container.to_owned(), network.to_owned());
+        let lease = self.endpoints.remove(&key);
+        if let Some(lease) = &lease {
+            self.ended.insert(key, lease.clone());
+        }
+        Ok(lease)
     }
 
     /// Gives the addresses of an ended lease back.
     pub(crate) fn release(&mut self, lease: &Endpoint) {
+        self.ended
+            .retain(|_, ended| ended.endpoint_id != lease.endpoint_id);
         for address in lease.addresses() {
-            self.taken.remove(&(lease.network_id.clone(), address.ip));
+            // The same container may have it again.
+            if !self.is_live(&lease.network_id, address.ip) {
+                self.taken.remove(&(lease.network_id.clone(), address.ip));
+            }
         }
     }
 
@@ -213,6 +238,7 @@ mod tests {
             ipv4: Gateway::Nat,
             ipv6: Gateway::Nat,
             publish_on: None,
+            inhibit_ipv4: false,
         }
     }
 
@@ -229,6 +255,7 @@ mod tests {
             priority: 0,
             network_name: String::new(),
             leads_out: true,
+            routes_by_interface: false,
         }
     }
 
@@ -238,20 +265,32 @@ mod tests {
         let directory = home.path().join("leases");
         let mut leases = Leases::open(directory.clone()).unwrap();
         for last in ["2", "3", "5", "6"] {
-            let address = leases.choose(&spec(), true, None).unwrap().unwrap();
+            let address = leases
+                .choose(&spec(), "c", "net", true, None)
+                .unwrap()
+                .unwrap();
             assert_eq!(address.ip.to_string(), format!("10.9.0.{last}"));
             leases.insert(&format!("c{last}"), lease(address)).unwrap();
         }
-        let full = leases.choose(&spec(), true, None);
+        let full = leases.choose(&spec(), "c", "net", true, None);
         assert!(matches!(full, Err(Error::NoFreeAddress { .. })));
-        assert_eq!(leases.choose(&spec(), false, None).unwrap(), None);
+        assert_eq!(
+            leases.choose(&spec(), "c", "net", false, None).unwrap(),
+            None
+        );
         let ended = leases.remove("c5", &spec().id).unwrap().unwrap();
         assert_eq!(leases.remove("c5", &spec().id).unwrap(), None);
-        leases.choose(&spec(), true, None).unwrap_err();
+        leases.choose(&spec(), "c", "net", true, None).unwrap_err();
+        // Who has left it may come back at once, and keeps it.
+        let again = leases.choose(&spec(), "c5", "net", true, None);
+        assert_eq!(again.unwrap().map(|address| address.ip), ended.ip());
         leases.release(&ended);
-        let wanted = leases.choose(&spec(), true, ended.ip()).unwrap().unwrap();
+        let wanted = leases
+            .choose(&spec(), "c", "net", true, ended.ip())
+            .unwrap()
+            .unwrap();
         assert_eq!(Some(wanted.ip), ended.ip());
-        let outside = leases.choose(&spec(), true, Some("10.8.0.1".parse().unwrap()));
+        let outside = leases.choose(&spec(), "c", "net", true, Some("10.8.0.1".parse().unwrap()));
         assert!(matches!(outside, Err(Error::NotInSubnet { .. })));
 
         fs::write(directory.join("torn.json"), b"{\"ip\":").unwrap();

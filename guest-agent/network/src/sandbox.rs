@@ -6,6 +6,7 @@ use std::os::fd::{AsFd, BorrowedFd};
 use std::path::{Path, PathBuf};
 
 use crate::bridge::{self, switch};
+use crate::leases::Leases;
 use crate::names::NameSockets;
 use crate::netlink::{Change, Netlink};
 use crate::networks::{Networks, VETH_PREFIX};
@@ -29,6 +30,8 @@ struct Planned {
     endpoint: Endpoint,
     mac: Option<[u8; 6]>,
     sysctls: Vec<(String, String)>,
+    /// More addresses, of its link alone.
+    link_local: Vec<IpAddr>,
 }
 
 impl Networks {
@@ -234,8 +237,22 @@ impl Networks {
                 network: request.name.clone(),
             });
         }
-        let ipv4 = leases.choose(&spec, true, request.ipv4)?;
-        let ipv6 = leases.choose(&spec, false, request.ipv6)?;
+        let name = &request.name;
+        let choose = |leases: &Leases| -> Result<_, Error> {
+            let ipv4 = leases.choose(&spec, id, name, true, request.ipv4)?;
+            let ipv6 = leases.choose(&spec, id, name, false, request.ipv6)?;
+            Ok((ipv4, ipv6))
+        };
+        let (ipv4, ipv6) = match choose(&leases) {
+            // Interfaces of leases that ended may be about to go.
+            Err(Error::AddressInUse | Error::NoFreeAddress { .. }) => {
+                drop(leases);
+                self.sweeper.wait()?;
+                leases = self.leases();
+                choose(&leases)?
+            }
+            chosen => chosen?,
+        };
         let first = ipv4.or(ipv6).map(|address| address.ip);
         let mac = request
             .mac
@@ -260,6 +277,7 @@ impl Networks {
             priority: request.priority,
             network_name: request.name.clone(),
             leads_out: !(spec.internal || isolated(true) && isolated(false)),
+            routes_by_interface: spec.routes_by_interface(),
         };
         leases.insert(id, endpoint.clone())?;
         Ok(Planned {
@@ -267,6 +285,7 @@ impl Networks {
             endpoint,
             mac: Some(mac),
             sysctls: request.sysctls.clone(),
+            link_local: request.link_local.clone(),
         })
     }
 
@@ -326,7 +345,7 @@ impl Networks {
 /// Lets an interface have IPv6 addresses, in the calling thread's namespace.
 fn allow_ipv6(planned: &Planned) -> Result<(), Error> {
     let endpoint = &planned.endpoint;
-    if endpoint.ipv6.is_some() {
+    if endpoint.ipv6.is_some() || planned.link_local.iter().any(IpAddr::is_ipv6) {
         let path = format!("/proc/sys/net/ipv6/conf/{}/disable_ipv6", endpoint.iface);
         switch(Path::new(&path), "0")?;
     }
@@ -342,6 +361,10 @@ fn configure(netlink: &mut Netlink, planned: &Planned) -> Result<(), Error> {
     for address in endpoint.addresses() {
         let subnet = Subnet::new(address.ip, address.prefix_len);
         changes.push(messages::add_address(index, name, address.ip, subnet));
+    }
+    for ip in &planned.link_local {
+        let subnet = Subnet::new(*ip, if ip.is_ipv4() { 16 } else { 64 });
+        changes.push(messages::add_address(index, name, *ip, subnet));
     }
     netlink.apply(changes)
 }
@@ -360,19 +383,26 @@ fn set_sysctls(planned: &Planned) -> Result<(), Error> {
     Ok(())
 }
 
-/// The default routes: through the endpoint with the highest priority, of several the first by the
-/// network's name.
+/// The default routes: through the endpoint with the highest priority, of several one with addresses
+/// of both kinds, of these the first by the network's name.
 fn route(netlink: &mut Netlink, endpoints: &[&Endpoint], replace: bool) -> Result<(), Error> {
     let mut changes = Vec::new();
     for ipv4 in [true, false] {
+        let address = |endpoint: &Endpoint| if ipv4 { endpoint.ipv4 } else { endpoint.ipv6 };
         let gateway = |endpoint: &Endpoint| -> Option<IpAddr> {
-            let address = if ipv4 { endpoint.ipv4 } else { endpoint.ipv6 };
-            address.and_then(|address| address.gateway)
+            address(endpoint).and_then(|address| address.gateway)
+        };
+        let leads = |endpoint: &Endpoint| {
+            gateway(endpoint).is_some()
+                || (endpoint.routes_by_interface && address(endpoint).is_some())
         };
         let best = endpoints
             .iter()
-            .filter(|endpoint| endpoint.leads_out && gateway(endpoint).is_some())
-            .min_by_key(|endpoint| (-endpoint.priority, endpoint.network_name.clone()));
+            .filter(|endpoint| endpoint.leads_out && leads(endpoint))
+            .min_by_key(|endpoint| {
+                let both = endpoint.ipv4.is_some() && endpoint.ipv6.is_some();
+                (-endpoint.priority, !both, endpoint.network_name.clone())
+            });
         if replace {
             changes.push(messages::remove_default_route(ipv4));
         }

@@ -30,6 +30,9 @@ pub struct Spec {
     /// Ports are published on this address, unless said otherwise.
     #[serde(default)]
     pub publish_on: Option<IpAddr>,
+    /// The bridge has no IPv4 address; endpoints have their default route all the same.
+    #[serde(default)]
+    pub inhibit_ipv4: bool,
 }
 
 /// What joins endpoints.
@@ -96,12 +99,32 @@ impl Spec {
         self.kind == Kind::Bridge
     }
 
+    /// Whether endpoints send what leaves their subnet to the interface itself: there is no gateway.
+    pub(crate) fn routes_by_interface(&self) -> bool {
+        matches!(self.kind, Kind::Ipvlan(1 | 2))
+    }
+
     /// The bridge's addresses.
     pub(crate) fn gateways(&self) -> impl Iterator<Item = (IpAddr, Subnet)> + '_ {
         self.pools.iter().filter_map(|pool| {
-            let mode = self.gateway_mode(pool.subnet.is_ipv4());
-            let gateway = pool.gateway.filter(|_| mode != Gateway::Isolated)?;
+            let ipv4 = pool.subnet.is_ipv4();
+            let bare = self.gateway_mode(ipv4) == Gateway::Isolated || (ipv4 && self.inhibit_ipv4);
+            let gateway = pool.gateway.filter(|_| !bare)?;
             Some((gateway, pool.subnet))
         })
+    }
+}
+
+impl Pool {
+    /// The addresses that can be handed out, in order.
+    pub fn addresses(&self) -> impl Iterator<Item = IpAddr> + use<> {
+        let subnet = self.subnet;
+        let whole = self.range.is_none().then(|| subnet.hosts());
+        let part = self.range.map(|range| range.addresses());
+        let part = part.into_iter().flatten();
+        whole
+            .into_iter()
+            .flatten()
+            .chain(part.filter(move |ip| !subnet.is_reserved(*ip)))
     }
 }

@@ -80,6 +80,20 @@ impl Subnet {
         (first + skip_first..=last - skip_last).map(move |bits| with_bits(base, bits))
     }
 
+    /// All addresses, in order.
+    pub fn addresses(&self) -> impl Iterator<Item = IpAddr> + use<> {
+        let base = self.base;
+        (bits(base)..=bits(self.last())).map(move |bits| with_bits(base, bits))
+    }
+
+    /// Whether no interface can have that address: the network's own, and with IPv4 the last, if there
+    /// is room for more than two.
+    #[must_use]
+    pub fn is_reserved(&self, address: IpAddr) -> bool {
+        let roomy = bits(self.last()) - bits(self.base) > 1;
+        roomy && (address == self.base || (self.is_ipv4() && address == self.last()))
+    }
+
     /// The subnet of that length after this one, or after `number` of them; nothing where the
     /// address space ends.
     #[must_use]

@@ -200,3 +200,224 @@ fn wrong_options_are_refused_with_dockers_words() {
     host.docker(&["exec", "-u", "nobody-here", "taken", "true"])
         .bad(1, unknown);
 }
+
+#[test]
+fn networks_volumes_and_images_are_refused_with_dockers_words() {
+    let host = host!();
+    let network = "/networks/create";
+    let swarm = "This node is not a swarm manager. Use \"docker swarm init\" or \"docker swarm join\" to connect this node to swarm and try again.";
+    let cases = [
+        (
+            "POST",
+            network,
+            r#"{"Name":"bridge"}"#,
+            403,
+            "operation is not permitted on predefined bridge network ",
+        ),
+        (
+            "POST",
+            network,
+            r#"{"Name":"n","Driver":"foo"}"#,
+            404,
+            "plugin \"foo\" not found",
+        ),
+        (
+            "POST",
+            network,
+            r#"{"Name":"n","Driver":"overlay"}"#,
+            403,
+            swarm,
+        ),
+        (
+            "POST",
+            network,
+            r#"{"Name":"n","Scope":"swarm"}"#,
+            403,
+            "cannot create a swarm scoped network when swarm is not active",
+        ),
+        (
+            "POST",
+            network,
+            r#"{"Name":"n","Ingress":true}"#,
+            403,
+            "Ingress network can only be global scope network",
+        ),
+        (
+            "POST",
+            network,
+            r#"{"Name":"n","ConfigFrom":{"Network":"x"}}"#,
+            404,
+            "configuration network \"x\" does not exist",
+        ),
+        (
+            "POST",
+            network,
+            r#"{"Name":"n","IPAM":{"Driver":"null"}}"#,
+            400,
+            "ipv4 pool is empty",
+        ),
+        (
+            "POST",
+            network,
+            r#"{"Name":"n","IPAM":{"Config":[{}]}}"#,
+            400,
+            "invalid network config:\ninvalid subnet : invalid CIDR block notation",
+        ),
+        (
+            "POST",
+            network,
+            r#"{"Name":"n","Options":{"com.docker.network.bridge.inhibit_ipv4":"x"}}"#,
+            400,
+            "failed to parse com.docker.network.bridge.inhibit_ipv4 value: x (strconv.ParseBool: parsing \"x\": invalid syntax)",
+        ),
+        (
+            "POST",
+            network,
+            r#"{"Name":"n","Options":{"com.docker.network.driver.mtu":"-1"}}"#,
+            400,
+            "invalid MTU number: -1",
+        ),
+        (
+            "POST",
+            network,
+            r#"{"Name":"n","Options":{"com.docker.network.enable_ipv4":"false"}}"#,
+            400,
+            "IPv4 or IPv6 must be enabled",
+        ),
+        (
+            "POST",
+            network,
+            r#"{"Name":"n","Options":{"com.docker.network.bridge.gateway_mode_ipv4":"isolated"}}"#,
+            500,
+            "gateway mode 'isolated' can only be used for an internal network",
+        ),
+        (
+            "POST",
+            network,
+            r#"{"Name":"n","Driver":"macvlan","Options":{"parent":"nope0"}}"#,
+            500,
+            "invalid subinterface vlan name nope0, example formatting is eth0.10",
+        ),
+        (
+            "POST",
+            "/networks/nope/disconnect",
+            r#"{"Container":"nope","Force":true}"#,
+            404,
+            "network nope not found",
+        ),
+        (
+            "POST",
+            "/networks/bridge/disconnect",
+            r#"{"Container":"nope","Force":true}"#,
+            404,
+            "endpoint nope not found",
+        ),
+        (
+            "GET",
+            "/networks?filters=%7B%22type%22%3A%5B%22x%22%5D%7D",
+            "",
+            500,
+            "invalid filter: 'type'='x'",
+        ),
+        (
+            "POST",
+            "/volumes/create",
+            r#"{"Name":"x","Driver":"foo"}"#,
+            404,
+            "create x: error looking up volume plugin foo: plugin \"foo\" not found",
+        ),
+        (
+            "POST",
+            "/volumes/create",
+            r#"{"Name":"vol","ClusterVolumeSpec":{}}"#,
+            503,
+            swarm,
+        ),
+        (
+            "PUT",
+            "/volumes/vol?version=1",
+            "{}",
+            503,
+            "volume update only valid for cluster volumes, but swarm is unavailable",
+        ),
+        (
+            "POST",
+            "/volumes/prune?filters=%7B%22all%22%3A%5B%22x%22%5D%7D",
+            "",
+            400,
+            "invalid filter 'all': strconv.ParseBool: parsing \"x\": invalid syntax",
+        ),
+        (
+            "POST",
+            "/images/create?fromImage=",
+            "",
+            500,
+            "Get \"http:\": http: no Host in request URL",
+        ),
+        (
+            "POST",
+            "/images/create?fromImage=x&platform=foo",
+            "",
+            400,
+            "\"foo\": unknown operating system or architecture: invalid argument",
+        ),
+        (
+            "POST",
+            "/images/busybox/tag?repo=UP",
+            "",
+            400,
+            "invalid reference format: repository name (library/UP) must be lowercase",
+        ),
+        (
+            "POST",
+            "/images/UP/tag?repo=x",
+            "",
+            404,
+            "invalid reference format: repository name (library/UP) must be lowercase",
+        ),
+        (
+            "GET",
+            "/images/UP/get",
+            "",
+            500,
+            "invalid reference format: repository name (library/UP) must be lowercase",
+        ),
+        (
+            "GET",
+            "/images/json?filters=%7B%22reference%22%3A%5B%22%5B%22%5D%7D",
+            "",
+            500,
+            "syntax error in pattern",
+        ),
+        (
+            "GET",
+            "/system/df?type=foo",
+            "",
+            400,
+            "unknown object type: foo",
+        ),
+        ("GET", "/swarm", "", 503, swarm),
+        (
+            "POST",
+            "/swarm/leave",
+            "",
+            503,
+            "This node is not part of a swarm",
+        ),
+    ];
+    for (method, path, body, status, expected) in cases {
+        let kind = if body.is_empty() {
+            ""
+        } else {
+            "application/json"
+        };
+        let answer = request(&host, method, path, kind, body);
+        assert_eq!(
+            answer,
+            (status, message(expected)),
+            "{method} {path} {body}"
+        );
+    }
+    assert_eq!(request(&host, "POST", "/images/busybox/tag", "", "").0, 200);
+    assert_eq!(host.docker(&["volume", "ls", "-q"]).good(), "");
+}

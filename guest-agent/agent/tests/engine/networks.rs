@@ -400,3 +400,77 @@ fn a_link_on_the_default_bridge_is_a_name_and_variables() {
     host.docker(&["inspect", "db"]).bad(1, "No such object: db");
     host.docker(&["start", "web"]).good();
 }
+
+#[test]
+fn who_does_not_run_is_connected_at_its_next_start() {
+    let host = host!();
+    for net in ["one", "two_x"] {
+        host.docker(&["network", "create", net]).good();
+    }
+    let made = ["create", "--name", "box", "--network", "one", "busybox"];
+    host.docker(&[&made[..], &["sleep", "1000"]].concat())
+        .good();
+    let connect = |network: &str, settings: &str| {
+        let body = format!("{{\"Container\":\"box\",\"EndpointConfig\":{settings}}}");
+        let path = format!("/networks/{network}/connect");
+        request(&host, "POST", &path, "application/json", &body)
+    };
+    let networks = || {
+        let names = "{{range $name, $_ := .NetworkSettings.Networks}}{{$name}} {{end}}";
+        host.docker(&["inspect", "-f", names, "box"]).good()
+    };
+    // A network need not be there yet.
+    assert_eq!(connect("later", "{}").0, 200);
+    host.docker(&["start", "box"]).bad(
+        1,
+        "failed to set up container networking: network later not found",
+    );
+    host.docker(&["network", "disconnect", "later", "box"])
+        .good();
+    let settings = r#"{"Aliases":["other"],"IPAMConfig":{"LinkLocalIPs":["169.254.7.7"]},"DriverOpts":{"com.docker.network.endpoint.sysctls":"net.ipv4.conf.ifname.log_martians=1"}}"#;
+    assert_eq!(connect("two_x", settings).0, 200);
+    host.docker(&["start", "box"]).good();
+    assert_eq!(networks(), "one two_x");
+    let script = "ip -o addr show eth1; cat /proc/sys/net/ipv4/conf/eth1/log_martians";
+    let told = exec(&host, "box", script).good();
+    assert!(
+        told.contains("169.254.7.7/16") && told.ends_with('1'),
+        "{told}"
+    );
+    let ip = host.field("box", ".NetworkSettings.Networks.two_x.IPAddress");
+    let reverse = exec(&host, "box", &format!("nslookup {ip} 127.0.0.11")).good();
+    assert!(reverse.contains("name = box.two_x"), "{reverse}");
+    let (status, answer) = connect("one", r#"{"IPAMConfig":{"IPv4Address":"10.9.9.9"}}"#);
+    assert!(
+        status == 400
+            && answer.contains(
+                "supported only when connecting to networks with user configured subnets"
+            ),
+        "{answer}"
+    );
+    host.docker(&["network", "connect", "host", "box"])
+        .bad(1, "container must be created in host network mode");
+    // What it is taken from while it does not run, it does not come back to.
+    host.docker(&["stop", "-t", "0", "box"]).good();
+    host.docker(&["network", "disconnect", "one", "box"]).good();
+    host.docker(&["start", "box"]).good();
+    assert_eq!(networks(), "two_x");
+    assert!(!exec(&host, "box", "ip route").good().contains("eth1"));
+    host.docker(&["rm", "-f", "box"]).good();
+    host.docker(&["network", "rm", "one", "two_x"]).good();
+}
+
+#[test]
+fn a_bridge_may_have_no_address() {
+    let host = host!();
+    let bare = ["-o", "com.docker.network.bridge.inhibit_ipv4=true"];
+    let name = ["-o", "com.docker.network.bridge.name=bare0", "bare"];
+    host.docker(&[&["network", "create"], &bare[..], &name].concat())
+        .good();
+    sleeper(&host, "web", &["--network", "bare"]);
+    let gateway = host.field("web", ".NetworkSettings.Networks.bare.Gateway");
+    let route = exec(&host, "web", "ip route").good();
+    assert!(route.contains(&format!("default via {gateway}")), "{route}");
+    let addresses = on_the_machine(&host, &["ip", "-o", "-4", "addr", "show", "bare0"]);
+    assert_eq!(addresses.trim(), "");
+}

@@ -125,7 +125,7 @@ fn state(snapshot: &Snapshot) -> Value {
 }
 
 /// The networks that the container is on, by name.
-pub(crate) fn networks(record: &Record) -> Value {
+fn networks(record: &Record) -> Value {
     let networks = record.networks.iter();
     networks
         .map(|(name, attachment)| (name.clone(), network(record, name, attachment)))
@@ -133,29 +133,50 @@ pub(crate) fn networks(record: &Record) -> Value {
         .into()
 }
 
+/// The same for a list, which leaves out what was asked for besides addresses, and the names.
+pub(crate) fn listed_networks(record: &Record) -> Value {
+    let mut all = networks(record);
+    for network in all.as_object_mut().into_iter().flat_map(Map::values_mut) {
+        for key in ["Links", "Aliases", "DriverOpts", "DNSNames"] {
+            network[key] = Value::Null;
+        }
+        if let Some(addresses) = network["IPAMConfig"].as_object_mut() {
+            addresses.remove("LinkLocalIPs");
+        }
+    }
+    all
+}
+
 fn network(record: &Record, name: &str, attachment: &Attachment) -> Value {
     let settings = &attachment.settings;
     let endpoint = attachment.endpoint.as_ref();
+    let leads_out = endpoint.is_some_and(|endpoint| endpoint.leads_out);
     let address = |address: Option<engine::Address>| {
         address.map_or((String::new(), 0, String::new()), |address| {
-            let gateway = address
-                .gateway
-                .map_or_else(String::new, |ip| ip.to_string());
+            // Where nothing leads out, nothing leads through the gateway.
+            let gateway = address.gateway.filter(|_| leads_out);
+            let gateway = gateway.map_or_else(String::new, |ip| ip.to_string());
             (address.ip.to_string(), address.prefix_len, gateway)
         })
     };
     let (ipv4, prefix, gateway) = address(endpoint.and_then(|e| e.ipv4));
     let (ipv6, prefix6, gateway6) = address(endpoint.and_then(|e| e.ipv6));
-    let names = endpoint.map_or(Value::Null, |_| json!(engine::dns_names(record, name)));
+    // What was asked for is shown until the container has been there.
+    let mac = match endpoint {
+        Some(endpoint) => endpoint.mac.as_str(),
+        None if attachment.network_id.is_empty() => &settings.mac_address,
+        None => "",
+    };
+    let names = engine::dns_names(record, name);
     json!({
         "IPAMConfig": settings.ipam_config,
         "Links": settings.links,
         "Aliases": settings.aliases,
-        "MacAddress": endpoint.map_or(settings.mac_address.as_str(), |e| &e.mac),
+        "MacAddress": mac,
         "DriverOpts": settings.driver_opts,
         "GwPriority": settings.gw_priority,
         "NetworkID": attachment.network_id,
-        "EndpointID": endpoint.map_or("", |e| &e.endpoint_id),
+        "EndpointID": attachment.endpoint_id(),
         "Gateway": gateway,
         "IPAddress": ipv4,
         "IPPrefixLen": prefix,
@@ -188,10 +209,11 @@ fn network_settings(record: &Record) -> Value {
     let text = |key: &str| json!(old[key].as_str().unwrap_or_default());
     let number = |key: &str| json!(old[key].as_u64().unwrap_or_default());
     let endpoint = record.endpoint();
+    let own = record.state.pid().is_some() && record.host_config.network_container().is_none();
     let sandbox = endpoint.map_or(String::new(), |e| e.netns.display().to_string());
     json!({
         "Bridge": "",
-        "SandboxID": endpoint.map_or("", |_| record.id.as_str()),
+        "SandboxID": if own { record.id.as_str() } else { "" },
         "SandboxKey": sandbox,
         "Ports": ports(record),
         "HairpinMode": false,

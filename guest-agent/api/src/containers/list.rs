@@ -71,7 +71,7 @@ pub(crate) fn summary(
         "State": snapshot.status(),
         "Status": snapshot.status_text(),
         "HostConfig": host,
-        "NetworkSettings": { "Networks": inspect::networks(record) },
+        "NetworkSettings": { "Networks": inspect::listed_networks(record) },
         "Mounts": record.listed_mounts().map(mount).collect::<Vec<_>>(),
     });
     if let Some(size) = size {

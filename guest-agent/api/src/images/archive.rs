@@ -78,9 +78,6 @@ pub(crate) async fn save(
     names: Vec<String>,
     platform: Option<Platform>,
 ) -> Result {
-    if names.is_empty() {
-        return Err(ApiError::invalid("no image was named"));
-    }
     let (mut reader, writer) = tokio::io::duplex(PIECE);
     let work =
         tokio::spawn(async move { engine.save_images(&names, platform.as_ref(), writer).await });

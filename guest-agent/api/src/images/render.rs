@@ -5,7 +5,7 @@ use std::sync::Arc;
 use engine::Engine;
 use engine::image::{Image, ImageManifest, ListedImage, Platform, Removed};
 use engine::time::Time;
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 use crate::error::Result;
 use crate::version::ApiVersion;
@@ -37,6 +37,13 @@ pub(crate) fn summary(listed: &ListedImage, version: ApiVersion) -> Value {
         "Size": image.size,
     });
     if let Some(object) = value.as_object_mut() {
+        if !version.at_least(43) {
+            for key in ["RepoTags", "RepoDigests"] {
+                if object[key] == json!([]) {
+                    object.insert(key.into(), Value::Null);
+                }
+            }
+        }
         if !version.at_least(44) {
             object.insert("VirtualSize".into(), json!(image.size));
         }
@@ -151,10 +158,15 @@ pub(crate) fn inspect(image: &Image, version: ApiVersion) -> Value {
             object.insert("VirtualSize".into(), json!(image.size));
         }
         if !version.at_least(45) {
-            let empty = json!({});
-            let made_in = config.value().get("container_config").unwrap_or(&empty);
-            object.insert("Container".into(), json!(word("container")));
-            object.insert("ContainerConfig".into(), made_in.clone());
+            if !word("container").is_empty() {
+                object.insert("Container".into(), json!(word("container")));
+            }
+            let mut made_in = every_key();
+            let own = config.value().get("container_config");
+            for (key, field) in own.and_then(Value::as_object).into_iter().flatten() {
+                made_in[key] = field.clone();
+            }
+            object.insert("ContainerConfig".into(), made_in);
         }
         if version.at_least(44) && created(image).is_none() {
             object.remove("Created");
@@ -166,7 +178,18 @@ pub(crate) fn inspect(image: &Image, version: ApiVersion) -> Value {
     value
 }
 
-/// Docker's `Config` with the keys that clients expect, then whatever else the image says.
+/// The keys that a configuration of Docker's always has.
+fn every_key() -> Value {
+    json!({
+        "Hostname": "", "Domainname": "", "User": "",
+        "AttachStdin": false, "AttachStdout": false, "AttachStderr": false,
+        "Tty": false, "OpenStdin": false, "StdinOnce": false,
+        "Env": null, "Cmd": null, "Image": "", "Volumes": null, "WorkingDir": "",
+        "Entrypoint": null, "OnBuild": null, "Labels": null,
+    })
+}
+
+/// Docker's `Config` with the keys that clients expect, and what the image says.
 fn runtime_config(image: &Image, version: ApiVersion) -> Value {
     let mut value = if version.at_least(50) {
         json!({
@@ -174,29 +197,32 @@ fn runtime_config(image: &Image, version: ApiVersion) -> Value {
             "Entrypoint": null, "OnBuild": null, "Labels": null,
         })
     } else {
-        json!({
-            "Hostname": "", "Domainname": "", "User": "",
-            "AttachStdin": false, "AttachStdout": false, "AttachStderr": false,
-            "Tty": false, "OpenStdin": false, "StdinOnce": false,
-            "Env": null, "Cmd": null, "Image": "", "Volumes": null, "WorkingDir": "",
-            "Entrypoint": null, "OnBuild": null, "Labels": null,
-        })
+        every_key()
     };
     if let (Some(target), Some(own)) = (value.as_object_mut(), image.config.runtime()) {
-        // What containers have and images only inherit by accident.
-        const GONE: [&str; 9] = [
-            "Hostname",
-            "Domainname",
-            "AttachStdin",
-            "AttachStdout",
-            "AttachStderr",
-            "Tty",
-            "OpenStdin",
-            "StdinOnce",
-            "Image",
+        // What containers have and images only inherit by accident is never told, nor what is empty.
+        const TOLD: [&str; 13] = [
+            "User",
+            "ExposedPorts",
+            "Env",
+            "Entrypoint",
+            "Cmd",
+            "Volumes",
+            "WorkingDir",
+            "Labels",
+            "StopSignal",
+            "ArgsEscaped",
+            "Healthcheck",
+            "OnBuild",
+            "Shell",
         ];
         for (key, field) in own {
-            if !version.at_least(50) || !GONE.contains(&key.as_str()) {
+            let empty = field.is_null()
+                || field == false
+                || field == ""
+                || field.as_array().is_some_and(Vec::is_empty)
+                || field.as_object().is_some_and(Map::is_empty);
+            if !empty && TOLD.contains(&key.as_str()) {
                 target.insert(key.clone(), field.clone());
             }
         }

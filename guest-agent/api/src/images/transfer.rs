@@ -70,7 +70,12 @@ async fn import(engine: Arc<Engine>, query: Query, by: String, request: Request)
         platform: query.optional("platform").map(str::to_owned),
         by,
     };
-    if source == "-" || source.is_empty() {
+    if source.is_empty() {
+        // dockerd asks a web server without a name.
+        let why = "Get \"http:\": http: no Host in request URL";
+        return Err(engine::Error::System(why.into()).into());
+    }
+    if source == "-" {
         let mut archive = body::reader(request.into_body());
         return progress::run(move |_| async move {
             let imported = engine.import_image(&mut archive, import).await;

@@ -6,7 +6,7 @@ use axum::extract::State;
 use engine::Engine;
 use serde_json::json;
 
-use crate::error::Result;
+use crate::error::{ApiError, Result};
 use crate::query::Query;
 use crate::version::ApiVersion;
 use crate::{containers, images, reply, volumes};
@@ -18,6 +18,11 @@ pub(crate) async fn disk_usage(
     query: Query,
 ) -> Result {
     let types = query.all("type");
+    let types = if version.at_least(42) { types } else { &[] };
+    let known = ["container", "image", "volume", "build-cache"];
+    if let Some(other) = types.iter().find(|kind| !known.contains(&kind.as_str())) {
+        return Err(ApiError::invalid(format!("unknown object type: {other}")));
+    }
     if types == ["volume"] {
         // The others' sizes cost time, and nobody asks for them.
         let volumes = engine.volume_usage().await?;
@@ -49,7 +54,7 @@ pub(crate) async fn disk_usage(
         .collect();
     let volumes: Vec<_> = usage.volumes.iter().map(volumes::usage).collect();
     Ok(reply::ok(&json!({
-        "LayersSize": usage.layers_size,
+        "LayersSize": if wanted("image") { usage.layers_size } else { 0 },
         "Images": if wanted("image") { json!(images) } else { json!(null) },
         "Containers": if wanted("container") { json!(containers) } else { json!(null) },
         "Volumes": if wanted("volume") { json!(volumes) } else { json!(null) },

@@ -5,16 +5,17 @@ use std::sync::Arc;
 use axum::extract::State;
 use engine::time::Time;
 use engine::{Engine, VERSION};
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::error::Result;
 use crate::reply;
+use crate::version::ApiVersion;
 
 /// `GET /info`.
-pub(crate) async fn info(State(engine): State<Arc<Engine>>) -> Result {
+pub(crate) async fn info(State(engine): State<Arc<Engine>>, version: ApiVersion) -> Result {
     let info = engine.info().await?;
     let limits = info.limits;
-    Ok(reply::ok(&json!({
+    let mut value = json!({
         "ID": info.id,
         "Containers": info.containers,
         "ContainersRunning": info.running,
@@ -31,7 +32,7 @@ pub(crate) async fn info(State(engine): State<Arc<Engine>>) -> Result {
         ],
         "Plugins": {
             "Volume": ["local"],
-            "Network": ["bridge", "host", "null"],
+            "Network": ["bridge", "host", "ipvlan", "macvlan", "null"],
             "Authorization": null,
             "Log": ["json-file", "local", "none"],
         },
@@ -68,7 +69,7 @@ pub(crate) async fn info(State(engine): State<Arc<Engine>>) -> Result {
                     "Official": true,
                 },
             },
-            "Mirrors": [],
+            "Mirrors": null,
         },
         "NCPU": info.cpus,
         "MemTotal": info.memory_bytes,
@@ -105,5 +106,31 @@ pub(crate) async fn info(State(engine): State<Arc<Engine>>) -> Result {
         "FirewallBackend": { "Driver": "nftables" },
         "CDISpecDirs": [],
         "Warnings": if info.warnings.is_empty() { json!(null) } else { json!(info.warnings) },
-    })))
+    });
+    for_older(&mut value, version);
+    Ok(reply::ok(&value))
+}
+
+/// What older clients find otherwise.
+fn for_older(value: &mut Value, version: ApiVersion) {
+    if !version.at_least(25) {
+        value["SecurityOptions"] = json!(["seccomp", "cgroupns"]);
+    }
+    if !version.at_least(47) {
+        for key in [
+            "AllowNondistributableArtifactsCIDRs",
+            "AllowNondistributableArtifactsHostnames",
+        ] {
+            value["RegistryConfig"][key] = Value::Null;
+        }
+    }
+    if !version.at_least(49)
+        && let Some(object) = value.as_object_mut()
+    {
+        object.remove("FirewallBackend");
+    }
+    if !version.at_least(50) {
+        value["BridgeNfIptables"] = json!(false);
+        value["BridgeNfIp6tables"] = json!(false);
+    }
 }

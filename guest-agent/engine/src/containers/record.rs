@@ -145,6 +145,7 @@ impl Record {
     pub(crate) fn leave_all(&mut self) {
         for attachment in self.networks.values_mut() {
             attachment.endpoint = None;
+            attachment.bare_id.clear();
         }
         self.forget_ports();
     }

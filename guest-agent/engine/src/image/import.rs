@@ -49,21 +49,26 @@ impl Engine {
             None => Platform::host(),
         };
         if platform.os != "linux" {
-            return Err(Error::Invalid(format!(
-                "operating system is not supported: {}",
-                platform.os
-            )));
+            return Err(Error::Invalid("operating system is not supported".into()));
         }
         let mut config = Config::default();
         apply_changes(&mut config, &request.changes)?;
-        let config = config_document(&config)?;
+        let mut config = config_document(&config)?;
+        if config["Labels"] == json!({}) {
+            config["Labels"] = Value::Null;
+        }
         let message = request.message.clone();
         let describe = move |layer: Digest| document(&config, &platform, &message, layer);
         let origin = Origin::new(How::Import, &request.by);
         let id = self
             .store()?
             .import(source, name.clone(), origin, describe)
-            .await?
+            .await
+            // A damaged archive is a fault of dockerd's own.
+            .map_err(|error| match Error::from(error) {
+                Error::Invalid(why) => Error::System(why),
+                error => error,
+            })?
             .to_string();
         if let Some(name) = name {
             self.image_event("tag", &id, &name.familiar());

@@ -51,7 +51,6 @@ impl Engine {
         request.filters.accept_only(&[
             "dangling",
             "label",
-            "label!",
             "before",
             "since",
             "reference",
@@ -81,6 +80,7 @@ impl Engine {
                 continue;
             }
             if !patterns.is_empty() {
+                check_patterns(patterns, &image)?;
                 for names in [&mut image.repo_tags, &mut image.repo_digests] {
                     names.retain(|name| patterns.iter().any(|p| is_match(p, name)));
                 }
@@ -117,7 +117,9 @@ impl Engine {
             limits.before = earlier(limits.before, created(&store.resolve(name)?));
         }
         for text in filters.get("until") {
-            limits.before = earlier(limits.before, Some(moment(text)?));
+            // dockerd takes this for a fault of its own.
+            let time = moment(text).map_err(|error| Error::System(error.to_string()))?;
+            limits.before = earlier(limits.before, Some(time));
         }
         for name in filters.get("since") {
             let time = created(&store.resolve(name)?);
@@ -151,6 +153,33 @@ fn earlier(known: Option<Time>, time: Option<Time>) -> Option<Time> {
 /// When an image was made.
 pub(super) fn created(image: &Image) -> Option<Time> {
     image.created.as_deref().and_then(|text| text.parse().ok())
+}
+
+/// A pattern is looked at once there is a name to compare it with.
+fn check_patterns(patterns: &[String], image: &Image) -> Result<(), Error> {
+    let named = !(image.repo_tags.is_empty() && image.repo_digests.is_empty());
+    if named
+        && patterns
+            .iter()
+            .any(|pattern| !is_pattern(pattern.as_bytes()))
+    {
+        return Err(Error::System("syntax error in pattern".into()));
+    }
+    Ok(())
+}
+
+/// Whether Go can read a pattern: classes end and are not empty, and something follows a backslash.
+fn is_pattern(pattern: &[u8]) -> bool {
+    match pattern.split_first() {
+        None => true,
+        Some((b'\\', rest)) => !rest.is_empty() && is_pattern(&rest[1..]),
+        Some((b'[', rest)) => {
+            let rest = rest.strip_prefix(b"^").unwrap_or(rest);
+            let starts = !matches!(rest.first(), None | Some(b'-' | b']'));
+            starts && class(rest, 0).is_some_and(|(_, rest)| is_pattern(rest))
+        }
+        Some((_, rest)) => is_pattern(rest),
+    }
 }
 
 /// Docker's `reference` filter: a pattern for the whole name or for the name without its tag.
@@ -211,7 +240,17 @@ fn class(pattern: &[u8], character: u8) -> Option<(bool, &[u8])> {
 
 #[cfg(test)]
 mod tests {
-    use super::is_match;
+    use super::{is_match, is_pattern};
+
+    #[test]
+    fn patterns_are_gos() {
+        for good in ["", "a*", "[a-z]", "[^a]x", "a\\*"] {
+            assert!(is_pattern(good.as_bytes()), "{good}");
+        }
+        for bad in ["[", "a[b", "[]", "[]a]", "\\", "[-]"] {
+            assert!(!is_pattern(bad.as_bytes()), "{bad}");
+        }
+    }
 
     #[test]
     fn references_match_by_pattern() {

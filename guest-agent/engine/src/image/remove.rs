@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use images::{Digest, RemoveOptions, Removed};
+use images::{Image, RemoveOptions, Removed};
 
 use super::list::created;
 use crate::containers::Pruned;
@@ -24,21 +24,26 @@ impl Engine {
         let (name, by) = (name.to_owned(), by.to_owned());
         blocking::run(move || {
             let store = engine.store()?;
-            let id = store.resolve(&name)?.id;
+            let image = store.resolve(&name)?;
             let options = RemoveOptions { force, no_prune };
             let removal = store.remove(&name, options, &by, engine.image_users())?;
-            engine.removal_events(id, &removal.steps);
+            engine.removal_events(&image, &removal.steps);
             Ok(removal.steps)
         })
         .await
     }
 
-    fn removal_events(&self, id: Digest, removed: &[Removed]) {
+    fn removal_events(&self, image: &Image, removed: &[Removed]) {
+        let id = image.id.to_string();
         for step in removed {
             match step {
-                Removed::Untagged(name) => self.image_event("untag", &id.to_string(), name),
+                // Digests go without a word.
+                Removed::Untagged(name) if name.contains('@') => {}
+                Removed::Untagged(_) => {
+                    self.labelled_image_event("untag", &id, &id, image.config.labels());
+                }
                 // Layers have no events of their own.
-                Removed::Deleted(what) if *what == id.to_string() => {
+                Removed::Deleted(what) if *what == id => {
                     self.image_event("delete", what, what);
                 }
                 Removed::Deleted(_) => {}
@@ -55,7 +60,10 @@ impl Engine {
     ) -> Result<(Vec<Removed>, Pruned), Error> {
         filters.accept_only(&["dangling", "label", "label!", "until"])?;
         let only_dangling = filters.flag("dangling")?.unwrap_or(true);
-        let until = filters.until()?;
+        // dockerd takes this for a fault of its own.
+        let until = filters
+            .until()
+            .map_err(|error| Error::System(error.to_string()))?;
         let _only_one = self.only_prune()?;
         let engine = Arc::clone(self);
         let by = by.to_owned();
@@ -86,7 +94,7 @@ impl Engine {
                     else {
                         continue;
                     };
-                    engine.removal_events(image.id, &removal.steps);
+                    engine.removal_events(&image, &removal.steps);
                     pruned.reclaimed += removal.freed;
                     let gone = Removed::Deleted(image.id.to_string());
                     if removal.steps.contains(&gone) {

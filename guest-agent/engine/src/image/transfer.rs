@@ -106,7 +106,13 @@ impl Engine {
         platform: Option<&Platform>,
         archive: impl AsyncWrite + Send + Unpin,
     ) -> Result<(), Error> {
-        for id in self.store()?.save(names, platform, archive).await? {
+        let saved = self.store()?.save(names, platform, archive).await;
+        let saved = saved.map_err(|error| match Error::from(error) {
+            // dockerd has no better status for a name that is none.
+            Error::Invalid(why) if why.starts_with("invalid reference") => Error::System(why),
+            error => error,
+        })?;
+        for id in saved {
             let id = id.to_string();
             self.image_event("save", &id, &id);
         }

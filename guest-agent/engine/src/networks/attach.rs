@@ -5,12 +5,15 @@ use std::sync::Arc;
 use network::Request;
 use runtime::spec::Namespace;
 
-use super::{Attachment, EndpointSettings, NetworkRecord, options};
+use super::{Attachment, EndpointSettings, NetworkRecord, check_endpoint, options};
 use crate::containers::{Container, Record};
-use crate::{Engine, Error, blocking};
+use crate::{Engine, Error, blocking, ids};
 
 /// In front of whatever keeps a container from its networks.
 const FAILED: &str = "failed to set up container networking: ";
+
+/// No container can be on a pattern for networks.
+pub(super) const ONLY_PATTERN: &str = "cannot create endpoint on configuration-only network";
 
 impl Engine {
     /// Connects a container that starts to its networks.
@@ -23,12 +26,12 @@ impl Engine {
         let mode = record.host_config.network_mode.as_str();
         if record.config.network_disabled || mode == "none" {
             let network = self.network().await?;
-            self.note_predefined(container, "none");
+            self.note_predefined(container, "none")?;
             let made = blocking::here(|| network.open_sandbox(&id, &[], false))?;
             return Ok(Namespace::Path(made.netns));
         }
         if mode == "host" {
-            self.note_predefined(container, "host");
+            self.note_predefined(container, "host")?;
             return Ok(Namespace::Host);
         }
         if let Some(other) = record.host_config.network_container() {
@@ -46,6 +49,10 @@ impl Engine {
         let mut wanted = self
             .resolve_networks(record)
             .map_err(|e| e.prefixed(FAILED))?;
+        for (_, attachment) in &mut wanted {
+            attachment.named = true;
+        }
+        note_names(container, &wanted);
         let names = wanted.iter().any(|(network, _)| network.has_names());
         let requests = wanted
             .iter()
@@ -79,23 +86,24 @@ impl Engine {
         Ok(Namespace::Path(opened.netns))
     }
 
-    fn note_predefined(&self, container: &Container, name: &str) {
-        if let Ok(network) = self.networks.find(name) {
+    /// Its place on a network that gives no addresses.
+    fn note_predefined(&self, container: &Container, name: &str) -> Result<(), Error> {
+        let network = self.networks.find(name)?;
+        {
             let mut inner = container.lock();
             let attachment = inner.record.networks.entry(name.to_owned()).or_default();
-            attachment.network_id = network.id;
+            attachment.network_id.clone_from(&network.id);
+            attachment.bare_id = ids::random_id()?;
         }
+        self.network_event(&network, "connect", Some(&container.id));
+        Ok(())
     }
 
     /// A container's networks, that of its mode first.
     fn resolve_networks(&self, record: &Record) -> Result<Vec<(NetworkRecord, Attachment)>, Error> {
         let mode = record.host_config.network_mode.as_str();
         let mut found: Vec<(NetworkRecord, Attachment)> = Vec::new();
-        let own = record.networks.get(mode).cloned().unwrap_or_default();
-        let others = record.networks.iter().filter(|(name, _)| *name != mode);
-        let all = std::iter::once((mode, own))
-            .chain(others.map(|(name, attachment)| (name.as_str(), attachment.clone())));
-        for (name, attachment) in all {
+        for (name, attachment) in &record.networks {
             // One that was removed and made again has another id.
             let network = self.networks.find(name).or_else(|error| {
                 self.networks
@@ -103,18 +111,18 @@ impl Engine {
                     .map_err(|_| error)
             })?;
             if network.config_only {
-                return Err(Error::Forbidden(format!(
-                    "cannot use network {name}: it is a configuration-only network"
-                )));
+                return Err(Error::Forbidden(ONLY_PATTERN.into()));
             }
             if let Some((_, known)) = found.iter_mut().find(|(other, _)| other.id == network.id) {
                 if attachment.settings != EndpointSettings::default() {
-                    known.settings = attachment.settings;
+                    known.settings.clone_from(&attachment.settings);
                 }
                 continue;
             }
-            found.push((network, attachment));
+            found.push((network, attachment.clone()));
         }
+        let main = self.networks.find(mode).map(|network| network.id);
+        found.sort_by_key(|(network, _)| main.as_ref().ok() != Some(&network.id));
         if let Some((_, first)) = found.first_mut()
             && first.settings.mac_address.is_empty()
         {
@@ -129,18 +137,17 @@ impl Engine {
     /// Gives a container's addresses and ports back.
     pub(crate) async fn leave_networks(self: &Arc<Self>, container: &Arc<Container>) {
         let networks = container.lock().record.networks.clone();
-        if !has_own_network(container) {
-            return;
+        if has_own_network(container) {
+            self.withdraw_ports(container).await;
+            self.stop_names(&container.id);
+            let Ok(network) = self.network().await else {
+                return;
+            };
+            if let Err(error) = blocking::here(|| network.leave_all(&container.id)) {
+                tracing::warn!(container = container.id, %error, "leaving its networks failed");
+            }
         }
-        self.withdraw_ports(container).await;
-        self.stop_names(&container.id);
-        let Ok(network) = self.network().await else {
-            return;
-        };
-        if let Err(error) = blocking::here(|| network.leave_all(&container.id)) {
-            tracing::warn!(container = container.id, %error, "leaving its networks failed");
-        }
-        for attachment in networks.values().filter(|a| a.endpoint.is_some()) {
+        for attachment in networks.values().filter(|a| a.is_live()) {
             if let Ok(record) = self.networks.find(&attachment.network_id) {
                 self.network_event(&record, "disconnect", Some(&container.id));
             }
@@ -192,6 +199,16 @@ impl Engine {
     }
 }
 
+/// Notes that a container has names on these networks, whether or not it comes to be there.
+fn note_names(container: &Container, wanted: &[(NetworkRecord, Attachment)]) {
+    let mut inner = container.lock();
+    for (network, _) in wanted {
+        if let Some(attachment) = inner.record.networks.get_mut(&network.name) {
+            attachment.named = true;
+        }
+    }
+}
+
 /// Whether it has a network namespace of its own.
 fn has_own_network(container: &Container) -> bool {
     let inner = container.lock();
@@ -204,34 +221,19 @@ pub(super) fn request(
     network: &NetworkRecord,
     settings: &EndpointSettings,
 ) -> Result<Request, Error> {
+    check_endpoint(Some(network), &network.name, settings)?;
     let ipam = settings.ipam_config.clone().unwrap_or_default();
-    let address = |text: &str| match text {
-        "" => Ok(None),
-        text => text.parse().map(Some).map_err(|_| {
-            Error::Invalid(format!(
-                "invalid endpoint settings:\ninvalid IP address: {text}"
-            ))
-        }),
-    };
-    let (ipv4, ipv6) = (address(&ipam.ipv4_address)?, address(&ipam.ipv6_address)?);
-    if network.is_predefined() {
-        if ipv4.is_some() || ipv6.is_some() {
-            return Err(Error::Invalid(
-                "user specified IP address is supported on user defined networks only".into(),
-            ));
-        }
-        if settings.aliases.iter().flatten().next().is_some() {
-            return Err(Error::Invalid(
-                "network-scoped alias is supported only for containers in user defined networks"
-                    .into(),
-            ));
-        }
-    }
     let (interface, sysctls) = options::endpoint(settings.driver_opts.as_ref());
     Ok(Request {
         network: network.id.clone(),
-        ipv4,
-        ipv6,
+        ipv4: ipam.ipv4_address.parse().ok(),
+        ipv6: ipam.ipv6_address.parse().ok(),
+        link_local: ipam
+            .link_local_ips
+            .iter()
+            .flatten()
+            .filter_map(|text| text.parse().ok())
+            .collect(),
         mac: options::mac(&settings.mac_address)?,
         interface,
         sysctls,

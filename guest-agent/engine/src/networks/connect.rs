@@ -2,8 +2,11 @@
 
 use std::sync::Arc;
 
-use super::attach::request;
-use super::{Attachment, EndpointSettings};
+use network::Request;
+
+use super::attach::{ONLY_PATTERN, request};
+use super::{Attachment, EndpointSettings, NetworkRecord, check_endpoint};
+use crate::containers::{Container, Record};
 use crate::{Engine, Error, blocking};
 
 /// What a client asks for.
@@ -15,6 +18,14 @@ pub struct ConnectRequest {
     pub settings: EndpointSettings,
 }
 
+/// What keeps a container from a network, with dockerd's words.
+const SHARED: &str = "container sharing network namespace with another container or host cannot be connected to any other network";
+const TO_HOST: &str =
+    "cannot connect container to host network - container must be created in host network mode";
+const FROM_HOST: &str =
+    "cannot disconnect container from host network - container was created in host network mode";
+const NONE: &str = "container cannot be connected to multiple networks with one of the networks in private (none) mode";
+
 impl Engine {
     /// Connects a container to a network: at once if it runs, otherwise from its next start.
     pub async fn connect_network(
@@ -22,66 +33,97 @@ impl Engine {
         name: &str,
         request: ConnectRequest,
     ) -> Result<(), Error> {
-        let network = self.networks.find(name)?;
         let container = self.container(&request.container)?;
+        let name = name.to_owned();
         let engine = Arc::clone(self);
         blocking::to_the_end(async move {
             let _alone = engine.networks.changing.lock().await;
-            let (mode, runs, known) = {
-                let inner = container.lock();
-                let record = &inner.record;
-                let known = record.networks.get(&network.name);
-                (
-                    record.host_config.network_mode.clone(),
-                    record.state.pid().is_some(),
-                    known.is_some_and(|known| known.endpoint.is_some()),
-                )
+            let runs = container.lock().record.state.pid().is_some();
+            let network = match engine.networks.find(&name) {
+                Ok(network) => network,
+                // It may be there at the next start.
+                Err(Error::NotFound(_)) if !runs => {
+                    note(&container, name, request.settings, false);
+                    return container.save().await;
+                }
+                Err(error) => return Err(error),
             };
-            refuse_mode(&mode, &network.name)?;
-            let wanted = self::request(&network, &request.settings)?;
-            if known {
-                return Err(Error::Forbidden(format!(
-                    "endpoint with name {} already exists in network {}",
-                    container.lock().record.name,
-                    network.name
-                )));
-            }
-            let mut attachment = Attachment {
-                network_id: network.id.clone(),
-                settings: request.settings,
-                endpoint: None,
+            check_endpoint(Some(&network), &network.name, &request.settings)?;
+            let known = {
+                let inner = container.lock();
+                refuse(&inner.record, &network)?;
+                inner.record.networks.get(&network.name).cloned()
             };
             if runs {
-                let networks = engine.network().await?;
-                let (id, names) = (container.id.clone(), network.has_names());
-                let bandwidth = container.lock().record.bandwidth;
-                let endpoint = blocking::run(move || {
-                    let endpoint = networks.join(&id, &wanted)?;
-                    if !bandwidth.is_unlimited() {
-                        networks.limit(&id, &bandwidth.into())?;
-                    }
-                    let sockets = match names {
-                        true => networks.open_names(&id)?,
-                        false => None,
-                    };
-                    Ok((endpoint, sockets))
-                })
-                .await?;
-                attachment.endpoint = Some(endpoint.0);
-                if let Some(sockets) = endpoint.1 {
-                    engine.serve_names(&container.id, sockets);
+                if known.is_some_and(|known| known.is_live()) {
+                    return Err(Error::Forbidden(format!(
+                        "endpoint with name {} already exists in network {}",
+                        container.lock().record.name,
+                        network.name
+                    )));
                 }
+                engine
+                    .connect_running(&container, &network, request.settings)
+                    .await?;
+            } else if known.is_none() {
+                note(&container, network.name, request.settings, true);
             }
-            let name = network.name.clone();
-            container.lock().record.networks.insert(name, attachment);
-            engine.names.stale();
-            engine.rewrite_host_files(&container).await;
             container.changed();
-            container.save().await?;
-            engine.network_event(&network, "connect", Some(&container.id));
-            Ok(())
+            container.save().await
         })
         .await
+    }
+
+    async fn connect_running(
+        self: &Arc<Self>,
+        container: &Arc<Container>,
+        network: &NetworkRecord,
+        settings: EndpointSettings,
+    ) -> Result<(), Error> {
+        if network.config_only {
+            return Err(Error::Forbidden(ONLY_PATTERN.into()));
+        }
+        let wanted = request(network, &settings)?;
+        let endpoint = self.join_running(container, network, wanted).await?;
+        let attachment = Attachment {
+            network_id: network.id.clone(),
+            settings,
+            endpoint: Some(endpoint),
+            ..Attachment::default()
+        };
+        let name = network.name.clone();
+        container.lock().record.networks.insert(name, attachment);
+        self.names.stale();
+        self.rewrite_host_files(container).await;
+        self.network_event(network, "connect", Some(&container.id));
+        Ok(())
+    }
+
+    async fn join_running(
+        self: &Arc<Self>,
+        container: &Arc<Container>,
+        network: &NetworkRecord,
+        wanted: Request,
+    ) -> Result<network::Endpoint, Error> {
+        let networks = self.network().await?;
+        let (id, names) = (container.id.clone(), network.has_names());
+        let bandwidth = container.lock().record.bandwidth;
+        let (endpoint, sockets) = blocking::run(move || {
+            let endpoint = networks.join(&id, &wanted)?;
+            if !bandwidth.is_unlimited() {
+                networks.limit(&id, &bandwidth.into())?;
+            }
+            let sockets = match names {
+                true => networks.open_names(&id)?,
+                false => None,
+            };
+            Ok((endpoint, sockets))
+        })
+        .await?;
+        if let Some(sockets) = sockets {
+            self.serve_names(&container.id, sockets);
+        }
+        Ok(endpoint)
     }
 
     /// Takes a container off a network.
@@ -91,72 +133,105 @@ impl Engine {
         container: &str,
         force: bool,
     ) -> Result<(), Error> {
-        let network = self.networks.find(name)?;
         let container = match self.container(container) {
-            Err(Error::NotFound(_)) if force => return Ok(()),
+            Err(Error::NotFound(_)) if force => {
+                self.networks.find(name)?;
+                return Err(Error::NotFound(format!("endpoint {container} not found")));
+            }
             other => other?,
         };
+        let name = name.to_owned();
         let engine = Arc::clone(self);
         blocking::to_the_end(async move {
             let _alone = engine.networks.changing.lock().await;
-            let (mode, attachment, runs) = {
-                let inner = container.lock();
-                let record = &inner.record;
-                (
-                    record.host_config.network_mode.clone(),
-                    record.networks.get(&network.name).cloned(),
-                    !record.state.is_starting() && record.state.pid().is_some(),
-                )
+            let runs = {
+                let state = container.lock().record.state;
+                !state.is_starting() && state.pid().is_some()
             };
-            if network.name == "host" || mode == "host" {
-                return Err(Error::Forbidden(
-                    "container cannot be disconnected from host network or connected to host network"
-                        .into(),
-                ));
+            let network = engine.networks.find(&name);
+            match network {
+                Ok(network) if runs => engine.disconnect_running(&container, &network).await?,
+                Err(error) if runs && !force => return Err(error),
+                network => {
+                    let name = network.map_or(name, |network| network.name);
+                    forget(&container, &name, "the ")?;
+                    engine.names.stale();
+                }
             }
-            let Some(attachment) = attachment else {
-                return Err(Error::System(format!(
-                    "container {} is not connected to network {}",
-                    container.id, network.name
-                )));
-            };
-            if runs && attachment.endpoint.is_some() {
-                let networks = engine.network().await?;
-                let (id, of) = (container.id.clone(), network.id.clone());
-                blocking::run(move || Ok(networks.leave(&id, &of)?)).await?;
-            }
-            container.lock().record.networks.remove(&network.name);
-            engine.names.stale();
-            engine.rewrite_host_files(&container).await;
-            engine.move_ports(&container).await;
             container.changed();
-            container.save().await?;
-            engine.network_event(&network, "disconnect", Some(&container.id));
-            Ok(())
+            container.save().await
         })
         .await
     }
+
+    async fn disconnect_running(
+        self: &Arc<Self>,
+        container: &Arc<Container>,
+        network: &NetworkRecord,
+    ) -> Result<(), Error> {
+        let host = container.lock().record.host_config.network_mode == "host";
+        if host && network.name == "host" {
+            return Err(Error::Invalid(FROM_HOST.into()));
+        }
+        let attachment = forget(container, &network.name, "")?;
+        if attachment.endpoint.is_some() {
+            let networks = self.network().await?;
+            let (id, of) = (container.id.clone(), network.id.clone());
+            let left = blocking::run(move || Ok(networks.leave(&id, &of)?)).await;
+            if let Err(error) = left {
+                let mut inner = container.lock();
+                let networks = &mut inner.record.networks;
+                networks.insert(network.name.clone(), attachment);
+                return Err(error);
+            }
+        }
+        self.names.stale();
+        self.rewrite_host_files(container).await;
+        self.move_ports(container).await;
+        self.network_event(network, "disconnect", Some(&container.id));
+        Ok(())
+    }
 }
 
-/// Some containers have no networks of their own.
-fn refuse_mode(mode: &str, network: &str) -> Result<(), Error> {
-    if mode == "host" || network == "host" {
-        return Err(Error::Forbidden(
-            "container cannot be disconnected from host network or connected to host network"
-                .into(),
-        ));
-    }
+/// Notes a network for the next start; whether the container has names there already.
+fn note(container: &Container, name: String, settings: EndpointSettings, named: bool) {
+    let attachment = Attachment {
+        settings,
+        named,
+        ..Attachment::default()
+    };
+    container.lock().record.networks.insert(name, attachment);
+}
+
+/// Takes a network off a container's record.
+fn forget(container: &Container, name: &str, the: &str) -> Result<Attachment, Error> {
+    let gone = container.lock().record.networks.remove(name);
+    gone.ok_or_else(|| {
+        Error::System(format!(
+            "container {} is not connected to {the}network {name}",
+            container.id
+        ))
+    })
+}
+
+/// Some networks go with no other.
+fn refuse(record: &Record, network: &NetworkRecord) -> Result<(), Error> {
+    let mode = record.host_config.network_mode.as_str();
+    let refused = |why: &str| Err(Error::Invalid(why.into()));
     if mode.starts_with("container:") {
-        return Err(Error::Forbidden(
-            "container sharing network namespace with another container or host cannot be connected to any other network"
-                .into(),
-        ));
+        return refused(SHARED);
     }
-    if mode == "none" || network == "none" {
-        return Err(Error::Forbidden(
-            "container cannot be connected to multiple networks with one of the networks in private (none) mode"
-                .into(),
-        ));
+    if mode != "host" && network.name == "host" {
+        return refused(TO_HOST);
+    }
+    let mut others = record.networks.keys().filter(|name| **name != network.name);
+    if others.clone().any(|name| name == "host") {
+        return refused(SHARED);
+    }
+    if others.clone().next().is_some() && network.name == "none"
+        || others.any(|name| name == "none")
+    {
+        return refused(NONE);
     }
     Ok(())
 }

@@ -4,10 +4,10 @@ use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use network::{Pool, Spec, Subnet};
+use network::{Kind, Pool, Spec, Subnet};
 
-use super::options;
-use super::{Ipam, IpamConfig, NetworkRecord};
+use super::{Ipam, NetworkRecord};
+use super::{ipam, options};
 use crate::events::Subject;
 use crate::time::Time;
 use crate::{Engine, Error, blocking, ids};
@@ -23,6 +23,10 @@ pub struct NetworkRequest {
     pub enable_ipv4: Option<bool>,
     /// With IPv6 addresses.
     pub enable_ipv6: Option<bool>,
+    /// `local`, or empty.
+    pub scope: String,
+    /// Of no meaning without a swarm.
+    pub ingress: bool,
     /// No way out.
     pub internal: bool,
     /// Of no meaning without a swarm.
@@ -57,14 +61,10 @@ impl Engine {
                     request.name
                 )));
             }
-            if !request.config_from.is_empty() {
-                let pattern = engine.networks.find(&request.config_from).ok();
-                let pattern = pattern.filter(|pattern| pattern.config_only);
-                let missing = || {
-                    let name = &request.config_from;
-                    Error::NotFound(format!("configuration network \"{name}\" not found"))
-                };
-                follow(&pattern.ok_or_else(missing)?, &mut request);
+            if !request.config_only {
+                check_driver(&request)?;
+                engine.follow_pattern(&mut request)?;
+                check_rest(&request)?;
             }
             let network = engine.network().await?;
             let engine = Arc::clone(&engine);
@@ -86,6 +86,19 @@ impl Engine {
         .await
     }
 
+    fn follow_pattern(&self, request: &mut NetworkRequest) -> Result<(), Error> {
+        let name = request.config_from.clone();
+        if name.is_empty() {
+            return Ok(());
+        }
+        let pattern = self.networks.find(&name).ok();
+        let pattern = pattern.filter(|pattern| pattern.config_only);
+        let missing =
+            || Error::NotFound(format!("configuration network \"{name}\" does not exist"));
+        follow(&pattern.ok_or_else(missing)?, request);
+        Ok(())
+    }
+
     fn plan_network(
         &self,
         request: NetworkRequest,
@@ -98,6 +111,7 @@ impl Engine {
             name: request.name,
             created: Time::now(),
             driver: request.driver,
+            scope: request.scope,
             enable_ipv4,
             enable_ipv6: request.enable_ipv6.unwrap_or(false),
             internal: request.internal,
@@ -107,6 +121,7 @@ impl Engine {
             labels: request.labels,
             options: request.options,
             ipam: request.ipam,
+            given: None,
             spec: None,
         };
         if record.config_only {
@@ -128,190 +143,68 @@ impl Engine {
             .filter_map(|record| record.spec.as_ref())
             .flat_map(|spec| spec.pools.iter().map(|pool| pool.subnet))
             .collect();
-        let pools = self.plan_pools(&mut record, network, &taken)?;
+        let pools = self.plan_pools(&mut record, driver.no_gateway, network, &taken)?;
+        if driver.kind == Kind::Bridge {
+            check_multicast(&pools)?;
+            self.check_interface(&id, &driver.interface)?;
+        }
         record.spec = Some(Spec {
             id,
             kind: driver.kind,
             interface: driver.interface,
             pools,
             mtu: driver.mtu,
-            internal: record.internal,
+            internal: driver.internal,
             icc: driver.icc,
             ipv4: driver.ipv4,
             ipv6: driver.ipv6,
             publish_on: driver.publish_on,
+            inhibit_ipv4: driver.inhibit_ipv4,
         });
         Ok(record)
     }
-
-    /// The subnets that were asked for, and one of each kind that is missing.
-    fn plan_pools(
-        &self,
-        record: &mut NetworkRecord,
-        network: &network::Networks,
-        taken: &[Subnet],
-    ) -> Result<Vec<Pool>, Error> {
-        let mut pools = Vec::new();
-        let configs = record.ipam.config.take().unwrap_or_default();
-        for config in configs.iter().filter(|config| !config.subnet.is_empty()) {
-            let pool = pool(config)?;
-            let kept = if pool.subnet.is_ipv4() {
-                record.enable_ipv4
-            } else {
-                record.enable_ipv6
-            };
-            if !kept {
-                continue;
-            }
-            let overlaps = |other: &Subnet| other.overlaps(&pool.subnet);
-            if taken.iter().any(overlaps) || pools.iter().any(|p: &Pool| overlaps(&p.subnet)) {
-                return Err(Error::Forbidden(
-                    "invalid pool request: Pool overlaps with other one on this address space"
-                        .into(),
-                ));
-            }
-            pools.push(pool);
-        }
-        let has = |pools: &[Pool], ipv4| pools.iter().any(|p| p.subnet.is_ipv4() == ipv4);
-        let given = configs.iter().find(|config| config.subnet.is_empty());
-        if record.enable_ipv4 && !has(&pools, true) {
-            let mut all = taken.to_vec();
-            all.extend(network.taken()?);
-            let subnet = self.free_subnet(all)?;
-            let config = IpamConfig {
-                subnet: subnet.to_string(),
-                gateway: given
-                    .map(|config| config.gateway.clone())
-                    .unwrap_or_default(),
-                ..IpamConfig::default()
-            };
-            pools.push(pool(&config)?);
-        }
-        if record.enable_ipv6 && !has(&pools, false) {
-            let mut all = taken.to_vec();
-            all.extend(network.taken()?);
-            pools.push(pool(&IpamConfig {
-                subnet: self.free_subnet6(&record.id, all)?.to_string(),
-                ..IpamConfig::default()
-            })?);
-        }
-        record.ipam.config = Some(pools.iter().map(|pool| shown(pool, &configs)).collect());
-        Ok(pools)
-    }
 }
 
-/// A pool as inspect shows it: what was given as it was written, the rest as it was chosen.
-fn shown(pool: &Pool, given: &[IpamConfig]) -> IpamConfig {
-    let subnet = pool.subnet.to_string();
-    let written = given
-        .iter()
-        .find(|config| config.subnet.parse::<Subnet>().ok() == Some(pool.subnet));
-    let mut config = written.cloned().unwrap_or_default();
-    config.subnet = subnet;
-    config.gateway = pool.gateway.map_or_else(String::new, |ip| ip.to_string());
-    config
-}
-
-fn pool(config: &IpamConfig) -> Result<Pool, Error> {
-    let wrong = |text: String| Error::Invalid(format!("invalid network config:\n{text}"));
-    let subnet: Subnet = config.subnet.parse().map_err(|_| {
-        wrong(format!(
-            "invalid subnet {}: invalid CIDR block notation",
-            config.subnet
-        ))
-    })?;
-    let inside = |what: &str, text: &str| -> Result<IpAddr, Error> {
-        let ip: IpAddr = text
-            .parse()
-            .map_err(|_| wrong(format!("invalid {what} {text}: invalid address")))?;
-        if !subnet.contains(ip) {
-            return Err(wrong(format!(
-                "invalid {what} {text}: parent subnet is {subnet}"
-            )));
-        }
-        Ok(ip)
-    };
-    let range = match config.ip_range.as_str() {
-        "" => None,
-        text => {
-            let range: Subnet = text.parse().map_err(|_| {
-                wrong(format!(
-                    "invalid ip-range {text}: invalid CIDR block notation"
-                ))
-            })?;
-            if !subnet.contains(range.base()) || range.prefix_len() < subnet.prefix_len() {
-                return Err(wrong(format!(
-                    "invalid ip-range {text}: parent subnet {subnet} doesn't contain it"
-                )));
-            }
-            Some(range)
-        }
-    };
-    let aux = config
-        .auxiliary_addresses
-        .values()
-        .map(|text| inside("auxiliary address", text))
-        .collect::<Result<Vec<_>, _>>()?;
-    let gateway = match config.gateway.split('/').next().unwrap_or_default() {
-        "" => range
-            .unwrap_or(subnet)
-            .hosts()
-            .find(|ip| !aux.contains(ip) && *ip != subnet.base()),
-        text => Some(inside("gateway", text)?),
-    };
-    Ok(Pool {
-        subnet,
-        range,
-        gateway,
-        aux,
-    })
-}
-
-/// Checks a request with dockerd's words, and fills in its defaults.
+/// Checks what can be checked of the request alone, and fills in its defaults.
 fn check(request: &mut NetworkRequest) -> Result<(), Error> {
     let name = request.name.as_str();
+    if matches!(name, "bridge" | "host" | "none" | "default") {
+        // The blank at the end is dockerd's.
+        return Err(Error::Forbidden(format!(
+            "operation is not permitted on predefined {name} network "
+        )));
+    }
+    if request.driver.is_empty() {
+        request.driver = "bridge".into();
+    }
+    if request.driver == "overlay" {
+        return Err(Error::Forbidden(crate::system::NO_SWARM.into()));
+    }
+    family(&mut request.enable_ipv4, &mut request.options, "ipv4")?;
+    family(&mut request.enable_ipv6, &mut request.options, "ipv6")?;
+    let configs = request.ipam.config.as_deref().unwrap_or_default();
+    ipam::check(configs, request.enable_ipv6 == Some(true))?;
     if name.trim().is_empty() {
         return Err(Error::Invalid("invalid name: name is empty".into()));
     }
-    if matches!(name, "bridge" | "host" | "none" | "default") {
-        return Err(Error::Forbidden(format!(
-            "operation is not permitted on predefined {name} network"
-        )));
-    }
-    if request.driver.is_empty() || request.driver == "default" {
-        request.driver = "bridge".into();
-    }
-    match request.driver.as_str() {
-        "bridge" | "macvlan" | "ipvlan" => {}
-        "host" | "null" => {
-            return Err(Error::Forbidden(format!(
-                "only one instance of \"{}\" network is allowed",
-                request.driver
-            )));
-        }
-        "overlay" => {
-            return Err(Error::Unavailable(
-                "This node is not a swarm manager. Slipway has no swarm mode.".into(),
-            ));
-        }
-        other => {
-            return Err(Error::NotFound(format!(
-                "could not find plugin {other} in v1 plugin registry: plugin \"{other}\" not found"
-            )));
-        }
-    }
-    if request.enable_ipv4 == Some(false) && request.enable_ipv6 != Some(true) {
-        return Err(Error::Invalid("IPv4 or IPv6 must be enabled".into()));
-    }
-    check_pattern(request)?;
     if request.ipam.driver.is_empty() {
         request.ipam.driver = "default".into();
     }
-    if request.ipam.driver != "default" {
-        return Err(Error::NotFound(format!(
-            "invalid IPAM driver: {}: Slipway has only the default one",
-            request.ipam.driver
-        )));
+    check_pattern(request)
+}
+
+/// Whether it has addresses of a kind may also be said by an option of the driver.
+fn family(
+    enabled: &mut Option<bool>,
+    options: &mut BTreeMap<String, String>,
+    kind: &str,
+) -> Result<(), Error> {
+    let name = format!("com.docker.network.enable_{kind}");
+    if enabled.is_some() {
+        options.remove(&name);
+    } else if let Some(text) = options.get(&name) {
+        let wrong = || Error::Invalid(format!("driver-opt \"{name}\" is not a valid bool"));
+        *enabled = Some(options::parse_bool(text).ok_or_else(wrong)?);
     }
     Ok(())
 }
@@ -319,7 +212,9 @@ fn check(request: &mut NetworkRequest) -> Result<(), Error> {
 /// A pattern has nothing that only a network can have, and who follows one has nothing of its own.
 fn check_pattern(request: &NetworkRequest) -> Result<(), Error> {
     let refuse = |why: &str| Err(Error::Forbidden(why.into()));
-    if request.config_only && (request.internal || request.attachable) {
+    let operators =
+        request.internal || request.attachable || request.ingress || !request.scope.is_empty();
+    if request.config_only && operators {
         return refuse(
             "configuration network can only contain network specific fields. Network operator fields like [ ingress | internal | attachable | scope ] are not supported.",
         );
@@ -330,21 +225,74 @@ fn check_pattern(request: &NetworkRequest) -> Result<(), Error> {
     if request.config_only {
         return refuse("a configuration network cannot depend on another configuration network");
     }
-    let own = request
-        .ipam
-        .config
-        .as_ref()
-        .is_some_and(|all| !all.is_empty())
+    let own = request.ipam.config.iter().flatten().next().is_some()
+        || request.ipam.driver != "default"
         || request.enable_ipv4 == Some(false)
         || request.enable_ipv6 == Some(true)
-        || !request.labels.is_empty()
-        || !request.options.is_empty();
+        || !request.labels.is_empty();
     if own {
         return refuse(
-            "user supplied configurations are not supported if the network depends on a configuration network",
+            "user specified configurations are not supported if the network depends on a configuration network",
+        );
+    }
+    if !request.options.is_empty() {
+        return refuse(
+            "network driver options are not supported if the network depends on a configuration network",
         );
     }
     Ok(())
+}
+
+/// What a network, unlike a pattern, must have.
+fn check_driver(request: &NetworkRequest) -> Result<(), Error> {
+    let driver = request.driver.as_str();
+    if !matches!(driver, "bridge" | "macvlan" | "ipvlan" | "host" | "null") {
+        return Err(no_plugin(driver));
+    }
+    if request.ingress {
+        return Err(Error::Forbidden(
+            "Ingress network can only be global scope network".into(),
+        ));
+    }
+    Ok(())
+}
+
+/// What is refused after the pattern is known.
+fn check_rest(request: &NetworkRequest) -> Result<(), Error> {
+    if request.scope == "swarm" {
+        return Err(Error::Forbidden(
+            "cannot create a swarm scoped network when swarm is not active".into(),
+        ));
+    }
+    if !matches!(request.ipam.driver.as_str(), "default" | "null") {
+        return Err(no_plugin(&request.ipam.driver));
+    }
+    if matches!(request.driver.as_str(), "host" | "null") {
+        return Err(Error::Forbidden(format!(
+            "only one instance of \"{}\" network is allowed",
+            request.driver
+        )));
+    }
+    if request.enable_ipv4 == Some(false) && request.enable_ipv6 != Some(true) {
+        return Err(Error::Invalid("IPv4 or IPv6 must be enabled".into()));
+    }
+    Ok(())
+}
+
+fn no_plugin(name: &str) -> Error {
+    Error::NotFound(format!("plugin \"{name}\" not found"))
+}
+
+fn check_multicast(pools: &[Pool]) -> Result<(), Error> {
+    let wrong = |pool: &&Pool| matches!(pool.subnet.base(), IpAddr::V6(ip) if ip.is_multicast());
+    match pools.iter().find(wrong) {
+        Some(pool) => Err(Error::Invalid(format!(
+            "multicast subnet '{}/{}' is not allowed",
+            pool.gateway.unwrap_or(pool.subnet.base()),
+            pool.subnet.prefix_len()
+        ))),
+        None => Ok(()),
+    }
 }
 
 /// Takes over what a pattern says.
@@ -357,6 +305,24 @@ fn follow(pattern: &NetworkRecord, request: &mut NetworkRequest) {
 }
 
 impl Engine {
+    /// No two networks have the same bridge.
+    fn check_interface(&self, id: &str, name: &str) -> Result<(), Error> {
+        let known = self.networks.lock();
+        let other = known.values().find(|other| {
+            other
+                .spec
+                .as_ref()
+                .is_some_and(|spec| spec.interface == name)
+        });
+        match other {
+            Some(other) => Err(Error::Forbidden(format!(
+                "cannot create network {id} ({name}): conflicts with network {} ({name}): networks have same bridge name",
+                other.id
+            ))),
+            None => Ok(()),
+        }
+    }
+
     /// Publishes an event about a network.
     pub(crate) fn network_event(
         &self,

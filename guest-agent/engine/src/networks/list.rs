@@ -22,6 +22,8 @@ pub struct Member {
     pub id: String,
     /// Its name.
     pub name: String,
+    /// The id of its place.
+    pub endpoint_id: String,
     /// Its place; nothing with `host` and `none`.
     pub endpoint: Option<network::Endpoint>,
 }
@@ -33,16 +35,7 @@ impl Engine {
         filters: &Filters,
     ) -> Result<Vec<NetworkSnapshot>, Error> {
         filters.accept_only(&["driver", "type", "name", "id", "label", "scope", "dangling"])?;
-        if let Some(other) = filters
-            .get("type")
-            .iter()
-            .find(|value| !matches!(value.as_str(), "builtin" | "custom"))
-        {
-            return Err(Error::Invalid(format!(
-                "invalid filter 'type={other}': it must be builtin or custom"
-            )));
-        }
-        let dangling = filters.flag("dangling")?;
+        let dangling = dangling(filters)?;
         // It is then that the default bridge has addresses.
         self.network().await?;
         let all: Vec<NetworkRecord> = self.networks.lock().values().cloned().collect();
@@ -57,7 +50,7 @@ impl Engine {
                 filters.any("name", |wanted| matches_pattern(wanted, &record.name))
                     && filters.any("id", |wanted| matches_pattern(wanted, &record.id))
                     && filters.any("driver", |wanted| wanted == record.driver)
-                    && filters.any("scope", |wanted| wanted == "local")
+                    && filters.any("scope", |wanted| wanted == record.scope())
                     && filters.any("type", |wanted| wanted == kind)
                     && filters.labels(&record.labels)
             })
@@ -68,6 +61,13 @@ impl Engine {
                 let unused = !network.record.is_predefined() && network.members.is_empty();
                 unused == wanted
             });
+        }
+        if let Some(other) = filters
+            .get("type")
+            .iter()
+            .find(|value| !matches!(value.as_str(), "builtin" | "custom"))
+        {
+            return Err(Error::System(format!("invalid filter: 'type'='{other}'")));
         }
         found.sort_by_key(|network| std::cmp::Reverse(network.record.created));
         Ok(found)
@@ -87,13 +87,32 @@ impl Engine {
                 let inner = container.lock();
                 let of = &inner.record;
                 let attachment = of.networks.get(&record.name)?;
-                (of.state.pid().is_some() && attachment.network_id == record.id).then(|| Member {
+                (attachment.is_live() && attachment.network_id == record.id).then(|| Member {
                     id: of.id.clone(),
                     name: of.name.clone(),
+                    endpoint_id: attachment.endpoint_id().to_owned(),
                     endpoint: attachment.endpoint.clone(),
                 })
             })
             .collect();
         NetworkSnapshot { record, members }
+    }
+}
+
+/// Networks have words of their own for this filter.
+fn dangling(filters: &Filters) -> Result<Option<bool>, Error> {
+    match filters.get("dangling") {
+        [] => Ok(None),
+        [one] => match one.as_str() {
+            "1" | "true" => Ok(Some(true)),
+            "0" | "false" => Ok(Some(false)),
+            _ => Err(Error::Invalid(
+                "invalid value for filter 'dangling', must be \"true\" (or \"1\"), or \"false\" (or \"0\")"
+                    .into(),
+            )),
+        },
+        _ => Err(Error::Invalid(
+            "got more than one value for filter key \"dangling\"".into(),
+        )),
     }
 }

@@ -125,7 +125,8 @@ impl Engine {
 #[must_use]
 pub fn dns_names(record: &Record, network: &str) -> Option<Vec<String>> {
     let attachment = record.networks.get(network)?;
-    if matches!(network, "bridge" | "host" | "none") {
+    let unknown = attachment.network_id.is_empty() && !attachment.named;
+    if unknown || matches!(network, "bridge" | "host" | "none") {
         return None;
     }
     let mut names = vec![record.name.clone()];

@@ -95,7 +95,7 @@ impl Engine {
         self.networks.keep(record)
     }
 
-    /// The networks of a container that is being made: that of its mode, and others that are named.
+    /// The networks of a container that is being made: those that are named, or else that of its mode.
     pub(crate) fn first_networks(
         &self,
         request: &mut CreateRequest,
@@ -104,36 +104,33 @@ impl Engine {
         if request.config.network_disabled {
             return Ok(BTreeMap::new());
         }
-        let mode = &mut request.host_config.network_mode;
-        if let Some(only) = named.keys().next()
-            && named.len() == 1
-            && only != "default"
-            && mode == "bridge"
-        {
-            mode.clone_from(only);
-        }
-        let mut networks = BTreeMap::new();
+        self.check_endpoints(&named)?;
+        let mode = request.host_config.network_mode.as_str();
         if mode.starts_with("container:") {
-            return Ok(networks);
+            return Ok(BTreeMap::new());
         }
-        networks.insert(mode.clone(), Attachment::default());
-        for (name, settings) in named {
-            let name = if name == "default" {
-                "bridge".into()
-            } else {
-                name
+        let main = self.networks.find(mode).ok();
+        let main_name = main.as_ref().map_or(mode, |network| network.name.as_str());
+        if named.is_empty() {
+            return Ok(BTreeMap::from([(
+                main_name.to_owned(),
+                Attachment::default(),
+            )]));
+        }
+        let networks = named.into_iter().map(|(name, settings)| {
+            let is_main = main.as_ref().is_some_and(|main| main.id == name);
+            let name = match name.as_str() {
+                "default" => "bridge".to_owned(),
+                _ if is_main => main_name.to_owned(),
+                _ => name,
             };
-            let record = self.networks.find(&name).ok();
-            if let Some(record) = record.filter(|record| record.spec.is_some()) {
-                super::attach::request(&record, &settings)?;
-            }
             let attachment = Attachment {
                 settings,
                 ..Attachment::default()
             };
-            networks.insert(name, attachment);
-        }
-        Ok(networks)
+            (name, attachment)
+        });
+        Ok(networks.collect())
     }
 
     /// Whether a container asks our own name server.
@@ -162,6 +159,7 @@ fn default_spec(record: &NetworkRecord, network: &Networks, subnet: Subnet) -> S
         ipv4: Gateway::Nat,
         ipv6: Gateway::Nat,
         publish_on: None,
+        inhibit_ipv4: false,
     }
 }
 

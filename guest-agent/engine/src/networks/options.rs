@@ -1,9 +1,11 @@
 //! Options of the drivers `bridge`, `macvlan`, `ipvlan`, and of endpoints.
 
 use std::collections::BTreeMap;
+use std::net::IpAddr;
 
 use network::{Gateway, Kind};
 
+use super::ipam::NoGateway;
 use crate::Error;
 
 type Options = BTreeMap<String, String>;
@@ -14,10 +16,13 @@ pub(super) struct Driver {
     pub(super) kind: Kind,
     pub(super) interface: String,
     pub(super) mtu: u32,
+    pub(super) internal: bool,
     pub(super) icc: bool,
     pub(super) ipv4: Gateway,
     pub(super) ipv6: Gateway,
-    pub(super) publish_on: Option<std::net::IpAddr>,
+    pub(super) inhibit_ipv4: bool,
+    pub(super) publish_on: Option<IpAddr>,
+    pub(super) no_gateway: NoGateway,
 }
 
 /// Reads a network's options. `id` names its interface where no option does.
@@ -28,133 +33,194 @@ pub(super) fn read(
     internal: bool,
     mtu: u32,
 ) -> Result<Driver, Error> {
-    let get = |name: &str| {
-        options
-            .get(name)
-            .map(String::as_str)
-            .filter(|v| !v.is_empty())
-    };
     let short = crate::ids::short(id);
-    let mtu = match get("com.docker.network.driver.mtu") {
-        None => mtu,
-        Some(text) => match text.parse::<u32>() {
-            Ok(0) => mtu,
-            Ok(wanted) if (68..=65_535).contains(&wanted) => wanted,
-            _ => {
-                return Err(Error::Invalid(format!(
-                    "failed to parse com.docker.network.driver.mtu value: {text} is not between 68 and 65535"
-                )));
-            }
-        },
-    };
     let mut read = Driver {
         kind: Kind::Bridge,
         interface: format!("br-{short}"),
-        mtu,
+        mtu: self::mtu(options, mtu)?,
+        internal,
         icc: true,
         ipv4: Gateway::Nat,
         ipv6: Gateway::Nat,
+        inhibit_ipv4: false,
         publish_on: None,
+        no_gateway: NoGateway::default(),
     };
-    match driver {
-        "bridge" => bridge(&mut read, get)?,
-        "macvlan" => {
-            let mode = get("macvlan_mode").unwrap_or("bridge");
-            let mode = match mode {
-                "private" => 1,
-                "vepa" => 2,
-                "bridge" => 4,
-                "passthru" => 8,
-                other => {
-                    return Err(Error::Invalid(format!(
-                        "unknown macvlan mode: {other}; use bridge, private, vepa or passthru"
-                    )));
-                }
-            };
-            read.kind = Kind::Macvlan(mode);
-            read.interface = parent(get("parent"), short, internal)?;
-        }
-        _ => {
-            let mode = match get("ipvlan_mode").unwrap_or("l2") {
-                "l2" => 0,
-                "l3" => 1,
-                "l3s" => 2,
-                other => {
-                    return Err(Error::Invalid(format!(
-                        "requested ipvlan mode '{other}' is not valid, 'l2' mode is the ipvlan driver default"
-                    )));
-                }
-            };
-            read.kind = Kind::Ipvlan(mode);
-            read.interface = parent(get("parent"), short, internal)?;
-        }
+    if driver == "bridge" {
+        bridge(&mut read, options)?;
+        return Ok(read);
     }
+    let get = |name: &str| {
+        let value = options.get(name).map(String::as_str);
+        value.filter(|value| !value.is_empty())
+    };
+    let parent = get("parent");
+    if parent == Some("lo") {
+        return Err(Error::System(format!(
+            "loopback interface is not a valid {driver} parent link"
+        )));
+    }
+    read.kind = if driver == "macvlan" {
+        macvlan(get("macvlan_mode"))?
+    } else {
+        ipvlan(get("ipvlan_mode"), get("ipvlan_flag"))?
+    };
+    // Without an interface to share it has one of its own that leads nowhere.
+    read.internal |= parent.is_none();
+    read.interface = parent.map_or_else(|| format!("dm-{short}"), str::to_owned);
+    let alone = read.internal || matches!(read.kind, Kind::Ipvlan(1 | 2));
+    read.no_gateway = NoGateway {
+        ipv4: alone,
+        ipv6: alone,
+    };
     Ok(read)
 }
 
-/// The interface that a network shares: the machine's, or one of its own that leads nowhere.
-fn parent(named: Option<&str>, short: &str, internal: bool) -> Result<String, Error> {
-    match named {
-        Some(name) => interface_name(name),
-        None if internal => Ok(format!("dm-{short}")),
-        None => Err(Error::Invalid(
-            "a macvlan or ipvlan network needs an interface of the machine to share: name it with -o parent=eth0, or make the network --internal".into(),
-        )),
-    }
+fn macvlan(mode: Option<&str>) -> Result<Kind, Error> {
+    Ok(Kind::Macvlan(match mode.unwrap_or("bridge") {
+        "private" => 1,
+        "vepa" => 2,
+        "bridge" => 4,
+        "passthru" => 8,
+        other => {
+            return Err(Error::System(format!(
+                "requested macvlan mode '{other}' is not valid, 'bridge' mode is the macvlan driver default"
+            )));
+        }
+    }))
 }
 
-fn interface_name(name: &str) -> Result<String, Error> {
-    let plain = |c: char| c.is_ascii_graphic() && !matches!(c, '/' | ':');
-    if name.len() <= 15 && !matches!(name, "." | "..") && name.chars().all(plain) {
-        return Ok(name.to_owned());
-    }
-    Err(Error::Invalid(format!("invalid interface name: {name}")))
-}
-
-fn bridge<'a>(read: &mut Driver, get: impl Fn(&str) -> Option<&'a str>) -> Result<(), Error> {
-    let flag = |name: &str, default: bool| match get(name) {
-        None => Ok(default),
-        Some("true" | "1" | "t" | "T" | "TRUE" | "True") => Ok(true),
-        Some("false" | "0" | "f" | "F" | "FALSE" | "False") => Ok(false),
-        Some(text) => Err(Error::Invalid(format!(
-            "invalid value for {name}: strconv.ParseBool: parsing \"{text}\": invalid syntax"
-        ))),
+fn ipvlan(mode: Option<&str>, flag: Option<&str>) -> Result<Kind, Error> {
+    let mode = match mode.unwrap_or("l2") {
+        "l2" => 0,
+        "l3" => 1,
+        "l3s" => 2,
+        other => {
+            return Err(Error::System(format!(
+                "requested ipvlan mode '{other}' is not valid, 'l2' mode is the ipvlan driver default"
+            )));
+        }
     };
-    if let Some(name) = get("com.docker.network.bridge.name") {
-        read.interface = interface_name(name)?;
+    if let Some(other) = flag.filter(|flag| !matches!(*flag, "bridge" | "private" | "vepa")) {
+        return Err(Error::System(format!(
+            "requested ipvlan flag '{other}' is not valid, 'bridge' is the ipvlan driver default"
+        )));
     }
-    read.icc = flag("com.docker.network.bridge.enable_icc", true)?;
-    let masquerade = flag("com.docker.network.bridge.enable_ip_masquerade", true)?;
-    if let Some(text) = get("com.docker.network.bridge.host_binding_ipv4") {
-        let address = text
-            .parse()
-            .map_err(|_| Error::Invalid(format!("invalid host binding address: {text}")))?;
-        read.publish_on = Some(address);
+    Ok(Kind::Ipvlan(mode))
+}
+
+/// What dockerd says of a value that it can't read.
+fn unreadable(name: &str, value: &str, why: &str) -> Error {
+    Error::Invalid(format!("failed to parse {name} value: {value} ({why})"))
+}
+
+fn mtu(options: &Options, usual: u32) -> Result<u32, Error> {
+    let name = "com.docker.network.driver.mtu";
+    let Some(text) = options.get(name) else {
+        return Ok(usual);
+    };
+    let wanted: i64 = text.parse().map_err(|_| {
+        let digits = text.trim_start_matches(['+', '-']);
+        let number = !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit());
+        let why = if number {
+            "value out of range"
+        } else {
+            "invalid syntax"
+        };
+        unreadable(
+            name,
+            text,
+            &format!("strconv.Atoi: parsing \"{text}\": {why}"),
+        )
+    })?;
+    match wanted {
+        0 => Ok(usual),
+        ..0 => Err(Error::Invalid(format!("invalid MTU number: {wanted}"))),
+        // The kernel's word for it.
+        _ => match u32::try_from(wanted) {
+            Ok(fits) if (68..=65_535).contains(&fits) => Ok(fits),
+            _ => Err(Error::System("invalid argument".into())),
+        },
     }
-    for (name, mode) in [
-        (
-            "com.docker.network.bridge.gateway_mode_ipv4",
-            &mut read.ipv4,
-        ),
-        (
-            "com.docker.network.bridge.gateway_mode_ipv6",
-            &mut read.ipv6,
-        ),
-    ] {
-        *mode = match get(name) {
+}
+
+fn flag(options: &Options, name: &str, usual: bool) -> Result<bool, Error> {
+    match options.get(name) {
+        None => Ok(usual),
+        Some(text) => parse_bool(text).ok_or_else(|| {
+            let why = format!("strconv.ParseBool: parsing \"{text}\": invalid syntax");
+            unreadable(name, text, &why)
+        }),
+    }
+}
+
+/// Go's idea of true and false.
+pub(super) fn parse_bool(text: &str) -> Option<bool> {
+    match text {
+        "true" | "1" | "t" | "T" | "TRUE" | "True" => Some(true),
+        "false" | "0" | "f" | "F" | "FALSE" | "False" => Some(false),
+        _ => None,
+    }
+}
+
+fn address(options: &Options, name: &str) -> Result<Option<IpAddr>, Error> {
+    let text = options.get(name);
+    text.map(|text| text.parse().map_err(|_| unreadable(name, text, "nil ip")))
+        .transpose()
+}
+
+fn bridge(read: &mut Driver, options: &Options) -> Result<(), Error> {
+    let name = options.get("com.docker.network.bridge.name");
+    read.icc = flag(options, "com.docker.network.bridge.enable_icc", true)?;
+    let masquerade = flag(
+        options,
+        "com.docker.network.bridge.enable_ip_masquerade",
+        true,
+    )?;
+    read.inhibit_ipv4 = flag(options, "com.docker.network.bridge.inhibit_ipv4", false)?;
+    read.publish_on = address(options, "com.docker.network.bridge.host_binding_ipv4")?;
+    address(options, "com.docker.network.host_ipv4")?;
+    address(options, "com.docker.network.host_ipv6")?;
+    for (kind, mode) in [("ipv4", &mut read.ipv4), ("ipv6", &mut read.ipv6)] {
+        let name = format!("com.docker.network.bridge.gateway_mode_{kind}");
+        *mode = match options.get(&name).map(String::as_str) {
             None | Some("nat") if masquerade => Gateway::Nat,
             None | Some("nat") => Gateway::Unhidden,
             Some("nat-unprotected") => Gateway::NatUnprotected,
             Some("routed") => Gateway::Routed,
             Some("isolated") => Gateway::Isolated,
             Some(other) => {
-                return Err(Error::Invalid(format!(
-                    "unknown gateway mode {other}: use nat, nat-unprotected, routed or isolated"
-                )));
+                let why = format!("unknown gateway mode {other}");
+                return Err(unreadable(&name, other, &why));
             }
         };
     }
+    let isolated = [read.ipv4, read.ipv6].map(|mode| mode == Gateway::Isolated);
+    if isolated.contains(&true) && !read.internal {
+        return Err(Error::System(
+            "gateway mode 'isolated' can only be used for an internal network".into(),
+        ));
+    }
+    read.no_gateway = NoGateway {
+        ipv4: isolated[0] || (read.inhibit_ipv4 && read.internal),
+        ipv6: isolated[1],
+    };
+    if let Some(name) = name.filter(|name| !name.is_empty()) {
+        read.interface = interface_name(name)?;
+    }
     Ok(())
+}
+
+/// What the kernel says of names that it does not take.
+fn interface_name(name: &str) -> Result<String, Error> {
+    let plain = |c: char| c.is_ascii_graphic() && !matches!(c, '/' | ':');
+    if name.len() > 15 {
+        return Err(Error::System("numerical result out of range".into()));
+    }
+    if matches!(name, "." | "..") || !name.chars().all(plain) {
+        return Err(Error::System("invalid argument".into()));
+    }
+    Ok(name.to_owned())
 }
 
 /// A hardware address.
@@ -162,7 +228,7 @@ pub(super) fn mac(text: &str) -> Result<Option<[u8; 6]>, Error> {
     if text.is_empty() {
         return Ok(None);
     }
-    let wrong = || Error::Invalid(format!("invalid MAC address: {text}"));
+    let wrong = || Error::Invalid(format!("invalid MAC address {text}"));
     let pairs: Vec<u8> = text
         .split([':', '-'])
         .map(|pair| u8::from_str_radix(pair, 16).map_err(|_| wrong()))
@@ -179,8 +245,9 @@ pub(super) fn endpoint(options: Option<&Options>) -> (Option<String>, Vec<(Strin
         .flat_map(|text| text.split(','))
         .filter_map(|pair| pair.trim().split_once('='))
         .map(|(key, value)| {
-            // A dot stands for a slash, but not in the interface's name.
+            // A dot stands for a slash, but not in the interface's name. Clients write that small.
             let key = key.trim_start_matches("net.").replace('.', "/");
+            let key = key.replace("/ifname/", "/IFNAME/");
             (key, value.to_owned())
         })
         .collect();

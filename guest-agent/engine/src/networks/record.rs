@@ -21,6 +21,9 @@ pub struct NetworkRecord {
     pub created: Time,
     /// `bridge`, `macvlan`, `ipvlan`, `host`, `null`.
     pub driver: String,
+    /// What the client said; empty means `local`.
+    #[serde(default)]
+    pub scope: String,
     /// Endpoints have IPv4 addresses.
     pub enable_ipv4: bool,
     /// Endpoints have IPv6 addresses.
@@ -37,8 +40,11 @@ pub struct NetworkRecord {
     pub labels: BTreeMap<String, String>,
     /// The driver's own.
     pub options: BTreeMap<String, String>,
-    /// Addresses.
+    /// Addresses, as inspect shows them.
     pub ipam: Ipam,
+    /// The subnets that were asked for.
+    #[serde(default)]
+    pub given: Option<Vec<IpamConfig>>,
     /// What the machine has of it; nothing of `host`, `none` and patterns.
     pub spec: Option<network::Spec>,
 }
@@ -116,12 +122,43 @@ pub struct Attachment {
     pub settings: EndpointSettings,
     /// What it has, while it runs.
     pub endpoint: Option<network::Endpoint>,
+    /// The id of its place, while it runs, on a network without addresses.
+    #[serde(default)]
+    pub bare_id: String,
+    /// The container has names there, though it may never have been there.
+    #[serde(default)]
+    pub named: bool,
+}
+
+impl Attachment {
+    /// The id of its place; empty while the container does not run.
+    #[must_use]
+    pub fn endpoint_id(&self) -> &str {
+        match &self.endpoint {
+            Some(endpoint) => &endpoint.endpoint_id,
+            None => &self.bare_id,
+        }
+    }
+
+    /// Whether the container has its place now.
+    pub(crate) fn is_live(&self) -> bool {
+        !self.endpoint_id().is_empty()
+    }
 }
 
 impl NetworkRecord {
     /// One of the three that every Docker has.
     pub(crate) fn is_predefined(&self) -> bool {
         matches!(self.name.as_str(), "bridge" | "host" | "none")
+    }
+
+    /// Where it counts: `local`, unless the client has said otherwise.
+    #[must_use]
+    pub fn scope(&self) -> &str {
+        match self.scope.as_str() {
+            "" => "local",
+            scope => scope,
+        }
     }
 
     /// Whether containers on it ask our own resolver for names.
@@ -234,6 +271,7 @@ fn predefined(name: &str, driver: &str) -> Result<NetworkRecord, Error> {
         name: name.into(),
         created: Time::now(),
         driver: driver.into(),
+        scope: String::new(),
         enable_ipv4: true,
         enable_ipv6: false,
         internal: false,
@@ -247,6 +285,7 @@ fn predefined(name: &str, driver: &str) -> Result<NetworkRecord, Error> {
             options: None,
             config: None,
         },
+        given: None,
         spec: None,
     })
 }

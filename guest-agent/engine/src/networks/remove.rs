@@ -32,15 +32,14 @@ impl Engine {
             .members
             .iter()
             .map(|member| {
-                let endpoint = member.endpoint.as_ref();
-                let id = endpoint.map_or("", |endpoint| ids::short(&endpoint.endpoint_id));
+                let id = ids::short(&member.endpoint_id);
                 format!("name:\"{}\" id:\"{id}\"", member.name)
             })
             .collect();
         let follows = |other: &NetworkRecord| other.config_from == record.name;
         if record.config_only && self.networks.lock().values().any(follows) {
             return Err(Error::Forbidden(format!(
-                "configuration network \"{}\" is in use",
+                "error while removing network: configuration network \"{}\" is in use",
                 record.name
             )));
         }
@@ -56,7 +55,10 @@ impl Engine {
         blocking::run(move || {
             network.down(&record.id)?;
             engine.networks.forget(&record.id)?;
-            engine.network_event(&record, "destroy", None);
+            // As with dockerd, patterns go silently.
+            if !record.config_only {
+                engine.network_event(&record, "destroy", None);
+            }
             Ok(())
         })
         .await
@@ -75,7 +77,12 @@ impl Engine {
                 let inner = container.lock();
                 inner.record.networks.contains_key(&record.name)
             });
-            if record.is_predefined() || used || !old || !filters.labels(&record.labels) {
+            if record.is_predefined()
+                || record.config_only
+                || used
+                || !old
+                || !filters.labels(&record.labels)
+            {
                 continue;
             }
             let _alone = self.networks.changing.lock().await;

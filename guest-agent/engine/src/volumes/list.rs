@@ -21,7 +21,7 @@ pub struct VolumeUsage {
 impl Engine {
     /// Volumes that pass the filters `dangling`, `driver`, `label`, `name`, by name.
     pub async fn list_volumes(self: &Arc<Self>, filters: &Filters) -> Result<Vec<Volume>, Error> {
-        filters.accept_only(&["dangling", "driver", "label", "label!", "name"])?;
+        filters.accept_only(&["dangling", "driver", "label", "name"])?;
         let dangling = filters.flag("dangling")?;
         let all: Vec<Volume> = self.volumes.lock().known.values().cloned().collect();
         Ok(all

@@ -17,7 +17,10 @@ pub(super) fn check(options: Option<&Options>) -> Result<(), Error> {
     if let Some(other) = options.keys().find(|key| !known.contains(&key.as_str())) {
         return Err(Error::Invalid(format!("invalid option: \"{other}\"")));
     }
-    if options.contains_key("size") {
+    check_device(options)?;
+    if let Some(size) = options.get("size")
+        && bytes(size)? > 0
+    {
         return Err(Error::Invalid(
             "quota size requested but no quota support".into(),
         ));
@@ -36,6 +39,43 @@ pub(super) fn check(options: Option<&Options>) -> Result<(), Error> {
         }
     }
     Ok(())
+}
+
+/// The port of a Windows share is an option of the mount.
+fn check_device(options: &Options) -> Result<(), Error> {
+    let device = options.get("device").map_or("", String::as_str);
+    let of = device.split_once("//").map_or("", |(_, rest)| rest);
+    let host = of.split('/').next().unwrap_or_default();
+    if options.get("type").is_some_and(|kind| kind == "cifs") && host.contains(':') {
+        return Err(Error::Invalid(
+            "port not allowed in CIFS device URL, include 'port' in 'o='".into(),
+        ));
+    }
+    Ok(())
+}
+
+/// A size as people write it, `10m` or `1.5 GiB`.
+fn bytes(text: &str) -> Result<u64, Error> {
+    let wrong = || Error::Invalid(format!("invalid size: '{text}'"));
+    let end = text.find(|c: char| !c.is_ascii_digit() && c != '.');
+    let (number, unit) = text.split_at(end.unwrap_or(text.len()));
+    let number: f64 = number.parse().map_err(|_| wrong())?;
+    let unit = unit.strip_prefix(' ').unwrap_or(unit).to_ascii_lowercase();
+    let power = match unit.trim_end_matches('b').trim_end_matches('i') {
+        "" => 0,
+        "k" => 1,
+        "m" => 2,
+        "g" => 3,
+        "t" => 4,
+        "p" => 5,
+        _ => return Err(wrong()),
+    };
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "it is large enough"
+    )]
+    Ok((number * 1024_f64.powi(power)) as u64)
 }
 
 /// What is mounted at a volume.
@@ -132,6 +172,7 @@ mod tests {
                 &[("size", "10m")],
                 "quota size requested but no quota support",
             ),
+            (&[("size", "x")], "invalid size: 'x'"),
         ] {
             let error = check(Some(&options(pairs))).unwrap_err();
             assert_eq!(error.to_string(), message);

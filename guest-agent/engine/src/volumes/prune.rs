@@ -14,7 +14,7 @@ impl Engine {
     /// others, too.
     pub async fn prune_volumes(self: &Arc<Self>, filters: Filters) -> Result<Pruned, Error> {
         filters.accept_only(&["label", "label!", "all"])?;
-        let all = filters.flag("all")?.unwrap_or(false);
+        let all = wants_all(&filters)?;
         let _only_one = self.only_prune()?;
         let engine = Arc::clone(self);
         let pruned = blocking::run(move || {
@@ -24,6 +24,8 @@ impl Engine {
                 .known
                 .values()
                 .filter(|volume| (all || volume.is_anonymous()) && volume.passes(&filters))
+                // As with dockerd, what is kept elsewhere is left alone.
+                .filter(|volume| volume.options.is_none())
                 .cloned()
                 .collect();
             let mut pruned = Pruned::default();
@@ -31,10 +33,7 @@ impl Engine {
                 if !engine.volume_users(&volume.name).is_empty() {
                     continue;
                 }
-                let size = match volume.options {
-                    None => directory_size(&volume.mountpoint),
-                    Some(_) => 0,
-                };
+                let size = directory_size(&volume.mountpoint);
                 match engine.remove_volume_blocking(&volume.name) {
                     Ok(volume) => {
                         pruned.deleted.push(volume.name);
@@ -51,5 +50,21 @@ impl Engine {
         let reclaimed = BTreeMap::from([("reclaimed".into(), pruned.reclaimed.to_string())]);
         self.events.publish(Subject::Volume, "prune", "", reclaimed);
         Ok(pruned)
+    }
+}
+
+/// Whether volumes with a name go, too.
+fn wants_all(filters: &Filters) -> Result<bool, Error> {
+    let wrong = |text: String| Err(Error::Invalid(format!("invalid filter 'all{text}")));
+    match filters.get("all") {
+        [] => Ok(false),
+        [one] => match one.as_str() {
+            "1" | "t" | "T" | "TRUE" | "true" | "True" => Ok(true),
+            "0" | "f" | "F" | "FALSE" | "false" | "False" => Ok(false),
+            other => wrong(format!(
+                "': strconv.ParseBool: parsing \"{other}\": invalid syntax"
+            )),
+        },
+        all => wrong(format!("=[{}]': only one value is expected", all.join(" "))),
     }
 }

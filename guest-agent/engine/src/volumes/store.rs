@@ -181,13 +181,13 @@ impl Volumes {
         }
         let name = request.name.clone();
         let prefix = format!("create {name}: ");
-        check_name(&name).map_err(|e| e.prefixed(&prefix))?;
         if !matches!(request.driver.as_str(), "" | "local") {
             let driver = &request.driver;
             return Err(Error::NotFound(format!(
                 "{prefix}error looking up volume plugin {driver}: plugin \"{driver}\" not found"
             )));
         }
+        check_name(&name).map_err(|e| e.prefixed(&prefix))?;
         let mut inner = self.lock();
         let (volume, new) = match inner.known.get(&name) {
             Some(volume) => (volume.clone(), false),
@@ -261,8 +261,12 @@ pub(super) fn check_name(name: &str) -> Result<(), Error> {
     let good = name.starts_with(plain)
         && name
             .chars()
-            .all(|c| plain(c) || matches!(c, '_' | '.' | '-'))
-        && name.len() <= 255;
+            .all(|c| plain(c) || matches!(c, '_' | '.' | '-'));
+    if good && name.len() > 255 {
+        return Err(Error::System(
+            "error while creating volume root path: file name too long".into(),
+        ));
+    }
     if good {
         return Ok(());
     }

@@ -147,7 +147,10 @@ impl Import {
         };
         let row = ImageRow {
             layers,
-            last_tagged: now(),
+            last_tagged: match (image.names.is_empty(), before) {
+                (false, _) => now(),
+                (true, before) => before.map_or(0, |row| row.last_tagged),
+            },
             hidden: false,
             parent: image.parent.or(before.and_then(|row| row.parent)),
             manifest: keep(image.manifest).or(before.and_then(|row| row.manifest)),

@@ -273,9 +273,10 @@ pub(crate) fn truncated() -> Error {
     Error::invalid("the archive is cut off: unexpected end of data")
 }
 
+/// In the words of Go's reader, which dockerd passes on.
 fn bad_archive(error: ParseError) -> Error {
-    // What Docker's users know, then what is wrong with it.
-    Error::invalid(format!("archive/tar: invalid tar header: {error}"))
+    tracing::debug!(%error, "this is no tar archive");
+    Error::invalid("archive/tar: invalid tar header")
 }
 
 /// An error of the stream: our own error that travelled through it, or a damaged compression.

@@ -227,6 +227,7 @@ pub(super) fn spec(id: &str, interface: &str, subnet: &str) -> Spec {
         ipv4: Gateway::Nat,
         ipv6: Gateway::Nat,
         publish_on: None,
+        inhibit_ipv4: false,
     }
 }
 

@@ -207,7 +207,8 @@ impl Desk {
         if query.query_type == RecordType::PTR {
             let ip = query.name.parse_arpa_name().ok()?.addr();
             let name = index.name_of(asker?, ip)?;
-            let name = Name::from_utf8(format!("{name}.")).ok()?;
+            // Names of networks have underscores, which only the plain form may have.
+            let name = Name::from_ascii(format!("{name}.")).ok()?;
             return Some(vec![record(RData::PTR(PTR(name)))]);
         }
         let name = query.name.to_utf8().to_lowercase();
