@@ -46,7 +46,7 @@ async fn set_subnets(State(engine): State<Arc<Engine>>, request: Request) -> Res
 
 /// Docker's body of a create.
 #[derive(Debug, Default, Deserialize)]
-#[serde(default, rename_all = "PascalCase")]
+#[serde(default, rename = "CreateRequest", rename_all = "PascalCase")]
 struct Create {
     name: String,
     driver: String,

@@ -30,7 +30,7 @@ pub(crate) fn routes() -> Router<Arc<Engine>> {
 
 /// Docker's body of a create.
 #[derive(Debug, Default, Deserialize)]
-#[serde(default, rename_all = "PascalCase")]
+#[serde(default, rename = "CreateOptions", rename_all = "PascalCase")]
 struct Create {
     name: String,
     driver: String,

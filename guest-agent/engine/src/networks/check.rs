@@ -34,7 +34,9 @@ pub(crate) fn check_endpoint(
         }
     }
     check_addresses(&ipam, &mut problems);
-    if let Some(network) = network {
+    // The default bridge has its subnet once it is needed.
+    let known = |network: &&NetworkRecord| name != "bridge" || !given(network).is_empty();
+    if let Some(network) = network.filter(known) {
         problems.extend(outside(network, &ipam.ipv4_address, true));
         problems.extend(outside(network, &ipam.ipv6_address, false));
     }

@@ -121,7 +121,9 @@ fn create(
         _ => "open a standard file system",
     })?;
     // The first column of `/proc/mounts`, as mount(8) would fill it.
-    for (key, value) in [&("source", kind)].into_iter().chain(options) {
+    let named = options.iter().any(|(key, _)| *key == "source");
+    let own = ("source", kind);
+    for (key, value) in (!named).then_some(&own).into_iter().chain(options) {
         rustix::mount::fsconfig_set_string(&context, *key, *value)
             .step("configure a standard file system")?;
     }
