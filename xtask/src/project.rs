@@ -24,7 +24,10 @@ pub(crate) struct Project {
 impl Project {
     /// Asks cargo where the workspace and its target directory are.
     pub(crate) fn find() -> Result<Self> {
-        let manifest = Path::new(env!("CARGO_MANIFEST_DIR")).join("Cargo.toml");
+        // What cargo says now: this program may have been built in another clone.
+        let here =
+            env::var_os("CARGO_MANIFEST_DIR").unwrap_or_else(|| env!("CARGO_MANIFEST_DIR").into());
+        let manifest = Path::new(&here).join("Cargo.toml");
         let metadata = progress::output(
             Command::new(cargo())
                 .args([

@@ -118,6 +118,17 @@ impl Error {
     }
 }
 
+/// Go's `strconv.ParseBool`.
+pub(crate) fn go_bool(text: &str) -> Result<bool, String> {
+    match text {
+        "1" | "t" | "T" | "TRUE" | "true" | "True" => Ok(true),
+        "0" | "f" | "F" | "FALSE" | "false" | "False" => Ok(false),
+        _ => Err(format!(
+            "strconv.ParseBool: parsing \"{text}\": invalid syntax"
+        )),
+    }
+}
+
 /// What an IO error says, as Go writes it: lower case, without the number.
 pub(crate) fn go_text(error: &std::io::Error) -> String {
     let text = error.to_string();

@@ -4,6 +4,7 @@ use runtime::spec::Seccomp;
 
 use super::HostConfig;
 use crate::Error;
+use crate::error::go_bool;
 
 /// Docker's masked paths.
 const MASKED: &[&str] = &[
@@ -69,28 +70,19 @@ pub(crate) fn read(host: &HostConfig) -> Result<Security, Error> {
         };
         match (key, value) {
             ("no-new-privileges", value) => match go_bool(value) {
-                Some(value) => security.no_new_privileges = value,
-                None => return wrong(2, option),
+                Ok(value) => security.no_new_privileges = value,
+                Err(_) => return wrong(2, option),
             },
             ("seccomp", "unconfined") => security.seccomp = Seccomp::Unconfined,
             ("seccomp", "" | "builtin") => {}
             ("seccomp", profile) => security.seccomp = Seccomp::Profile(profile.to_owned()),
-            ("writable-cgroups", value) if go_bool(value).is_some() => {}
+            ("writable-cgroups", value) if go_bool(value).is_ok() => {}
             // There is no AppArmor and no SELinux in the machine: nothing to switch.
             ("apparmor" | "label", _) => {}
             _ => return wrong(2, option),
         }
     }
     Ok(security)
-}
-
-/// What Go's `strconv.ParseBool` takes.
-fn go_bool(text: &str) -> Option<bool> {
-    match text {
-        "1" | "t" | "T" | "TRUE" | "true" | "True" => Some(true),
-        "0" | "f" | "F" | "FALSE" | "false" | "False" => Some(false),
-        _ => None,
-    }
 }
 
 /// Writes the defaults into the configuration, where `docker inspect` shows them.

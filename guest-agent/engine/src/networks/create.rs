@@ -8,6 +8,7 @@ use network::{Kind, Pool, Spec, Subnet};
 
 use super::{Ipam, NetworkRecord};
 use super::{ipam, options};
+use crate::error::go_bool;
 use crate::events::Subject;
 use crate::time::Time;
 use crate::{Engine, Error, blocking, ids};
@@ -203,8 +204,8 @@ fn family(
     if enabled.is_some() {
         options.remove(&name);
     } else if let Some(text) = options.get(&name) {
-        let wrong = || Error::Invalid(format!("driver-opt \"{name}\" is not a valid bool"));
-        *enabled = Some(options::parse_bool(text).ok_or_else(wrong)?);
+        let wrong = |_| Error::Invalid(format!("driver-opt \"{name}\" is not a valid bool"));
+        *enabled = Some(go_bool(text).map_err(wrong)?);
     }
     Ok(())
 }

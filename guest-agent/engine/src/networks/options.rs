@@ -7,6 +7,7 @@ use network::{Gateway, Kind};
 
 use super::ipam::NoGateway;
 use crate::Error;
+use crate::error::go_bool;
 
 type Options = BTreeMap<String, String>;
 
@@ -147,19 +148,7 @@ fn mtu(options: &Options, usual: u32) -> Result<u32, Error> {
 fn flag(options: &Options, name: &str, usual: bool) -> Result<bool, Error> {
     match options.get(name) {
         None => Ok(usual),
-        Some(text) => parse_bool(text).ok_or_else(|| {
-            let why = format!("strconv.ParseBool: parsing \"{text}\": invalid syntax");
-            unreadable(name, text, &why)
-        }),
-    }
-}
-
-/// Go's idea of true and false.
-pub(super) fn parse_bool(text: &str) -> Option<bool> {
-    match text {
-        "true" | "1" | "t" | "T" | "TRUE" | "True" => Some(true),
-        "false" | "0" | "f" | "F" | "FALSE" | "False" => Some(false),
-        _ => None,
+        Some(text) => go_bool(text).map_err(|why| unreadable(name, text, &why)),
     }
 }
 

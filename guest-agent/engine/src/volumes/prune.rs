@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crate::containers::Pruned;
+use crate::error::go_bool;
 use crate::events::Subject;
 use crate::filters::Filters;
 use crate::system::directory_size;
@@ -58,13 +59,7 @@ fn wants_all(filters: &Filters) -> Result<bool, Error> {
     let wrong = |text: String| Err(Error::Invalid(format!("invalid filter 'all{text}")));
     match filters.get("all") {
         [] => Ok(false),
-        [one] => match one.as_str() {
-            "1" | "t" | "T" | "TRUE" | "true" | "True" => Ok(true),
-            "0" | "f" | "F" | "FALSE" | "false" | "False" => Ok(false),
-            other => wrong(format!(
-                "': strconv.ParseBool: parsing \"{other}\": invalid syntax"
-            )),
-        },
+        [one] => go_bool(one).or_else(|why| wrong(format!("': {why}"))),
         all => wrong(format!("=[{}]': only one value is expected", all.join(" "))),
     }
 }

@@ -10,6 +10,7 @@ use serde_json::Value;
 use super::tag;
 use crate::Error;
 use crate::containers::{LogConfig, Record, validate};
+use crate::error::go_bool;
 
 /// What the options of one container come to.
 #[derive(Debug)]
@@ -21,15 +22,6 @@ struct Rotation {
 
 fn invalid<T>(message: impl Into<String>) -> Result<T, Error> {
     Err(Error::Invalid(message.into()))
-}
-
-/// Go's `strconv.ParseBool`.
-fn flag(text: &str) -> Option<bool> {
-    match text {
-        "1" | "t" | "T" | "TRUE" | "true" | "True" => Some(true),
-        "0" | "f" | "F" | "FALSE" | "false" | "False" => Some(false),
-        _ => None,
-    }
 }
 
 /// Docker's drivers that Slipway has not.
@@ -138,14 +130,7 @@ fn rotation(config: &LogConfig) -> Result<Rotation, Error> {
         }
     }
     if let Some(text) = given("compress") {
-        rotation.compress = match flag(text) {
-            Some(compress) => compress,
-            None => {
-                return invalid(format!(
-                    "strconv.ParseBool: parsing \"{text}\": invalid syntax"
-                ));
-            }
-        };
+        rotation.compress = go_bool(text).map_err(Error::Invalid)?;
     }
     if rotation.compress && rotation.max_files < 2 && local {
         return invalid("compression cannot be enabled when max file count is 1");
