@@ -150,6 +150,15 @@ pub fn root(root: &Root) -> Result<OwnedFd, Error> {
     root::open(root)
 }
 
+/// Makes a directory, with all above it, in a container's root that nobody else has mounted.
+///
+/// # Errors
+/// When it cannot be made; something else may be in its place.
+pub fn make_directories(root: &Root, path: &str) -> Result<(), Error> {
+    let tree = root::open(root)?;
+    resolve::create_directories(tree.as_fd(), path).map(drop)
+}
+
 /// The merged files of read-only layers, the topmost first.
 ///
 /// # Errors

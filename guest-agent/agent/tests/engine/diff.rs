@@ -93,3 +93,22 @@ fn export_is_the_whole_root_without_what_is_mounted() {
         "{events}"
     );
 }
+
+#[test]
+fn the_working_directory_is_there_before_the_first_start() {
+    let host = host!();
+    let create = |name: &str, path: &str| {
+        host.docker(&["create", "--name", name, "-w", path, "busybox", "pwd"])
+    };
+    create("placed", "/made/here").good();
+    assert_eq!(
+        host.docker(&["diff", "placed"]).good(),
+        "A /made\nA /made/here"
+    );
+    host.docker(&["cp", "/etc/passwd", "placed:/made/here/"])
+        .good();
+    assert_eq!(host.docker(&["start", "-a", "placed"]).good(), "/made/here");
+    create("there", "/bin").good();
+    assert_eq!(host.docker(&["diff", "there"]).good(), "");
+    create("file", "/bin/busybox").bad(1, "Cannot mkdir: /bin/busybox is not a directory");
+}

@@ -1,10 +1,13 @@
 //! `docker create`: the image's configuration and the request become a container on disk.
 
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 use std::sync::Arc;
 
+use runtime::view;
 use serde_json::Value;
 
+use super::copy_up::has_directory;
 use super::{
     Bandwidth, Config, Container, HostConfig, MountRequest, Record, State, mounts, validate,
 };
@@ -152,7 +155,11 @@ impl Engine {
         };
         let container = Container::new(record, dir.clone());
         let written = make_directories(&container)
-            .and_then(|()| provided.fill(self, &self.store()?.layers(&image)?))
+            .and_then(|()| {
+                let layers = store.layers(&image)?;
+                self.make_working_directory(&container, &layers)?;
+                provided.fill(self, &layers)
+            })
             .and_then(|()| container.save_blocking());
         if let Err(error) = written {
             self.index().remove(&id);
@@ -166,6 +173,23 @@ impl Engine {
         drop(provided);
         self.container_event(&container, "create", &[]);
         Ok(id)
+    }
+
+    /// Makes the working directory where the image has none: files may be copied there before the
+    /// first start.
+    fn make_working_directory(
+        &self,
+        container: &Container,
+        layers: &[PathBuf],
+    ) -> Result<(), Error> {
+        let record = container.lock().record.clone();
+        let path = record.config.working_dir.as_str();
+        if path.is_empty() || has_directory(layers, path)? {
+            return Ok(());
+        }
+        let root = self.root(&record, &container.dir)?;
+        view::make_directories(&root, path)
+            .map_err(|error| Error::System(runtime::Failure::from(&error).message))
     }
 
     /// `container:NAME` becomes `container:ID`. A container for its network that isn't there is the

@@ -60,7 +60,7 @@ pub(super) fn open_directory(root: BorrowedFd<'_>, path: &str) -> Result<OwnedFd
 }
 
 /// A directory that is made, with all above it and owned by root, where it is missing.
-pub(super) fn create_directories(root: BorrowedFd<'_>, path: &str) -> Result<OwnedFd, Error> {
+pub(crate) fn create_directories(root: BorrowedFd<'_>, path: &str) -> Result<OwnedFd, Error> {
     match open_directory(root, path) {
         Err(Errno::NOENT) => {}
         Err(Errno::NOTDIR) => {
