@@ -258,7 +258,8 @@ impl Application<'_> {
             Driver::Qemu => "10.0.2.2",
             _ => gateway,
         };
-        let within = "http://web/direct".to_owned();
+        // The image has no /etc/services, where a port's name would be.
+        let within = "http://web:80/direct".to_owned();
         let published = format!("http://{host}:18080/direct");
         for (name, url) in [("within", within), ("published", published)] {
             let wrk = [
