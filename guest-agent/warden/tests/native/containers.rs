@@ -99,7 +99,10 @@ fn what_can_not_start_says_why() {
             "unable to find user foo: no matching entries in passwd file".into()
         )
     );
-    assert_eq!(why(&mut warden, &[], "").1, "no command specified");
+    assert_eq!(
+        why(&mut warden, &[], "").1,
+        "exec: \"\": executable file not found in $PATH"
+    );
     assert!(warden.list().is_empty(), "failures leave nothing behind");
     // The kernel's own refusal comes from the container, as with runc.
     let spec = warden.spec("format", &["bad-format"]);

@@ -101,7 +101,7 @@ fn failures_are_told_apart() {
     assert_eq!(
         fails(&mut warden, "b", &["true"], "/nowhere"),
         (
-            FailureReason::InvalidSpec,
+            FailureReason::System,
             "chdir to cwd (\"/nowhere\") set in config.json failed: no such file or directory"
                 .into()
         )
