@@ -129,24 +129,10 @@ async fn inspect(
     query: Query,
 ) -> Result {
     let verbose = query.text("verbose");
-    if !matches!(
-        verbose,
-        "" | "1"
-            | "t"
-            | "T"
-            | "TRUE"
-            | "true"
-            | "True"
-            | "0"
-            | "f"
-            | "F"
-            | "FALSE"
-            | "false"
-            | "False"
-    ) {
-        return Err(ApiError::invalid(format!(
-            "invalid value for verbose: {verbose}: strconv.ParseBool: parsing \"{verbose}\": invalid syntax"
-        )));
+    if !verbose.is_empty() {
+        engine::go_bool(verbose).map_err(|why| {
+            ApiError::invalid(format!("invalid value for verbose: {verbose}: {why}"))
+        })?;
     }
     let network = engine.find_network(&id).await?;
     match query.text("scope") {

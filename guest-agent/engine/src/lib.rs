@@ -20,7 +20,7 @@ mod warden_client;
 
 pub use ::network::{Address, Protocol, Subnet};
 pub use engine::{Engine, Machine, Options};
-pub use error::{Error, Kind};
+pub use error::{Error, Kind, go_bool};
 pub use ids::short;
 pub use networks::{
     AddressPool, Attachment, Bound, Condition, ConnectRequest, EndpointIpam, EndpointSettings,

@@ -182,13 +182,13 @@ impl Engine {
         container: &Container,
         layers: &[PathBuf],
     ) -> Result<(), Error> {
-        let record = container.lock().record.clone();
-        let path = record.config.working_dir.as_str();
-        if path.is_empty() || has_directory(layers, path)? {
+        let path = container.lock().record.config.working_dir.clone();
+        if path.is_empty() || has_directory(layers, &path)? {
             return Ok(());
         }
+        let record = container.lock().record.clone();
         let root = self.root(&record, &container.dir)?;
-        view::make_directories(&root, path)
+        view::make_directories(&root, &path)
             .map_err(|error| Error::System(runtime::Failure::from(&error).message))
     }
 

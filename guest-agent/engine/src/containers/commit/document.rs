@@ -73,11 +73,7 @@ fn step(facts: &Facts<'_>, created: &str) -> Value {
 }
 
 pub(super) fn to_value(config: &Config) -> Result<Value, images::Error> {
-    let mut value = serde_json::to_value(config).map_err(invalid)?;
-    if config.env.is_empty() {
-        value["Env"] = Value::Null;
-    }
-    Ok(value)
+    serde_json::to_value(config).map_err(invalid)
 }
 
 fn invalid(error: serde_json::Error) -> images::Error {
