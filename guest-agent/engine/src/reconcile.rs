@@ -35,6 +35,10 @@ impl Engine {
             let process = known.remove(&record.id);
             self.restore(record, process).await?;
         }
+        // What is left ended and was removed before the old engine could say so.
+        for process in known.into_values().filter(|process| process.exit.is_some()) {
+            self.warden.forget(process.target).await;
+        }
         if self.options.run.join("network").exists() {
             // Opening the network gives back what dead containers held.
             let engine = Arc::clone(self);

@@ -21,13 +21,14 @@ impl Engine {
         let stops: Vec<_> = self
             .all_containers()
             .into_iter()
-            .filter(|container| container.lock().record.state.is_running())
             .map(|container| {
                 let engine = Arc::clone(self);
                 tokio::spawn(async move {
-                    if let Err(error) = engine.stop_found(&container, None, None).await {
+                    let runs = container.lock().record.state.is_running();
+                    if runs && let Err(error) = engine.stop_found(&container, None, None).await {
                         tracing::warn!(container = container.id, %error, "stopping it failed");
                     }
+                    container.settled().await;
                 })
             })
             .collect();

@@ -5,9 +5,11 @@
 
 use std::fs::{self, File};
 use std::io::Write;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::LazyLock;
 use std::sync::mpsc::{SyncSender, TrySendError, sync_channel};
+use std::time::{Duration, Instant};
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -15,15 +17,20 @@ use serde::de::DeserializeOwned;
 use crate::Error;
 
 /// How many files may wait to be synced; a writer beyond that syncs its own.
-const WAITING: usize = 64;
+const WAITING: usize = 256;
+
+/// How long they wait: many are replaced or removed by then, and need not be synced any more.
+const SOON: Duration = Duration::from_millis(50);
 
 /// Takes files that are to be synced; nothing when its thread could not be started.
-static SYNC_SOON: LazyLock<Option<SyncSender<File>>> = LazyLock::new(|| {
-    let (sender, files) = sync_channel::<File>(WAITING);
+static SYNC_SOON: LazyLock<Option<SyncSender<(Instant, File)>>> = LazyLock::new(|| {
+    let (sender, files) = sync_channel::<(Instant, File)>(WAITING);
     let thread = std::thread::Builder::new().name("sync".into());
     let started = thread.spawn(move || {
-        for file in files {
-            if let Err(error) = file.sync_all() {
+        for (since, file) in files {
+            std::thread::sleep(SOON.saturating_sub(since.elapsed()));
+            let gone = file.metadata().is_ok_and(|metadata| metadata.nlink() == 0);
+            if !gone && let Err(error) = file.sync_all() {
                 tracing::error!(%error, "syncing the state of a container failed");
             }
         }
@@ -77,11 +84,6 @@ pub(crate) fn write_behind(path: &Path, content: &[u8]) -> Result<(), Error> {
     }
 }
 
-/// Replaces `path` with `content`; the disk has it some seconds later.
-pub(crate) fn write_soon(path: &Path, content: &[u8]) -> Result<(), Error> {
-    replace(path, content, false).map(drop)
-}
-
 /// What is in a directory of state, which is made if it is not there.
 pub(crate) fn entries(dir: &Path) -> Result<Vec<PathBuf>, Error> {
     fs::create_dir_all(dir).map_err(|e| Error::file("creating", dir, e))?;
@@ -96,9 +98,12 @@ fn directory(path: &Path) -> Result<File, Error> {
 
 fn sync_soon(path: &Path, file: File) -> Result<(), Error> {
     let left = match &*SYNC_SOON {
-        Some(sender) => sender.try_send(file).err().map(|error| match error {
-            TrySendError::Full(file) | TrySendError::Disconnected(file) => file,
-        }),
+        Some(sender) => sender
+            .try_send((Instant::now(), file))
+            .err()
+            .map(|error| match error {
+                TrySendError::Full((_, file)) | TrySendError::Disconnected((_, file)) => file,
+            }),
         None => Some(file),
     };
     match left {

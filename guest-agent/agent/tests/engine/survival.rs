@@ -67,6 +67,30 @@ pub(crate) fn kill_agent(host: &Host) {
     host.until("it is gone", || host.agent() != Some(agent));
 }
 
+/// What a short run leaves is written a moment after its end; until then the warden knows.
+#[test]
+fn an_engine_killed_right_after_a_short_run_knows_of_it() {
+    let host = host!();
+    for round in 0..6 {
+        let name = format!("short{round}");
+        let run = ["run", "--name", &name, "busybox", "sh", "-c", "exit 7"];
+        assert_eq!(host.docker(&run).code, 7);
+        let gone = format!("gone{round}");
+        host.docker(&["run", "--name", &gone, "busybox", "true"])
+            .good();
+        host.docker(&["rm", &gone]).good();
+        host.docker(&["run", "--rm", "busybox", "true"]).good();
+        host.docker(&["start", &name]).good();
+        kill_agent(&host);
+        host.until("another agent answers", || host.docker(&["ps"]).code == 0);
+        host.until("its end is known", || {
+            host.field(&name, ".State.Status}} {{.State.ExitCode") == "exited 7"
+        });
+    }
+    let all = host.docker(&["ps", "-a", "--format", "{{.Names}}"]).good();
+    assert_eq!(all.lines().count(), 6, "{all}");
+}
+
 /// Fifty containers write and end, some of them again and again, while the engine is killed at any
 /// instant.
 #[test]

@@ -95,22 +95,34 @@ impl Engine {
         // Who waits need not wait for the disk: until the warden is told to forget it, the exit
         // survives the engine.
         container.changed();
-        container.save_or_log().await;
         container.unmount().await;
         self.remove_network_namespace(&container).await;
-        self.warden
-            .forget(Target {
-                container: container.id.clone(),
-                exec: None,
-            })
-            .await;
-        container.lock().settling = false;
-        container.changed();
+        let going_down = self.is_shutting_down();
+        if auto_remove && !going_down {
+            // Nothing is written of what goes now.
+            settle(&container);
+            self.auto_remove(&container).await;
+            self.forget_exit(&container).await;
+            return;
+        }
+        if !restart && !going_down {
+            container.next_change().await;
+        }
+        container.save_or_log().await;
+        self.forget_exit(&container).await;
+        settle(&container);
         if restart {
             self.restart_later(container);
-        } else if auto_remove && !self.is_shutting_down() {
-            self.auto_remove(&container).await;
         }
+    }
+
+    /// Its end need not be known to the warden any more.
+    async fn forget_exit(&self, container: &Container) {
+        let target = Target {
+            container: container.id.clone(),
+            exec: None,
+        };
+        self.warden.forget(target).await;
     }
 
     /// Starts the container again after its back-off, unless somebody stops it meanwhile.
@@ -146,6 +158,12 @@ impl Engine {
             }
         });
     }
+}
+
+/// It can be started again.
+fn settle(container: &Container) {
+    container.lock().settling = false;
+    container.changed();
 }
 
 /// Whether the policy starts the container again after the exit in the record.

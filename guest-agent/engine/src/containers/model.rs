@@ -4,8 +4,9 @@
 use std::os::fd::OwnedFd;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
-use tokio::sync::watch;
+use tokio::sync::{Notify, watch};
 use tokio_util::sync::CancellationToken;
 use warden::protocol::{AttachStreams, Exit};
 
@@ -13,6 +14,10 @@ use super::files::FileUse;
 use super::{HealthStatus, Record, State, logs};
 use crate::time::{Time, human_duration};
 use crate::{Error, ids};
+
+/// How long writing a record waits for the next change: of a short run only the end is written, of a
+/// container that is removed at once nothing. The warden knows meanwhile.
+pub(crate) const NEXT_CHANGE: Duration = Duration::from_millis(20);
 
 /// A container. The lock is held for a few instructions only, never across an await; long steps
 /// are claimed by a state ([`State::Starting`]) or a flag (`removing`).
@@ -31,6 +36,8 @@ pub(crate) struct Container {
     pub(crate) log_files: tokio::sync::Mutex<()>,
     /// Orders writes of the record; true once it is erased and must not come back.
     saving: Mutex<bool>,
+    /// Somebody waits for its settling.
+    hurry: Notify,
 }
 
 /// What the lock guards.
@@ -111,6 +118,7 @@ impl Container {
             changes: watch::channel(0).0,
             log_files: tokio::sync::Mutex::default(),
             saving: Mutex::new(false),
+            hurry: Notify::new(),
         })
     }
 
@@ -136,6 +144,22 @@ impl Container {
                 // Can't happen while `self` lives; pending is the honest answer.
                 std::future::pending::<()>().await;
             }
+        }
+    }
+
+    /// Waits for a next change after its end, unless somebody waits until it has settled.
+    pub(crate) async fn next_change(&self) {
+        tokio::select! {
+            () = tokio::time::sleep(NEXT_CHANGE) => {}
+            () = self.hurry.notified() => {}
+        }
+    }
+
+    /// Waits until its last end is recorded and its root unmounted.
+    pub(crate) async fn settled(&self) {
+        if self.lock().settling {
+            self.hurry.notify_one();
+            self.until(|inner| (!inner.settling).then_some(())).await;
         }
     }
 

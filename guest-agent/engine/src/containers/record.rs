@@ -168,13 +168,6 @@ impl Record {
     pub(crate) fn write(&self, path: &Path) -> Result<(), Error> {
         let content = serde_json::to_vec(self)
             .map_err(|e| Error::System(format!("writing {}: {e}", path.display())))?;
-        // A run ends with the machine's power, and nobody asks for it afterwards unless a policy
-        // starts it again.
-        let passing = self.state.is_running() && self.host_config.restart_policy.name == "no";
-        if (passing || self.host_config.auto_remove) && self.state != State::Created {
-            state_file::write_soon(path, &content)
-        } else {
-            state_file::write_behind(path, &content)
-        }
+        state_file::write_behind(path, &content)
     }
 }

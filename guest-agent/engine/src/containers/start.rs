@@ -7,6 +7,7 @@ use runtime::spec::{ContainerSpec, Namespace};
 use runtime::view;
 use warden::protocol::{AttachStreams, Call, Exit, Failure, FailureReason, Outcome};
 
+use super::model::NEXT_CHANGE;
 use super::{Container, Record, State, host_files, init, mounts, shared_memory, spec};
 use crate::time::Time;
 use crate::{Engine, Error, blocking};
@@ -20,6 +21,7 @@ impl Engine {
         let container = self.container(name)?;
         let engine = Arc::clone(self);
         blocking::to_the_end(async move {
+            container.settled().await;
             let before = claim(&container).await?;
             {
                 let mut inner = container.lock();
@@ -61,9 +63,7 @@ impl Engine {
                 container.changed();
                 self.tell_parents(container).await;
                 self.container_event(container, "start", &[]);
-                // Nobody waits for the disk: the warden knows of the start.
-                let saved = Arc::clone(container);
-                tokio::spawn(async move { saved.save_or_log().await });
+                tokio::spawn(save_start(Arc::clone(container), started_at));
                 if let Some(exit) = early_exit {
                     self.spawn_exit(Arc::clone(container), exit);
                 }
@@ -307,6 +307,21 @@ impl Engine {
             return true;
         }
         false
+    }
+}
+
+/// Records a start, unless the end comes first: until it is recorded, the warden knows of both.
+async fn save_start(container: Arc<Container>, started_at: Time) {
+    // What nobody else knows: ports that the machine answers for.
+    if container.lock().record.ports.is_empty() {
+        tokio::time::sleep(NEXT_CHANGE).await;
+    }
+    let (runs, since) = {
+        let inner = container.lock();
+        (inner.record.state.pid().is_some(), inner.record.started_at)
+    };
+    if runs && since == started_at {
+        container.save_or_log().await;
     }
 }
 

@@ -105,8 +105,7 @@ impl Engine {
             if let Some(dir) = path.parent() {
                 std::fs::create_dir_all(dir).map_err(|e| Error::file("creating", dir, e))?;
             }
-            // The machine's power takes the containers' processes, too: nothing to sync.
-            state_file::write_soon(&path, &text)?;
+            state_file::write_behind(&path, &text)?;
             Ok(path)
         })
         .await

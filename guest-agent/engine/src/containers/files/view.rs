@@ -124,9 +124,7 @@ impl Engine {
             if settling {
                 // Its files are still mounted as they were for its processes.
                 drop(held);
-                container
-                    .until(|inner| (!inner.settling).then_some(()))
-                    .await;
+                container.settled().await;
                 continue;
             }
             let pid = record.state.pid();
