@@ -72,11 +72,17 @@ pub enum Error {
         /// The network.
         id: String,
     },
-    /// The interface that a macvlan or ipvlan network shares is not there.
-    #[error("{}", no_parent(name))]
+    /// The interface that a macvlan or ipvlan network shares, or whose VLAN it shares, is not there.
+    #[error("-o parent interface was not found on the host: {name}")]
     NoParent {
         /// The interface.
         name: String,
+    },
+    /// An interface is not there, and its name does not say which VLAN it is to be.
+    #[error("{reason}")]
+    NoVlan {
+        /// Why.
+        reason: String,
     },
     /// A file of ours could not be read, written or mounted.
     #[error("cannot {action} {path}")]
@@ -137,14 +143,6 @@ pub enum Error {
     /// A worker thread went away.
     #[error("a network worker thread ended early")]
     Worker,
-}
-
-/// dockerd, which could make `eth0.10` on `eth0`, says it so.
-fn no_parent(name: &str) -> String {
-    match name.split_once('.') {
-        Some((parent, _)) => format!("-o parent interface was not found on the host: {parent}"),
-        None => format!("invalid subinterface vlan name {name}, example formatting is eth0.10"),
-    }
 }
 
 impl Error {

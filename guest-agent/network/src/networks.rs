@@ -10,8 +10,8 @@ use crate::namespace::Namespaces;
 use crate::netlink::Netlink;
 use crate::sweeper::Sweeper;
 use crate::{
-    Bandwidth, Endpoint, Error, Fitness, Kind, NameServers, Options, Published, Resolvers, Spec,
-    Subnet, firewall, messages, names, routes,
+    Bandwidth, Endpoint, Error, Fitness, NameServers, Options, Published, Resolvers, Spec, Subnet,
+    firewall, messages, names, routes,
 };
 
 /// Prefix of our interfaces' names on the machine.
@@ -475,13 +475,16 @@ fn ensure(netlink: &mut Netlink, spec: &Spec, owner: &str) -> Result<(), Error> 
     if found.is_some() {
         return Ok(());
     }
-    // A network that shares no interface of the machine has one that leads nowhere.
-    if !spec.internal || !matches!(spec.kind, Kind::Macvlan(_) | Kind::Ipvlan(_)) {
-        return Err(Error::NoParent {
-            name: spec.interface.clone(),
-        });
-    }
-    netlink.apply(vec![messages::add_dummy(&spec.interface, spec.mtu)])?;
+    let made = if spec.shares_nothing() {
+        messages::add_dummy(&spec.interface, spec.mtu)
+    } else {
+        let (parent, vlan) = spec.vlan()?;
+        let parent = links.get(parent).ok_or_else(|| Error::NoParent {
+            name: parent.to_owned(),
+        })?;
+        messages::add_vlan(&spec.interface, parent.index, vlan)
+    };
+    netlink.apply(vec![made])?;
     let index = bridge::index_of(netlink, &spec.interface)?;
     netlink.apply(vec![
         messages::mark(index, &spec.interface, owner),

@@ -4,7 +4,7 @@ use std::net::IpAddr;
 
 use serde::{Deserialize, Serialize};
 
-use crate::Subnet;
+use crate::{Error, Subnet};
 
 /// A network.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -77,6 +77,9 @@ pub struct Pool {
 }
 
 impl Spec {
+    /// How the name of an interface begins that is shared and leads nowhere.
+    pub const LEADS_NOWHERE: &str = "dm-";
+
     /// Whether its endpoints have addresses of that kind.
     #[must_use]
     pub fn has(&self, ipv4: bool) -> bool {
@@ -97,6 +100,40 @@ impl Spec {
     /// Whether it is a bridge of ours.
     pub(crate) fn is_bridge(&self) -> bool {
         self.kind == Kind::Bridge
+    }
+
+    /// Whether it shares an interface of its own that leads nowhere.
+    pub(crate) fn shares_nothing(&self) -> bool {
+        self.internal && self.interface.starts_with(Self::LEADS_NOWHERE)
+    }
+
+    /// The interface and the number of the VLAN on it that a name such as `eth0.10` means.
+    pub(crate) fn vlan(&self) -> Result<(&str, u16), Error> {
+        let name = &self.interface;
+        let bad = |reason: String| Err(Error::NoVlan { reason });
+        if !name.contains('.') {
+            return bad(format!(
+                "invalid subinterface vlan name {name}, example formatting is eth0.10"
+            ));
+        }
+        let parts: Vec<&str> = name.split('.').collect();
+        let (parent, number) = match parts[..] {
+            [parent, number] if !parent.is_empty() && !number.is_empty() => (parent, number),
+            _ => {
+                return bad(format!(
+                    "required interface name format is: name.vlan_id, ex. eth0.10 for vlan 10, instead received {name}"
+                ));
+            }
+        };
+        let Ok(id) = number.parse::<i64>() else {
+            return bad(format!(
+                "unable to parse a valid vlan id from: {number} (ex. eth0.10 for vlan 10)"
+            ));
+        };
+        match u16::try_from(id) {
+            Ok(id @ 1..=4094) => Ok((parent, id)),
+            _ => bad(format!("vlan id must be between 1-4094, received: {id}")),
+        }
     }
 
     /// Whether endpoints send what leaves their subnet to the interface itself: there is no gateway.
@@ -126,5 +163,40 @@ impl Pool {
             .into_iter()
             .flatten()
             .chain(part.filter(move |ip| !subnet.is_reserved(*ip)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_with_a_dot_is_a_vlan() {
+        let on = |interface: &str| Spec {
+            id: String::new(),
+            kind: Kind::Macvlan(4),
+            interface: interface.to_owned(),
+            pools: Vec::new(),
+            mtu: 1500,
+            internal: false,
+            icc: true,
+            ipv4: Gateway::Nat,
+            ipv6: Gateway::Nat,
+            publish_on: None,
+            inhibit_ipv4: false,
+        };
+        assert!(matches!(on("eth0.10").vlan(), Ok(("eth0", 10))));
+        assert!(matches!(on("eth0.4094").vlan(), Ok(("eth0", 4094))));
+        for (name, why) in [
+            ("eth1", "invalid subinterface vlan name eth1"),
+            ("eth0.1.2", "instead received eth0.1.2"),
+            (".10", "instead received .10"),
+            ("eth0.x", "unable to parse a valid vlan id from: x"),
+            ("eth0.0", "vlan id must be between 1-4094, received: 0"),
+            ("eth0.4095", "received: 4095"),
+        ] {
+            let error = on(name).vlan().map(|_| ()).map_err(|e| e.to_string());
+            assert!(error.is_err_and(|error| error.contains(why)), "{name}");
+        }
     }
 }

@@ -3,8 +3,9 @@
 use std::io::{Read, Write};
 use std::net::TcpListener;
 use std::thread;
+use std::time::Duration;
 
-use crate::{Driver, Machine, Steps, isolation, steps};
+use crate::{Driver, Machine, Steps, isolation, steps, wait};
 
 pub(super) fn steps(machine: &Machine, steps: &mut Steps) {
     steps.step("network: address and route", || address(machine));
@@ -24,6 +25,7 @@ pub(super) fn steps(machine: &Machine, steps: &mut Steps) {
         for driver in ["macvlan", "ipvlan"] {
             steps.step(&format!("network: {driver}"), || wire(machine, driver));
         }
+        steps.step("network: a VLAN", || vlan(machine));
         match isolation::has_own_hosts() {
             true => steps.step("network: names that only this computer knows", || {
                 own_names(machine);
@@ -110,6 +112,28 @@ fn wire(machine: &Machine, driver: &str) {
     machine.run(&on, &["sh", "-c", script, &ip]).ok();
     machine.docker(&["rm", "-f", &id]).ok();
     machine.docker(&["network", "rm", "wire"]).ok();
+}
+
+/// A VLAN of the machine's wire, which is made for the network and goes with it.
+fn vlan(machine: &Machine) {
+    let create = ["network", "create", "-d", "macvlan", "-o", "parent=eth0.7"];
+    let rest = ["--subnet=10.77.0.0/24", "tagged"];
+    machine.docker(&[&create[..], &rest].concat()).ok();
+    let on = ["--network", "tagged"];
+    let named = [&on[..], &["--name", "peer"]].concat();
+    let id = machine.run_detached(&named, &["sleep", "1000"]);
+    machine
+        .run(&on, &["ping", "-c", "1", "-W", "5", "peer"])
+        .ok();
+    let known = || {
+        let shown = machine.run(&["--network", "host"], &["ip", "-d", "link", "show"]);
+        shown.text().contains("eth0.7@eth0")
+    };
+    assert!(known());
+    machine.docker(&["rm", "-f", &id]).ok();
+    machine.docker(&["network", "rm", "tagged"]).ok();
+    // It is removed in the background.
+    wait::until_true("the VLAN is gone", Duration::from_secs(20), || !known());
 }
 
 fn neighbours(machine: &Machine) {

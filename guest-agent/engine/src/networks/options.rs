@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 
-use network::{Gateway, Kind};
+use network::{Gateway, Kind, Spec};
 
 use super::ipam::NoGateway;
 use crate::Error;
@@ -68,7 +68,8 @@ pub(super) fn read(
     };
     // Without an interface to share it has one of its own that leads nowhere.
     read.internal |= parent.is_none();
-    read.interface = parent.map_or_else(|| format!("dm-{short}"), str::to_owned);
+    read.interface =
+        parent.map_or_else(|| format!("{}{short}", Spec::LEADS_NOWHERE), str::to_owned);
     let alone = read.internal || matches!(read.kind, Kind::Ipvlan(1 | 2));
     read.no_gateway = NoGateway {
         ipv4: alone,
