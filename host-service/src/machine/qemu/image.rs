@@ -24,15 +24,15 @@ impl Image {
         }
         let exe = std::env::current_exe()
             .map_err(|error| problem("the machine's image was not found").because(error))?;
-        let folder = exe.parent().unwrap_or(Path::new("."));
-        let places = [
-            "image",
-            "../share/slipway/image",
-            "../Resources/image",
-            "../image",
-        ];
-        for place in places {
-            let candidate = folder.join(place);
+        let beside = exe.parent().unwrap_or(Path::new("."));
+        // Without `..`: the same image has one name, on which a snapshot depends.
+        let above = beside.parent().unwrap_or(beside);
+        for candidate in [
+            beside.join("image"),
+            above.join("share/slipway/image"),
+            above.join("Resources/image"),
+            above.join("image"),
+        ] {
             if candidate.join("vmlinux").is_file() {
                 return Self::at(&candidate);
             }
