@@ -97,9 +97,14 @@ fn go_words(body: &[u8], error: &serde_json::Error) -> String {
     let line = body.split(|&byte| byte == b'\n').nth(error.line() - 1);
     let rest = line.and_then(|line| line.get(error.column().saturating_sub(1)..));
     let text = String::from_utf8_lossy(rest.unwrap_or_default());
+    let place = if error.to_string().starts_with("key must be a string") {
+        "object key string"
+    } else {
+        "value"
+    };
     match text.chars().next() {
         Some(found) => {
-            format!("invalid JSON: invalid character {found:?} looking for beginning of value")
+            format!("invalid JSON: invalid character {found:?} looking for beginning of {place}")
         }
         None => format!("invalid JSON: {error}"),
     }

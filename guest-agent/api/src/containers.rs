@@ -47,6 +47,10 @@ pub(crate) fn routes() -> Router<Arc<Engine>> {
             axum::routing::delete(lifecycle::remove_by_link),
         )
         .route("/containers/{name}/json", get(inspect::inspect))
+        .route(
+            "/containers/{parent}/{alias}/json",
+            get(inspect::inspect_by_link),
+        )
         .route("/containers/{name}/top", get(inspect::top))
         .route("/containers/{name}/logs", get(logs::logs))
         .route("/containers/{name}/start", post(lifecycle::start))

@@ -94,10 +94,12 @@ async fn start(
     version: ApiVersion,
     request: Request,
 ) -> Result {
-    // The body has a length even when the connection is taken over after it.
+    // The body has an end even when the connection is taken over after it.
     let (parts, content) = request.into_parts();
-    let has_length = parts.headers.contains_key(header::CONTENT_LENGTH);
-    let options: StartOptions = if has_length {
+    let has_body = [header::CONTENT_LENGTH, header::TRANSFER_ENCODING]
+        .iter()
+        .any(|name| parts.headers.contains_key(name));
+    let options: StartOptions = if has_body {
         let mut copy = Request::new(content);
         *copy.headers_mut() = parts.headers.clone();
         body::json(copy).await?

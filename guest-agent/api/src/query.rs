@@ -102,13 +102,15 @@ impl Query {
     /// The parameters `h` and `w` of a resize: rows and columns.
     pub(crate) fn terminal_size(&self) -> Result<(u16, u16)> {
         let side = |name: &str, word: &str| {
-            self.text(name)
-                .parse::<u32>()
-                .map(|n| u16::try_from(n).unwrap_or(u16::MAX))
-                .map_err(|_| {
-                    let given = self.text(name);
-                    ApiError::invalid(format!("invalid resize {word} \"{given}\": invalid syntax"))
-                })
+            let given = self.text(name);
+            let refused =
+                |why| ApiError::invalid(format!("invalid resize {word} \"{given}\": {why}"));
+            let digits = given.strip_prefix('-').unwrap_or(given);
+            if digits.is_empty() || !digits.bytes().all(|byte| byte.is_ascii_digit()) {
+                return Err(refused("invalid syntax"));
+            }
+            let size: u32 = given.parse().map_err(|_| refused("value out of range"))?;
+            Ok(u16::try_from(size).unwrap_or(u16::MAX))
         };
         Ok((side("h", "height")?, side("w", "width")?))
     }

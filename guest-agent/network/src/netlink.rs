@@ -26,10 +26,12 @@ pub(crate) struct Change {
 pub(crate) struct Netlink {
     socket: Socket,
     sequence: u32,
+    /// Where answers arrive.
+    buffer: Vec<u8>,
 }
 
 /// Large enough for any datagram of a dump: the kernel sends at most 32 KiB at once.
-const RECEIVE_BUFFER: usize = 64 * 1024;
+const RECEIVE_BUFFER: usize = 32 * 1024;
 
 impl Netlink {
     /// Opens a socket in the calling thread's network namespace.
@@ -42,6 +44,7 @@ impl Netlink {
         Ok(Self {
             socket,
             sequence: 0,
+            buffer: Vec::with_capacity(RECEIVE_BUFFER),
         })
     }
 
@@ -129,17 +132,17 @@ impl Netlink {
         Ok(())
     }
 
-    fn receive(&self) -> Result<Vec<NetlinkMessage<RouteNetlinkMessage>>, Error> {
-        let mut buffer = Vec::with_capacity(RECEIVE_BUFFER);
+    fn receive(&mut self) -> Result<Vec<NetlinkMessage<RouteNetlinkMessage>>, Error> {
+        self.buffer.clear();
         loop {
-            match self.socket.recv(&mut buffer, 0) {
+            match self.socket.recv(&mut self.buffer, 0) {
                 Ok(_) => break,
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 Err(error) => return Err(Error::Netlink(error)),
             }
         }
         let mut messages = Vec::new();
-        let mut rest = buffer.as_slice();
+        let mut rest = self.buffer.as_slice();
         while let Some(length) = rest.first_chunk().map(|b| u32::from_ne_bytes(*b) as usize) {
             let Some(bytes) = rest.get(..length).filter(|bytes| bytes.len() >= 16) else {
                 break;

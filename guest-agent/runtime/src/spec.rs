@@ -45,6 +45,8 @@ pub struct ContainerSpec {
     pub device_rules: Vec<DeviceRule>,
     /// All devices and all capabilities, nothing masked.
     pub privileged: bool,
+    /// Its own cgroup may be changed from inside.
+    pub writable_cgroups: bool,
     /// What the warden does with the output.
     pub log: LogSpec,
 }

@@ -360,6 +360,29 @@ fn options_of_the_process_and_its_namespaces() {
         "mkdir /x",
     )
     .bad(1, "No space left on device");
+    // It holds for a privileged container, too, and for its sessions.
+    let chosen = format!("seccomp={profile}");
+    run(&["--privileged", "--security-opt", &chosen], "mkdir /x").bad(1, "No space left on device");
+    let own = ["run", "-d", "--name", "own", "--privileged"];
+    host.docker(
+        &[
+            &own[..],
+            &["--security-opt", &chosen, "busybox", "sleep", "1000"],
+        ]
+        .concat(),
+    )
+    .good();
+    host.docker(&["exec", "--privileged", "own", "mkdir", "/x"])
+        .bad(1, "No space left on device");
+    host.docker(&["rm", "-f", "own"]).good();
+    let group = "mkdir /sys/fs/cgroup/mine && rmdir /sys/fs/cgroup/mine";
+    run(&[], group).bad(1, "Read-only file system");
+    run(&["--security-opt", "writable-cgroups=true"], group).good();
+    run(
+        &["--privileged", "--security-opt", "writable-cgroups=false"],
+        group,
+    )
+    .bad(1, "Read-only file system");
     // What inspect shows of the defaults.
     host.docker(&["create", "--name", "plain", "busybox"])
         .good();

@@ -376,6 +376,10 @@ fn a_link_on_the_default_bridge_is_a_name_and_variables() {
     );
 
     // A link is a name of the other one, and can be removed alone.
+    let path = "/containers/web/my-db/json";
+    let (status, shown) = crate::support::request(&host, "GET", path, "", "");
+    assert_eq!(status, 200, "{shown}");
+    assert!(shown.contains("\"Name\":\"/db\""), "{shown}");
     let (_, list) = request(&host, "GET", "/containers/json", "", "");
     assert!(list.contains(r#"["/db","/web/my-db","/web/db"]"#), "{list}");
     host.docker(&["rm", "--link", "web/my-db"]).good();
@@ -473,4 +477,19 @@ fn a_bridge_may_have_no_address() {
     assert!(route.contains(&format!("default via {gateway}")), "{route}");
     let addresses = on_the_machine(&host, &["ip", "-o", "-4", "addr", "show", "bare0"]);
     assert_eq!(addresses.trim(), "");
+}
+
+/// The id goes before a name, and a name before the beginning of an id.
+#[test]
+fn a_network_named_like_the_id_of_another_is_another() {
+    let host = host!();
+    let create = |name: &str| host.docker(&["network", "create", name]).good();
+    let first = create("first");
+    let short = create(&first[..12]);
+    let full = create(&first);
+    host.docker(&["network", "rm", &first[..12]]).good();
+    host.docker(&["network", "rm", &first]).good();
+    let left = host.docker(&["network", "ls", "-q", "--no-trunc"]).good();
+    assert!(left.contains(&full), "{left}");
+    assert!(!left.contains(&first) && !left.contains(&short), "{left}");
 }

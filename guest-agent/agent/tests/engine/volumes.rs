@@ -165,8 +165,19 @@ fn new_volumes_have_what_the_image_has() {
     );
     assert_eq!(run(&host, "--mount", &part("x"), "cat /p").good(), "mine");
     run(&host, "--mount", &part("nope"), "true").bad(127, "cannot access path");
-    run(&host, "--mount", &part("out"), "true").bad(127, "no such file or directory");
+    run(&host, "--mount", &part("out"), "true").bad(125, "escapes the base directory");
     run(&host, "--mount", &part("../.."), "true").bad(125, "subpath must be a relative path");
+    // An empty directory in it is filled as a volume is.
+    run(&host, "-v", "own:/d", "mkdir /d/bin").good();
+    let bin = "type=volume,src=own,dst=/bin,volume-subpath=bin";
+    assert_eq!(
+        run(&host, "--mount", bin, "ls /bin/busybox").good(),
+        "/bin/busybox"
+    );
+    assert_eq!(
+        run(&host, "-v", "own:/d", "ls /d; ls /d/bin/busybox").good(),
+        "bin\nout\nsub\nx\n/d/bin/busybox"
+    );
 }
 
 #[test]
@@ -257,4 +268,23 @@ fn a_copy_leaves_no_volume_mounted() {
 #[track_caller]
 fn run(host: &Host, flag: &str, mount: &str, script: &str) -> crate::support::Output {
     host.docker(&["run", "--rm", flag, mount, "busybox", "sh", "-c", script])
+}
+
+/// What the engine mounts below its root must not stay in a container that sees it.
+#[test]
+fn a_bind_of_the_engines_root_follows_its_mounts() {
+    let host = host!();
+    let root = host.docker(&["info", "-f", "{{.DockerRootDir}}"]).good();
+    let bind = |mount: &str| host.docker(&["create", "--mount", mount, "busybox"]);
+    let part = |path: &str| format!("type=bind,src={path},dst=/x");
+    for path in ["/", root.as_str()] {
+        let id = bind(&part(path)).good();
+        assert_eq!(host.field(&id, "(index .Mounts 0).Propagation"), "rslave");
+        bind(&format!("{},bind-propagation=private", part(path))).bad(
+            1,
+            "must use either propagation mode \"rslave\" or \"rshared\"",
+        );
+    }
+    let id = bind(&part("/etc")).good();
+    assert_eq!(host.field(&id, "(index .Mounts 0).Propagation"), "rprivate");
 }

@@ -53,9 +53,12 @@ pub(crate) async fn create(
         check.start_interval = 0;
     }
     let Beside {
-        host_config,
+        mut host_config,
         networking_config,
     } = body::read(value)?;
+    if host_config.ipc_mode.is_empty() && !version.at_least(40) {
+        host_config.ipc_mode = "shareable".into();
+    }
     let mut networks = BTreeMap::new();
     for (name, settings) in networking_config.endpoints_config {
         let settings = settings.ok_or_else(|| {
@@ -64,6 +67,13 @@ pub(crate) async fn create(
             ))
         })?;
         networks.insert(name, settings);
+    }
+    if networks.len() > 1 && !version.at_least(44) {
+        let names: Vec<&str> = networks.keys().map(String::as_str).collect();
+        return Err(ApiError::invalid(format!(
+            "Container cannot be created with multiple network endpoints: {}",
+            names.join(", ")
+        )));
     }
     let moved = hardware_address(&mut config, &host_config, &mut networks, version)?;
     let mut created = engine

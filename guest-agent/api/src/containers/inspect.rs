@@ -28,6 +28,16 @@ pub(crate) async fn inspect(
     Ok(reply::ok(&value))
 }
 
+/// `GET /containers/{parent}/{alias}/json`: a container by the name that another one has for it.
+pub(crate) async fn inspect_by_link(
+    engine: State<Arc<Engine>>,
+    Path((parent, alias)): Path<(String, String)>,
+    query: Query,
+) -> Result {
+    let id = engine.linked_container(&parent, &alias)?;
+    inspect(engine, Path(id), query).await
+}
+
 /// `GET /containers/{name}/top`.
 pub(crate) async fn top(
     State(engine): State<Arc<Engine>>,

@@ -59,7 +59,7 @@ pub(super) fn parse(text: &str, driver: &str) -> Result<MountPoint, Error> {
         destination,
         mode: mode.into(),
         rw: !mode_read.readonly,
-        propagation: mode_read.propagation.unwrap_or("rprivate").into(),
+        propagation: mode_read.propagation.unwrap_or_default().into(),
         non_recursive: mode_read.non_recursive,
         ..MountPoint::default()
     })

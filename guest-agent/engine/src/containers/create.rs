@@ -117,7 +117,7 @@ impl Engine {
         let dir = self.containers_dir().join(&id);
         let links = self.register_links(&mut host_config)?;
         let inherited = self.volumes_from(&host_config)?;
-        let mut mounts = mounts::plan(&config, &host_config, inherited)?;
+        let mut mounts = mounts::plan(&config, &host_config, inherited, &self.options.root)?;
         let name = {
             let mut index = self.index();
             if name.is_empty() {

@@ -3,7 +3,7 @@
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use runtime::spec::Process;
+use runtime::spec::{Process, Seccomp};
 use tokio::net::UnixStream;
 use tokio::sync::watch;
 use warden::protocol::{AttachStreams, Call, Exit, Outcome, Target};
@@ -381,6 +381,7 @@ impl Engine {
 
     /// Sets the size of the session's terminal.
     pub async fn resize_exec(&self, id: &str, rows: u16, cols: u16) -> Result<(), Error> {
+        self.check_exec(id)?;
         let exec = self.exec(id)?;
         let ready = async {
             let mut changes = exec.ended.subscribe();
@@ -488,10 +489,10 @@ fn process(record: &Record, request: &ExecRequest, linked: &[String]) -> Result<
         no_new_privileges: security.no_new_privileges,
         oom_score_adj: record.host_config.oom_score_adj,
         rlimits: spec::rlimits(record),
-        seccomp: if privileged {
-            runtime::spec::Seccomp::Unconfined
-        } else {
-            security.seccomp
+        // A profile that somebody chose holds for all.
+        seccomp: match security.seccomp {
+            Seccomp::Default if privileged => Seccomp::Unconfined,
+            chosen => chosen,
         },
         open_stdin: request.attach_stdin,
         stdin_once: true,

@@ -137,6 +137,16 @@ impl Engine {
         }
     }
 
+    /// The id of the container that another one knows by this name.
+    pub fn linked_container(&self, parent: &str, alias: &str) -> Result<String, Error> {
+        let unknown = || Error::no_such_container(&format!("{parent}/{alias}"));
+        let parent = self.container(parent).map_err(|_| unknown())?;
+        let record = parent.lock().record.clone();
+        let linked = self.linked(&record);
+        let linked = linked.into_iter().find(|linked| linked.alias == alias);
+        Ok(linked.ok_or_else(unknown)?.container.id.clone())
+    }
+
     /// `docker rm PARENT/ALIAS`: with `--link` the link alone, otherwise what it leads to.
     pub async fn remove_by_link(
         self: &Arc<Self>,
@@ -144,15 +154,11 @@ impl Engine {
         alias: &str,
         request: RemoveRequest,
     ) -> Result<(), Error> {
-        let unknown = || Error::no_such_container(&format!("{parent}/{alias}"));
-        let parent = self.container(parent).map_err(|_| unknown())?;
-        let record = parent.lock().record.clone();
-        let linked = self.linked(&record);
-        let linked = linked.into_iter().find(|linked| linked.alias == alias);
-        let child = linked.ok_or_else(unknown)?.container;
+        let child = self.linked_container(parent, alias)?;
         if !request.link {
-            return self.remove_container(&child.id, request).await;
+            return self.remove_container(&child, request).await;
         }
+        let parent = self.container(parent)?;
         parent
             .lock()
             .record
@@ -204,7 +210,7 @@ fn parse(text: &str) -> Result<(&str, &str), Error> {
         (name, None, None) => Ok((name, name)),
         (name, Some(alias), None) => Ok(match name.strip_prefix('/') {
             Some(name) => (name, alias.rsplit('/').next().unwrap_or(alias)),
-            None => (name, alias),
+            None => (name, alias.trim_start_matches('/')),
         }),
         _ => Err(Error::System(format!("bad format for links: {text}"))),
     }

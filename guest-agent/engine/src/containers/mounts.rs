@@ -20,6 +20,7 @@ pub(crate) fn plan(
     config: &Config,
     host: &HostConfig,
     inherited: Vec<MountPoint>,
+    root: &Path,
 ) -> Result<Vec<MountPoint>, Error> {
     let mut points = Vec::new();
     for bind in host.binds.iter().flatten() {
@@ -38,6 +39,9 @@ pub(crate) fn plan(
     }
     for (destination, options) in &host.tmpfs {
         points.push(tmpfs(destination, options)?);
+    }
+    for point in points.iter_mut().filter(|point| point.kind == "bind") {
+        propagate(point, root)?;
     }
     let mut seen = BTreeSet::new();
     for point in &points {
@@ -91,6 +95,24 @@ pub(super) fn volume(destination: String, request: VolumeRequest) -> MountPoint 
         }),
         ..MountPoint::default()
     }
+}
+
+/// How mounts below a bind spread: not at all unless asked for, and into the container where it shows
+/// what the engine mounts, which could never be unmounted otherwise.
+fn propagate(point: &mut MountPoint, root: &Path) -> Result<(), Error> {
+    let source = Path::new(&point.source);
+    let ours = source.starts_with(root) || root.starts_with(source);
+    match point.propagation.as_str() {
+        "" => point.propagation = if ours { "rslave" } else { "rprivate" }.into(),
+        "rslave" | "rshared" => {}
+        other if ours => {
+            return Err(Error::Invalid(format!(
+                "invalid mount config: must use either propagation mode \"rslave\" or \"rshared\" when mount source is within the daemon root, daemon root: {root:?}, bind mount source: {source:?}, propagation: \"{other}\""
+            )));
+        }
+        _ => {}
+    }
+    Ok(())
 }
 
 fn from_request(request: &MountRequest) -> Result<MountPoint, Error> {
@@ -168,11 +190,7 @@ fn from_request(request: &MountRequest) -> Result<MountPoint, Error> {
                 source: clean_path(&request.source),
                 destination,
                 rw: !request.read_only,
-                propagation: if options.propagation.is_empty() {
-                    "rprivate".into()
-                } else {
-                    options.propagation
-                },
+                propagation: options.propagation,
                 strict: !options.create_mountpoint,
                 non_recursive: options.non_recursive,
                 read_only_non_recursive: options.read_only_non_recursive,
@@ -446,7 +464,7 @@ mod tests {
             destination: path.into(),
             ..MountPoint::default()
         });
-        let points = plan(&config, &host, inherited.to_vec()).unwrap();
+        let points = plan(&config, &host, inherited.to_vec(), Path::new("/data")).unwrap();
         let kinds: Vec<_> = points
             .iter()
             .map(|p| (p.kind.as_str(), p.destination.as_str()))

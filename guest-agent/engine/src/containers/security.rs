@@ -7,19 +7,19 @@ use crate::Error;
 use crate::error::go_bool;
 
 /// Docker's masked paths.
-const MASKED: &[&str] = &[
-    "/proc/acpi",
+const MASKED: [&str; 12] = [
     "/proc/asound",
+    "/proc/acpi",
     "/proc/interrupts",
     "/proc/kcore",
     "/proc/keys",
     "/proc/latency_stats",
-    "/proc/sched_debug",
-    "/proc/scsi",
     "/proc/timer_list",
     "/proc/timer_stats",
-    "/sys/devices/virtual/powercap",
+    "/proc/sched_debug",
+    "/proc/scsi",
     "/sys/firmware",
+    "/sys/devices/virtual/powercap",
 ];
 
 /// Docker's read-only paths.
@@ -38,6 +38,8 @@ pub(crate) struct Security {
     pub(crate) seccomp: Seccomp,
     /// `no-new-privileges`.
     pub(crate) no_new_privileges: bool,
+    /// `writable-cgroups`.
+    pub(crate) writable_cgroups: bool,
 }
 
 /// Reads the options, with dockerd's words for wrong ones.
@@ -49,6 +51,7 @@ pub(crate) fn read(host: &HostConfig) -> Result<Security, Error> {
             Seccomp::Default
         },
         no_new_privileges: false,
+        writable_cgroups: host.privileged,
     };
     let wrong = |number: u8, option: &str| {
         Err(Error::System(format!(
@@ -59,6 +62,10 @@ pub(crate) fn read(host: &HostConfig) -> Result<Security, Error> {
         match option.as_str() {
             "no-new-privileges" => {
                 security.no_new_privileges = true;
+                continue;
+            }
+            "writable-cgroups" => {
+                security.writable_cgroups = true;
                 continue;
             }
             "disable" => continue,
@@ -76,7 +83,10 @@ pub(crate) fn read(host: &HostConfig) -> Result<Security, Error> {
             ("seccomp", "unconfined") => security.seccomp = Seccomp::Unconfined,
             ("seccomp", "" | "builtin") => {}
             ("seccomp", profile) => security.seccomp = Seccomp::Profile(profile.to_owned()),
-            ("writable-cgroups", value) if go_bool(value).is_ok() => {}
+            ("writable-cgroups", value) => match go_bool(value) {
+                Ok(value) => security.writable_cgroups = value,
+                Err(_) => return wrong(2, option),
+            },
             // There is no AppArmor and no SELinux in the machine: nothing to switch.
             ("apparmor" | "label", _) => {}
             _ => return wrong(2, option),
@@ -103,9 +113,10 @@ pub(crate) fn fill_in(host: &mut HostConfig, cpus: usize) {
             .collect::<Vec<_>>()
     };
     host.masked_paths.get_or_insert_with(|| {
-        let mut masked = list(MASKED);
-        masked
-            .extend((0..cpus).map(|n| format!("/sys/devices/system/cpu/cpu{n}/thermal_throttle")));
+        let mut masked = list(&MASKED);
+        let throttle = |n| format!("/sys/devices/system/cpu/cpu{n}/thermal_throttle");
+        let there = |path: &String| std::path::Path::new(path).exists();
+        masked.extend((0..cpus).map(throttle).filter(there));
         masked
     });
     host.readonly_paths.get_or_insert_with(|| list(READONLY));
@@ -158,11 +169,10 @@ mod tests {
     fn defaults_are_written_down() {
         let mut host = HostConfig::default();
         fill_in(&mut host, 1);
-        let masked = host.masked_paths.unwrap();
         assert!(
-            masked
-                .iter()
-                .any(|path| path.ends_with("cpu0/thermal_throttle"))
+            host.masked_paths
+                .unwrap()
+                .starts_with(&MASKED.map(String::from))
         );
         assert_eq!(host.readonly_paths.unwrap().len(), READONLY.len());
         let mut host = HostConfig {

@@ -76,6 +76,7 @@ pub(crate) fn build(record: &Record, around: Surroundings) -> Result<ContainerSp
         devices,
         device_rules,
         privileged: host.privileged,
+        writable_cgroups: security.writable_cgroups,
         log: logs::config::spec(record, &around.dir),
     })
 }

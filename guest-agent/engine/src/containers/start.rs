@@ -199,7 +199,9 @@ impl Engine {
             self.mount_volumes(&record.mounts)?;
             all.extend(mounts::prepare(&record.mounts, store, &container.dir)?);
             all.extend(init::mount(&record.host_config, &self.options.root)?);
-            let pid = self.process_namespace(&record.host_config.pid_mode, "pid")?;
+            let pid = self
+                .process_namespace(&record.host_config.pid_mode, "pid")
+                .map_err(|error| Error::System(format!("failed to join PID namespace: {error}")))?;
             let ipc = self
                 .process_namespace(&record.host_config.ipc_mode, "ipc")
                 .map_err(|error| error.prefixed("failed to join IPC namespace: "))?;
@@ -284,12 +286,7 @@ impl Engine {
     pub(crate) fn pid_of(&self, name: &str) -> Result<i32, Error> {
         let other = self.container(name)?;
         let state = other.lock().record.state;
-        state.pid().ok_or_else(|| {
-            Error::Conflict(format!(
-                "cannot join namespace of a non running container: {}",
-                other.id
-            ))
-        })
+        state.pid().ok_or_else(|| Error::not_running(&other.id))
     }
 
     /// Gives the container's addresses and volumes back, and its shared memory.

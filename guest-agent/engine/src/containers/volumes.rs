@@ -12,8 +12,8 @@ use crate::{Engine, Error, blocking};
 #[derive(Debug, Default)]
 pub(super) struct Provided {
     holds: Vec<Hold>,
-    /// Those to fill, and where they are mounted.
-    empty: Vec<(Volume, String)>,
+    /// Those to fill, and which part of them is mounted where.
+    empty: Vec<(Volume, String, String)>,
     /// Those that this container made and nobody has named.
     new: Vec<String>,
 }
@@ -21,8 +21,8 @@ pub(super) struct Provided {
 impl Provided {
     /// Fills volumes that are empty from the image's layers. Blocks.
     pub(super) fn fill(&self, engine: &Engine, layers: &[PathBuf]) -> Result<(), Error> {
-        for (volume, destination) in &self.empty {
-            volumes::fill(engine, volume, destination, layers)?;
+        for (volume, subpath, destination) in &self.empty {
+            volumes::fill(engine, volume, subpath, destination, layers)?;
         }
         Ok(())
     }
@@ -66,7 +66,8 @@ impl Engine {
                 provided.new.push(volume.name.clone());
             }
             if !nocopy {
-                provided.empty.push((volume, point.destination.clone()));
+                let (subpath, destination) = (point.subpath.clone(), point.destination.clone());
+                provided.empty.push((volume, subpath, destination));
             }
         }
         Ok(provided)

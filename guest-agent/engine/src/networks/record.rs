@@ -238,13 +238,11 @@ impl Table {
         Ok(())
     }
 
-    /// The network with that name, id or unique id prefix.
+    /// The network with that id, name or unique id prefix.
     pub(crate) fn find(&self, name: &str) -> Result<NetworkRecord, Error> {
         let known = self.lock();
-        let exact = known
-            .values()
-            .find(|record| record.name == name)
-            .or_else(|| known.get(name));
+        let named = || known.values().find(|record| record.name == name);
+        let exact = known.get(name).or_else(named);
         if let Some(record) = exact {
             return Ok(record.clone());
         }

@@ -1,10 +1,11 @@
 //! A path inside a volume, as the source of a mount: what is there now is held by a mount of its
 //! own in the container's directory, so that a link put in its place later leads nowhere.
 
-use std::os::fd::AsRawFd;
+use std::os::fd::{AsRawFd, OwnedFd};
 use std::path::{Path, PathBuf};
 
 use rustix::fs::{CWD, FileType, Mode, OFlags, ResolveFlags};
+use rustix::io::Errno;
 use rustix::mount::UnmountFlags;
 
 use crate::Error;
@@ -20,24 +21,8 @@ pub(crate) fn place(
     dir: &Path,
     number: usize,
 ) -> Result<PathBuf, Error> {
-    let failed = |error: std::io::Error| {
-        let path = data.join(subpath).display().to_string();
-        let message = format!(
-            "cannot access path {path}: lstat {path}: {}",
-            go_text(&error)
-        );
-        match error.kind() {
-            std::io::ErrorKind::NotFound => Error::NotFound(message),
-            _ => Error::System(message),
-        }
-    };
-    let flags = OFlags::PATH | OFlags::CLOEXEC;
-    let root = rustix::fs::openat(CWD, data, flags | OFlags::DIRECTORY, Mode::empty())
-        .map_err(|e| failed(e.into()))?;
-    let inside = ResolveFlags::IN_ROOT | ResolveFlags::NO_MAGICLINKS;
-    let found = rustix::fs::openat2(&root, subpath, flags, Mode::empty(), inside)
-        .map_err(|e| failed(e.into()))?;
-    let stat = rustix::fs::fstat(&found).map_err(|e| failed(e.into()))?;
+    let found = open(data, subpath)?;
+    let stat = rustix::fs::fstat(&found).map_err(|e| Error::file("examining", data, e.into()))?;
     let places = dir.join(PLACE);
     std::fs::create_dir_all(&places).map_err(|e| Error::file("creating", &places, e))?;
     let target = places.join(number.to_string());
@@ -51,6 +36,28 @@ pub(crate) fn place(
     rustix::mount::mount_bind_recursive(source, &target)
         .map_err(|e| Error::file("mounting", &target, e.into()))?;
     Ok(target)
+}
+
+/// What is at `subpath` of the volume's files at `data`. Links may lead anywhere inside. Blocks.
+pub(super) fn open(data: &Path, subpath: &str) -> Result<OwnedFd, Error> {
+    let failed = |errno: Errno| {
+        let path = data.join(subpath).display().to_string();
+        let why = go_text(&errno.into());
+        let message = format!("cannot access path {path}: lstat {path}: {why}");
+        match errno {
+            Errno::NOENT => Error::NotFound(message),
+            Errno::XDEV => Error::Invalid(format!(
+                "path concatenation escapes the base directory, base: {}, subpath: {subpath}",
+                data.display()
+            )),
+            _ => Error::System(message),
+        }
+    };
+    let flags = OFlags::PATH | OFlags::CLOEXEC;
+    let root =
+        rustix::fs::openat(CWD, data, flags | OFlags::DIRECTORY, Mode::empty()).map_err(failed)?;
+    let inside = ResolveFlags::BENEATH | ResolveFlags::NO_MAGICLINKS;
+    rustix::fs::openat2(&root, subpath, flags, Mode::empty(), inside).map_err(failed)
 }
 
 /// Lets go of all places of a container.

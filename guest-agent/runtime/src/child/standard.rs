@@ -33,10 +33,9 @@ pub(super) fn mount(
     host_devices: &[Node],
     shared_memory: Option<OwnedFd>,
 ) -> Result<Standard, Error> {
-    let kernel = if spec.privileged {
-        STRICT
-    } else {
-        STRICT | MountAttrFlags::MOUNT_ATTR_RDONLY
+    let kernel = |writable: bool| match writable {
+        true => STRICT,
+        false => STRICT | MountAttrFlags::MOUNT_ATTR_RDONLY,
     };
     let proc = mount_one(root, "proc", &[], STRICT, "/proc")?;
     let dev_options = [("mode", "755"), ("size", "65536k")];
@@ -69,11 +68,11 @@ pub(super) fn mount(
         }) => {}
         other => drop(other?),
     }
-    mount_one(root, "sysfs", &[], kernel, "/sys")?;
+    mount_one(root, "sysfs", &[], kernel(spec.privileged), "/sys")?;
     // A sysfs without this directory belongs to a kernel without cgroups.
     match resolve::open_without_links(root, "/sys/fs/cgroup", OFlags::PATH | OFlags::DIRECTORY) {
         Ok(point) => {
-            let cgroup = create("cgroup2", &[], kernel)?;
+            let cgroup = create("cgroup2", &[], kernel(spec.writable_cgroups))?;
             attach_at(cgroup.as_fd(), point.as_fd()).at("mount on", "/sys/fs/cgroup")?;
         }
         Err(Errno::NOENT) => {}

@@ -181,6 +181,7 @@ impl Warden {
             devices: Vec::new(),
             device_rules: Vec::new(),
             privileged: false,
+            writable_cgroups: false,
             log: LogSpec {
                 path: Some(dir.join("log")),
                 format: LogFormat::JsonFile,
