@@ -31,9 +31,10 @@ impl Engine {
             Ok(records)
         })
         .await?;
+        let first = self.is_first_engine();
         for record in records {
             let process = known.remove(&record.id);
-            self.restore(record, process).await?;
+            self.restore(record, process, first).await?;
         }
         // What is left ended and was removed before the old engine could say so.
         for process in known.into_values().filter(|process| process.exit.is_some()) {
@@ -52,11 +53,28 @@ impl Engine {
         Ok(())
     }
 
+    /// Whether no other engine was before it since this warden began: the machine has just come up.
+    fn is_first_engine(&self) -> bool {
+        let path = self.options.run.join("warden");
+        let boot = std::fs::read_to_string("/proc/sys/kernel/random/boot_id");
+        let now = format!(
+            "{} {}",
+            boot.unwrap_or_default(),
+            std::os::unix::process::parent_id()
+        );
+        let first = std::fs::read_to_string(&path).ok().as_ref() != Some(&now);
+        if first && let Err(error) = std::fs::write(&path, now) {
+            tracing::warn!(%error, "the next engine will take itself for the first");
+        }
+        first
+    }
+
     /// Brings one container in line with its process.
     async fn restore(
         self: &Arc<Self>,
         mut record: Record,
         mut process: Option<ProcessState>,
+        first: bool,
     ) -> Result<(), Error> {
         // An exit that was recorded, and not yet forgotten when the old engine died, is no news.
         let recorded = process
@@ -73,7 +91,10 @@ impl Engine {
         let pending = process.is_none() && record.state.is_restarting();
         let lost = process.is_none()
             && (record.state.pid().is_some() || record.state == State::Starting { again: false });
-        let idle = process.is_none() && !record.started_at.is_zero();
+        // A machine that lost its power may know of the making of a container and of nothing since:
+        // what `--rm` would have removed goes, as with Docker's daemon.
+        let passing = first && record.host_config.auto_remove;
+        let idle = process.is_none() && (passing || !record.started_at.is_zero());
         if let Some(process) = &process {
             let pid = process.pid;
             if record.state != (State::Paused { pid }) {

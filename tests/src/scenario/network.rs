@@ -126,7 +126,7 @@ fn vlan(machine: &Machine) {
         .run(&on, &["ping", "-c", "1", "-W", "5", "peer"])
         .ok();
     let known = || {
-        let shown = machine.run(&["--network", "host"], &["ip", "-d", "link", "show"]);
+        let shown = machine.run(&["--network", "host"], &["ip", "link", "show"]);
         shown.text().contains("eth0.7@eth0")
     };
     assert!(known());
