@@ -19,6 +19,7 @@ struct Display {
 impl Display {
     fn open() -> Result<Self, String> {
         let program = places::in_path("Xvfb").ok_or("Xvfb (package xvfb) is not installed")?;
+        // Without a reset after its last client: a window that opens in that moment is refused.
         let mut server = Command::new(program)
             .args([
                 "-displayfd",
@@ -28,6 +29,7 @@ impl Display {
                 "1280x900x24",
                 "-nolisten",
                 "tcp",
+                "-noreset",
             ])
             .stdin(Stdio::null())
             .stdout(Stdio::piped())

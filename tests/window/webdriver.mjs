@@ -24,7 +24,7 @@ export async function until(what, seconds, look) {
 /** A display of our own, unless there is one. */
 export async function display() {
   if (process.env.DISPLAY) return { name: process.env.DISPLAY, close() {} }
-  const server = spawn('Xvfb', ['-displayfd', '1', '-screen', '0', '1280x900x24', '-nolisten', 'tcp'], { stdio: ['ignore', 'pipe', 'ignore'] })
+  const server = spawn('Xvfb', ['-displayfd', '1', '-screen', '0', '1280x900x24', '-nolisten', 'tcp', '-noreset'], { stdio: ['ignore', 'pipe', 'ignore'] })
   const number = await new Promise((resolve, reject) => {
     server.on('error', () => reject(new Error('Xvfb (package xvfb) is not installed')))
     server.on('exit', () => reject(new Error('Xvfb does not start')))
