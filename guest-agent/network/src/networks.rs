@@ -11,7 +11,7 @@ use crate::netlink::Netlink;
 use crate::sweeper::Sweeper;
 use crate::{
     Bandwidth, Endpoint, Error, Fitness, NameServers, Options, Published, Resolvers, Spec, Subnet,
-    firewall, messages, names, routes,
+    firewall, messages, names, routes, spec,
 };
 
 /// Prefix of our interfaces' names on the machine.
@@ -478,7 +478,7 @@ fn ensure(netlink: &mut Netlink, spec: &Spec, owner: &str) -> Result<(), Error> 
     let made = if spec.shares_nothing() {
         messages::add_dummy(&spec.interface, spec.mtu)
     } else {
-        let (parent, vlan) = spec.vlan()?;
+        let (parent, vlan) = spec::vlan(&spec.interface)?;
         let parent = links.get(parent).ok_or_else(|| Error::NoParent {
             name: parent.to_owned(),
         })?;

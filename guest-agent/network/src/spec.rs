@@ -107,35 +107,6 @@ impl Spec {
         self.internal && self.interface.starts_with(Self::LEADS_NOWHERE)
     }
 
-    /// The interface and the number of the VLAN on it that a name such as `eth0.10` means.
-    pub(crate) fn vlan(&self) -> Result<(&str, u16), Error> {
-        let name = &self.interface;
-        let bad = |reason: String| Err(Error::NoVlan { reason });
-        if !name.contains('.') {
-            return bad(format!(
-                "invalid subinterface vlan name {name}, example formatting is eth0.10"
-            ));
-        }
-        let parts: Vec<&str> = name.split('.').collect();
-        let (parent, number) = match parts[..] {
-            [parent, number] if !parent.is_empty() && !number.is_empty() => (parent, number),
-            _ => {
-                return bad(format!(
-                    "required interface name format is: name.vlan_id, ex. eth0.10 for vlan 10, instead received {name}"
-                ));
-            }
-        };
-        let Ok(id) = number.parse::<i64>() else {
-            return bad(format!(
-                "unable to parse a valid vlan id from: {number} (ex. eth0.10 for vlan 10)"
-            ));
-        };
-        match u16::try_from(id) {
-            Ok(id @ 1..=4094) => Ok((parent, id)),
-            _ => bad(format!("vlan id must be between 1-4094, received: {id}")),
-        }
-    }
-
     /// Whether endpoints send what leaves their subnet to the interface itself: there is no gateway.
     pub(crate) fn routes_by_interface(&self) -> bool {
         matches!(self.kind, Kind::Ipvlan(1 | 2))
@@ -166,27 +137,42 @@ impl Pool {
     }
 }
 
+/// The interface and the number of the VLAN on it that a name such as `eth0.10` means.
+pub(crate) fn vlan(name: &str) -> Result<(&str, u16), Error> {
+    let bad = |reason: String| Err(Error::NoVlan { reason });
+    if !name.contains('.') {
+        return bad(format!(
+            "invalid subinterface vlan name {name}, example formatting is eth0.10"
+        ));
+    }
+    let parts: Vec<&str> = name.split('.').collect();
+    let (parent, number) = match parts[..] {
+        [parent, number] if !parent.is_empty() && !number.is_empty() => (parent, number),
+        _ => {
+            return bad(format!(
+                "required interface name format is: name.vlan_id, ex. eth0.10 for vlan 10, instead received {name}"
+            ));
+        }
+    };
+    let Ok(id) = number.parse::<i64>() else {
+        return bad(format!(
+            "unable to parse a valid vlan id from: {number} (ex. eth0.10 for vlan 10)"
+        ));
+    };
+    match u16::try_from(id) {
+        Ok(id @ 1..=4094) => Ok((parent, id)),
+        _ => bad(format!("vlan id must be between 1-4094, received: {id}")),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
     fn a_name_with_a_dot_is_a_vlan() {
-        let on = |interface: &str| Spec {
-            id: String::new(),
-            kind: Kind::Macvlan(4),
-            interface: interface.to_owned(),
-            pools: Vec::new(),
-            mtu: 1500,
-            internal: false,
-            icc: true,
-            ipv4: Gateway::Nat,
-            ipv6: Gateway::Nat,
-            publish_on: None,
-            inhibit_ipv4: false,
-        };
-        assert!(matches!(on("eth0.10").vlan(), Ok(("eth0", 10))));
-        assert!(matches!(on("eth0.4094").vlan(), Ok(("eth0", 4094))));
+        assert!(matches!(vlan("eth0.10"), Ok(("eth0", 10))));
+        assert!(matches!(vlan("eth0.4094"), Ok(("eth0", 4094))));
         for (name, why) in [
             ("eth1", "invalid subinterface vlan name eth1"),
             ("eth0.1.2", "instead received eth0.1.2"),
@@ -195,7 +181,7 @@ mod tests {
             ("eth0.0", "vlan id must be between 1-4094, received: 0"),
             ("eth0.4095", "received: 4095"),
         ] {
-            let error = on(name).vlan().map(|_| ()).map_err(|e| e.to_string());
+            let error = vlan(name).map(|_| ()).map_err(|e| e.to_string());
             assert!(error.is_err_and(|error| error.contains(why)), "{name}");
         }
     }

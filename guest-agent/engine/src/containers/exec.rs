@@ -381,8 +381,8 @@ impl Engine {
 
     /// Sets the size of the session's terminal.
     pub async fn resize_exec(&self, id: &str, rows: u16, cols: u16) -> Result<(), Error> {
-        self.check_exec(id)?;
         let exec = self.exec(id)?;
+        check_active(&exec.container, &exec.container.id)?;
         let ready = async {
             let mut changes = exec.ended.subscribe();
             while matches!(*exec.state(), ExecState::Created | ExecState::Starting) {

@@ -22,7 +22,7 @@ impl Engine {
         timeout: Option<i64>,
     ) -> Result<(), Error> {
         let container = self.container(name)?;
-        settled(&container).await;
+        past_start(&container).await;
         if !container.lock().record.state.is_running() {
             return Err(Error::NotModified);
         }
@@ -213,7 +213,7 @@ impl Engine {
 }
 
 /// Waits while a start is under way.
-async fn settled(container: &Arc<Container>) {
+async fn past_start(container: &Arc<Container>) {
     container
         .until(|inner| (!inner.record.state.is_starting()).then_some(()))
         .await;
