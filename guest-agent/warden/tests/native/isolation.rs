@@ -270,8 +270,12 @@ fn devices_are_the_standard_ones() {
     spec.privileged = true;
     spec.masked_paths.clear();
     spec.readonly_paths.clear();
-    let (_, out, err) = warden.run(spec);
+    let (_, out, err) = warden.run(spec.clone());
     assert!(out.lines().count() > 16, "{out}");
+    assert!(err.contains("Read-only"), "{err}");
+    spec.id = "writable".into();
+    spec.writable_cgroups = true;
+    let (_, _, err) = warden.run(spec);
     assert!(!err.contains("Read-only"), "{err}");
 }
 
