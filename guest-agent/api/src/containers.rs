@@ -5,6 +5,7 @@ mod attach;
 mod attach_ws;
 mod commit;
 mod create;
+mod endpoints;
 mod inspect;
 mod lifecycle;
 mod list;

@@ -11,6 +11,7 @@ mod ids;
 pub mod image;
 mod networks;
 mod reconcile;
+mod shared;
 mod shutdown;
 mod state_file;
 mod system;
@@ -28,6 +29,7 @@ pub use networks::{
     NetworkSnapshot, PortAnswer, PortOrder, PortOrders, Publication, SubnetSettings, WantedPort,
     dns_names,
 };
+pub use shared::Shared;
 pub use system::{ContainerSize, DiskUsage, NO_SWARM, SystemInfo, VERSION};
 pub use volumes::{
     Backup, Cloned, RestoreRequest, Restored, Volume, VolumeEntry, VolumeRequest, VolumeUsage,

@@ -29,7 +29,7 @@ pub use store::{Volume, VolumeRequest};
 pub(crate) use backing::Viewed;
 pub(crate) use copy::fill;
 pub(crate) use store::{Hold, Volumes};
-pub(crate) use subpath::place as subpath;
+pub(crate) use subpath::{attach, detach, place as subpath};
 
 /// Docker's label of volumes that nobody has named.
 pub(crate) const ANONYMOUS: &str = "com.docker.volume.anonymous";

@@ -181,17 +181,6 @@ pub struct Mount {
     pub options: Vec<String>,
 }
 
-/// An image's files as a mount.
-#[derive(Debug, Clone, Serialize, Deserialize, PartialEq, Eq)]
-pub struct ImageLayers {
-    /// Read-only layers, the topmost first.
-    pub lower: Vec<PathBuf>,
-    /// A read-write layer on top of them.
-    pub upper: PathBuf,
-    /// overlayfs's work directory, on the same file system as `upper`.
-    pub work: PathBuf,
-}
-
 /// The kinds of [`Mount`].
 #[derive(Debug, Clone, Serialize, Deserialize, PartialEq, Eq)]
 #[serde(rename_all = "kebab-case")]
@@ -200,8 +189,6 @@ pub enum MountKind {
     Bind,
     /// An empty file system in memory.
     Tmpfs,
-    /// The files of an image.
-    Image(ImageLayers),
 }
 
 /// Where each namespace comes from.

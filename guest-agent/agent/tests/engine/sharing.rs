@@ -133,6 +133,21 @@ fn mounts_come_from_other_containers_and_from_images() {
     image(mount, "echo w > /img/w").bad(1, "Read-only file system");
     let part = "type=image,src=busybox,dst=/img,image-subpath=data";
     assert_eq!(image(part, "ls /img").good(), "seed");
+    let script = "mkdir /sub /hack && echo world > /sub/hello && ln -s ../sub /hack/good && ln -s \
+                  ../../../../etc /hack/bad && ln -s /sub /hack/absolute";
+    host.docker(&["run", "--name", "parts", "busybox", "sh", "-c", script])
+        .good();
+    host.docker(&["commit", "parts", "parts"]).good();
+    let part = |subpath: &str, script: &str| {
+        let mount = format!("type=image,src=parts,dst=/img,image-subpath={subpath}");
+        image(&mount, script)
+    };
+    assert_eq!(part("hack/good", "ls /img").good(), "hello");
+    assert_eq!(part("sub/hello", "cat /img").good(), "world");
+    part("sub/hello", "echo w > /img").bad(1, "Read-only file system");
+    for outside in ["hack/bad", "hack/absolute"] {
+        part(outside, "true").bad(125, "path concatenation escapes the base directory");
+    }
     let nope = r#"{"Image":"busybox","HostConfig":{"Mounts":[{"Type":"image","Source":"nope","Target":"/i"}]}}"#;
     // The command would take a 404 for a missing image of the container's.
     let (status, answer) = request(
@@ -144,7 +159,8 @@ fn mounts_come_from_other_containers_and_from_images() {
     );
     assert_eq!(status, 404);
     assert!(answer.contains("No such image: nope"), "{answer}");
-    image("type=image,src=busybox,dst=/img,image-subpath=nope", "true").bad(125, "nope");
+    // The command reads this code out of the words, Docker's.
+    part("nope", "true").bad(127, "cannot access path");
 
     let tmpfs = "type=tmpfs,dst=/t,tmpfs-size=1m,tmpfs-mode=700";
     let script = "stat -c %a /t; df -k /t | tail -n 1 | awk '{print $2}'";

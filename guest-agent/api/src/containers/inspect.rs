@@ -3,10 +3,11 @@
 use std::sync::Arc;
 
 use axum::extract::{Path, State};
+use engine::Engine;
 use engine::containers::{Record, Snapshot, State as Life};
-use engine::{Attachment, Engine};
 use serde_json::{Map, Value, json};
 
+use super::endpoints::{self, Endpoint};
 use super::list;
 use crate::error::Result;
 use crate::query::Query;
@@ -94,7 +95,7 @@ fn render(snapshot: &Snapshot) -> Value {
             },
             "Name": "overlay2",
         },
-        "Mounts": record.listed_mounts().map(list::mount).collect::<Vec<_>>(),
+        "Mounts": list::mounts(record),
         "Config": config(record),
         "NetworkSettings": network_settings(record),
     })
@@ -134,69 +135,6 @@ fn state(snapshot: &Snapshot) -> Value {
     state
 }
 
-/// The networks that the container is on, by name.
-fn networks(record: &Record) -> Value {
-    let networks = record.networks.iter();
-    networks
-        .map(|(name, attachment)| (name.clone(), network(record, name, attachment)))
-        .collect::<Map<String, Value>>()
-        .into()
-}
-
-/// The same for a list, which leaves out what was asked for besides addresses, and the names.
-pub(crate) fn listed_networks(record: &Record) -> Value {
-    let mut all = networks(record);
-    for network in all.as_object_mut().into_iter().flat_map(Map::values_mut) {
-        for key in ["Links", "Aliases", "DriverOpts", "DNSNames"] {
-            network[key] = Value::Null;
-        }
-        if let Some(addresses) = network["IPAMConfig"].as_object_mut() {
-            addresses.remove("LinkLocalIPs");
-        }
-    }
-    all
-}
-
-fn network(record: &Record, name: &str, attachment: &Attachment) -> Value {
-    let settings = &attachment.settings;
-    let endpoint = attachment.endpoint.as_ref();
-    let leads_out = endpoint.is_some_and(|endpoint| endpoint.leads_out);
-    let address = |address: Option<engine::Address>| {
-        address.map_or((String::new(), 0, String::new()), |address| {
-            // Where nothing leads out, nothing leads through the gateway.
-            let gateway = address.gateway.filter(|_| leads_out);
-            let gateway = gateway.map_or_else(String::new, |ip| ip.to_string());
-            (address.ip.to_string(), address.prefix_len, gateway)
-        })
-    };
-    let (ipv4, prefix, gateway) = address(endpoint.and_then(|e| e.ipv4));
-    let (ipv6, prefix6, gateway6) = address(endpoint.and_then(|e| e.ipv6));
-    // What was asked for is shown until the container has been there.
-    let mac = match endpoint {
-        Some(endpoint) => endpoint.mac.as_str(),
-        None if attachment.network_id.is_empty() => &settings.mac_address,
-        None => "",
-    };
-    let names = engine::dns_names(record, name);
-    json!({
-        "IPAMConfig": settings.ipam_config,
-        "Links": settings.links,
-        "Aliases": settings.aliases,
-        "MacAddress": mac,
-        "DriverOpts": settings.driver_opts,
-        "GwPriority": settings.gw_priority,
-        "NetworkID": attachment.network_id,
-        "EndpointID": attachment.endpoint_id(),
-        "Gateway": gateway,
-        "IPAddress": ipv4,
-        "IPPrefixLen": prefix,
-        "IPv6Gateway": gateway6,
-        "GlobalIPv6Address": ipv6,
-        "GlobalIPv6PrefixLen": prefix6,
-        "DNSNames": names,
-    })
-}
-
 /// Ports by their key: exposed ones, and where they are published.
 fn ports(record: &Record) -> Map<String, Value> {
     if record.state.pid().is_none() {
@@ -215,9 +153,8 @@ fn ports(record: &Record) -> Map<String, Value> {
 fn network_settings(record: &Record) -> Value {
     // The old fields tell of the default bridge alone.
     let bridge = record.networks.get("bridge");
-    let old = bridge.map_or(Value::Null, |bridge| network(record, "bridge", bridge));
-    let text = |key: &str| json!(old[key].as_str().unwrap_or_default());
-    let number = |key: &str| json!(old[key].as_u64().unwrap_or_default());
+    let old = bridge.map(|bridge| Endpoint::new(record, "bridge", bridge));
+    let old = old.unwrap_or_default();
     let endpoint = record.endpoint();
     let own = record.state.pid().is_some() && record.host_config.network_container().is_none();
     let sandbox = endpoint.map_or(String::new(), |e| e.netns.display().to_string());
@@ -231,14 +168,14 @@ fn network_settings(record: &Record) -> Value {
         "LinkLocalIPv6PrefixLen": 0,
         "SecondaryIPAddresses": null,
         "SecondaryIPv6Addresses": null,
-        "EndpointID": text("EndpointID"),
-        "Gateway": text("Gateway"),
-        "GlobalIPv6Address": text("GlobalIPv6Address"),
-        "GlobalIPv6PrefixLen": number("GlobalIPv6PrefixLen"),
-        "IPAddress": text("IPAddress"),
-        "IPPrefixLen": number("IPPrefixLen"),
-        "IPv6Gateway": text("IPv6Gateway"),
-        "MacAddress": text("MacAddress"),
-        "Networks": networks(record),
+        "EndpointID": old.endpoint_id,
+        "Gateway": old.gateway,
+        "GlobalIPv6Address": old.global_ipv6_address,
+        "GlobalIPv6PrefixLen": old.global_ipv6_prefix_len,
+        "IPAddress": old.ip_address,
+        "IPPrefixLen": old.ip_prefix_len,
+        "IPv6Gateway": old.ipv6_gateway,
+        "MacAddress": old.mac_address,
+        "Networks": endpoints::all(record),
     })
 }

@@ -1,13 +1,14 @@
 //! `GET /containers/json`.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use axum::extract::State;
 use engine::containers::{ListRequest, MountPoint, Record, Snapshot};
 use engine::{ContainerSize, Engine};
-use serde_json::{Map, Value, json};
+use serde::Serialize;
 
-use super::inspect;
+use super::endpoints::{self, Endpoint};
 use crate::error::{ApiError, Result};
 use crate::query::Query;
 use crate::reply;
@@ -31,16 +32,84 @@ pub(crate) async fn list(
             filters: query.filters()?,
         })
         .await?;
+    let sized = query.flag("size");
     let mut summaries = Vec::with_capacity(found.len());
     for snapshot in &found {
-        let size = if query.flag("size") {
-            Some(engine.container_size(snapshot).await?)
-        } else {
-            None
+        let size = match sized {
+            true => Some(engine.container_size(snapshot).await?),
+            false => None,
         };
         summaries.push(summary(snapshot, version, size));
     }
     Ok(reply::ok(&summaries))
+}
+
+/// One element of the list. Go leaves sizes of zero out.
+#[derive(Serialize)]
+#[serde(rename_all = "PascalCase")]
+pub(crate) struct Summary<'a> {
+    id: &'a str,
+    names: Vec<String>,
+    image: &'a str,
+    #[serde(rename = "ImageID")]
+    image_id: &'a str,
+    command: String,
+    created: i64,
+    ports: Vec<Port<'a>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    size_rw: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    size_root_fs: Option<u64>,
+    labels: &'a BTreeMap<String, String>,
+    state: &'static str,
+    status: String,
+    host_config: Host<'a>,
+    network_settings: NetworkSettings<'a>,
+    mounts: Vec<Mount<'a>>,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "PascalCase")]
+struct Host<'a> {
+    network_mode: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    annotations: Option<&'a BTreeMap<String, String>>,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "PascalCase")]
+struct NetworkSettings<'a> {
+    networks: BTreeMap<&'a str, Endpoint<'a>>,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "PascalCase")]
+struct Port<'a> {
+    #[serde(rename = "IP", skip_serializing_if = "Option::is_none")]
+    ip: Option<&'a str>,
+    private_port: u16,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    public_port: Option<u16>,
+    #[serde(rename = "Type")]
+    protocol: &'a str,
+}
+
+/// A mount as list and inspect show it.
+#[derive(Serialize)]
+#[serde(rename_all = "PascalCase")]
+pub(crate) struct Mount<'a> {
+    #[serde(rename = "Type")]
+    kind: &'a str,
+    #[serde(skip_serializing_if = "str::is_empty")]
+    name: &'a str,
+    source: &'a str,
+    destination: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    driver: Option<&'a str>,
+    mode: &'a str,
+    #[serde(rename = "RW")]
+    rw: bool,
+    propagation: &'a str,
 }
 
 /// One element of the list.
@@ -48,90 +117,78 @@ pub(crate) fn summary(
     snapshot: &Snapshot,
     version: ApiVersion,
     size: Option<ContainerSize>,
-) -> Value {
+) -> Summary<'_> {
     let record = &snapshot.record;
-    let ports = ports(record);
-    let names: Vec<String> = std::iter::once(format!("/{}", record.name))
-        .chain(snapshot.link_names.iter().cloned())
-        .collect();
-    let mut host = Map::new();
-    host.insert("NetworkMode".into(), json!(record.host_config.network_mode));
-    if version.at_least(46) && !record.host_config.annotations.is_empty() {
-        host.insert("Annotations".into(), json!(record.host_config.annotations));
+    let annotations = &record.host_config.annotations;
+    let told = |bytes: fn(ContainerSize) -> u64| size.map(bytes).filter(|bytes| *bytes > 0);
+    Summary {
+        id: &record.id,
+        names: std::iter::once(format!("/{}", record.name))
+            .chain(snapshot.link_names.iter().cloned())
+            .collect(),
+        image: &record.config.image,
+        image_id: &record.image,
+        command: snapshot.command_text(),
+        created: record.created.unix(),
+        ports: ports(record),
+        size_rw: told(|size| size.own),
+        size_root_fs: told(|size| size.all),
+        labels: &record.config.labels,
+        state: snapshot.status(),
+        status: snapshot.status_text(),
+        host_config: Host {
+            network_mode: &record.host_config.network_mode,
+            annotations: (version.at_least(46) && !annotations.is_empty()).then_some(annotations),
+        },
+        network_settings: NetworkSettings {
+            networks: endpoints::listed(record),
+        },
+        mounts: mounts(record),
     }
-    let mut summary = json!({
-        "Id": record.id,
-        "Names": names,
-        "Image": record.config.image,
-        "ImageID": record.image,
-        "Command": snapshot.command_text(),
-        "Created": record.created.unix(),
-        "Ports": ports,
-        "Labels": record.config.labels,
-        "State": snapshot.status(),
-        "Status": snapshot.status_text(),
-        "HostConfig": host,
-        "NetworkSettings": { "Networks": inspect::listed_networks(record) },
-        "Mounts": record.listed_mounts().map(mount).collect::<Vec<_>>(),
-    });
-    if let Some(size) = size {
-        // Go leaves zeros out here.
-        for (key, bytes) in [("SizeRw", size.own), ("SizeRootFs", size.all)] {
-            if bytes > 0 {
-                summary[key] = json!(bytes);
-            }
-        }
-    }
-    summary
 }
 
 /// Exposed and published ports.
-fn ports(record: &Record) -> Vec<Value> {
+fn ports(record: &Record) -> Vec<Port<'_>> {
     if record.state.pid().is_none() {
         return Vec::new();
     }
-    let key = |key: &str| {
-        let (number, protocol) = key.split_once('/').unwrap_or((key, "tcp"));
-        (number.parse::<u16>().unwrap_or(0), protocol.to_owned())
-    };
-    let mut ports: Vec<Value> = Vec::new();
-    for (name, bound) in &record.ports {
-        let (private, protocol) = key(name);
-        for one in bound {
-            let mut port = json!({
-                "IP": one.host_ip,
-                "PrivatePort": private,
-                "Type": protocol,
-            });
-            if let Ok(public) = one.host_port.parse::<u16>() {
-                port["PublicPort"] = json!(public);
-            }
-            ports.push(port);
+    let port = |key| {
+        let (number, protocol) = str::split_once(key, '/').unwrap_or((key, "tcp"));
+        Port {
+            ip: None,
+            private_port: number.parse().unwrap_or(0),
+            public_port: None,
+            protocol,
         }
-    }
+    };
+    let published = record.ports.iter().flat_map(|(name, bound)| {
+        bound.iter().map(move |one| Port {
+            ip: Some(&one.host_ip),
+            public_port: one.host_port.parse().ok(),
+            ..port(name)
+        })
+    });
     let exposed = record.config.exposed_ports.keys();
-    for name in exposed.filter(|name| !record.ports.contains_key(*name)) {
-        let (private, protocol) = key(name);
-        ports.push(json!({ "PrivatePort": private, "Type": protocol }));
-    }
-    ports.sort_by_key(|port| port["PrivatePort"].as_u64());
+    let exposed = exposed.filter(|name| !record.ports.contains_key(*name));
+    let mut ports: Vec<Port<'_>> = published.chain(exposed.map(|name| port(name))).collect();
+    ports.sort_by_key(|port| port.private_port);
     ports
 }
 
-/// A mount as list and inspect show it.
-pub(crate) fn mount(point: &MountPoint) -> Value {
-    let mut mount = Map::new();
-    mount.insert("Type".into(), json!(point.kind));
-    if !point.name.is_empty() {
-        mount.insert("Name".into(), json!(point.name));
+/// The mounts as list and inspect show them.
+pub(crate) fn mounts(record: &Record) -> Vec<Mount<'_>> {
+    record.listed_mounts().map(mount).collect()
+}
+
+fn mount(point: &MountPoint) -> Mount<'_> {
+    Mount {
+        kind: &point.kind,
+        name: &point.name,
+        source: &point.source,
+        destination: &point.destination,
+        driver: (point.kind == "volume").then_some("local"),
+        mode: &point.mode,
+        rw: point.rw,
+        propagation: &point.propagation,
     }
-    mount.insert("Source".into(), json!(point.source));
-    mount.insert("Destination".into(), json!(point.destination));
-    if point.kind == "volume" {
-        mount.insert("Driver".into(), json!("local"));
-    }
-    mount.insert("Mode".into(), json!(point.mode));
-    mount.insert("RW".into(), json!(point.rw));
-    mount.insert("Propagation".into(), json!(point.propagation));
-    Value::Object(mount)
 }

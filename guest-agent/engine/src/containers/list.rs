@@ -110,12 +110,12 @@ impl Engine {
         let store = self.store()?;
         let mut known: HashMap<String, Option<String>> = HashMap::new();
         for snapshot in found {
-            let record = &mut snapshot.record;
-            let name = &record.config.image;
+            let name = &snapshot.record.config.image;
             let now = known
                 .entry(name.clone())
                 .or_insert_with(|| Some(store.resolve(name).ok()?.id.to_string()));
-            if now.as_ref() != Some(&record.image) {
+            if now.as_ref() != Some(&snapshot.record.image) {
+                let record = &mut *snapshot.record;
                 record.config.image.clone_from(&record.image);
             }
         }

@@ -12,6 +12,7 @@ use warden::protocol::{AttachStreams, Exit};
 
 use super::files::FileUse;
 use super::{HealthStatus, Record, State, logs};
+use crate::shared::Shared;
 use crate::time::{Time, human_duration};
 use crate::{Error, ids};
 
@@ -44,7 +45,7 @@ pub(crate) struct Container {
 #[derive(Debug)]
 pub(crate) struct Inner {
     /// The record, as it is or will be on disk.
-    pub(crate) record: Record,
+    pub(crate) record: Shared<Record>,
     /// Clients that attached before the start.
     pub(crate) early_clients: Vec<(AttachStreams, OwnedFd)>,
     /// The exit of a process whose start has not been recorded yet.
@@ -81,7 +82,7 @@ pub(crate) struct Inner {
 #[derive(Debug, Clone)]
 pub struct Snapshot {
     /// The record.
-    pub record: Record,
+    pub record: Shared<Record>,
     /// Exec sessions.
     pub exec_ids: Vec<String>,
     /// A removal is under way.
@@ -98,7 +99,7 @@ impl Container {
             id: record.id.clone(),
             dir,
             inner: Mutex::new(Inner {
-                record,
+                record: record.into(),
                 early_clients: Vec::new(),
                 early_exit: None,
                 exec_ids: Vec::new(),

@@ -320,17 +320,17 @@ pub(crate) fn prepare(
     let mut sorted: Vec<(usize, &MountPoint)> = points.iter().enumerate().collect();
     sorted.sort_by_key(|(_, point)| point.destination.matches('/').count());
     let prepared = sorted.into_iter().map(|(number, point)| {
-        if point.kind == "image" {
-            image_mount::prepare(store, point, dir, number)
-        } else if point.kind == "volume" && !point.subpath.is_empty() {
-            let source = volumes::subpath(point.source.as_ref(), &point.subpath, dir, number)?;
-            prepare_one(&MountPoint {
-                source: source.display().to_string(),
-                ..point.clone()
-            })
-        } else {
-            prepare_one(point)
-        }
+        let source = match point.kind.as_str() {
+            "image" => image_mount::place(store, point, dir, number)?,
+            "volume" if !point.subpath.is_empty() => {
+                volumes::subpath(point.source.as_ref(), &point.subpath, dir, number)?
+            }
+            _ => return prepare_one(point),
+        };
+        prepare_one(&MountPoint {
+            source: source.display().to_string(),
+            ..point.clone()
+        })
     });
     prepared.collect()
 }

@@ -150,7 +150,7 @@ impl Engine {
             })
         });
         self.volume_events(container, "mount");
-        let spec = self.surround(container, record).await;
+        let spec = self.surround(container, &record).await;
         let root = root.await;
         match spec {
             Ok(spec) => Ok((spec, root?)),
@@ -165,9 +165,9 @@ impl Engine {
     async fn surround(
         self: &Arc<Self>,
         container: &Arc<Container>,
-        record: Record,
+        record: &Record,
     ) -> Result<ContainerSpec, Error> {
-        let net = self.join_networks(container, &record).await?;
+        let net = self.join_networks(container, record).await?;
         let mut record = container.lock().record.clone();
         let surroundings = self.name_surroundings(&record).await?;
         let linked = self.link_environment(&record)?;

@@ -33,7 +33,7 @@ impl Engine {
         };
         let network = Networks::open(&run, options)?;
         self.settle_default(&network)?;
-        let running: Vec<Record> = self
+        let running: Vec<_> = self
             .all_containers()
             .iter()
             .map(|container| container.lock().record.clone())

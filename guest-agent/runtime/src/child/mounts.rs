@@ -6,7 +6,7 @@ use rustix::fs::{AtFlags, CWD, FileType};
 use rustix::mount::{FsMountFlags, FsOpenFlags, MountAttrFlags, MoveMountFlags, OpenTreeFlags};
 
 use super::resolve;
-use super::root::{self, ATTR_RDONLY};
+use super::root::ATTR_RDONLY;
 use crate::error::{Context, Error};
 use crate::spec::{Mount, MountKind, SharedMemory};
 use crate::sys;
@@ -46,10 +46,6 @@ fn open_source(mount: &Mount) -> Result<Detached, Error> {
         MountKind::Bind => open_bind(mount),
         MountKind::Tmpfs => Ok(Detached {
             tree: tmpfs(&mount.options)?,
-            directory: true,
-        }),
-        MountKind::Image(layers) => Ok(Detached {
-            tree: root::overlay(&layers.lower, Some((&layers.upper, &layers.work)))?,
             directory: true,
         }),
     }

@@ -215,7 +215,7 @@ impl Engine {
     async fn take_answer(&self, container: &Arc<Container>, refusal: Option<String>) {
         {
             let mut inner = container.lock();
-            let record = &mut inner.record;
+            let record = &mut *inner.record;
             let (open, refused) = (&mut record.ports, &mut record.refused_ports);
             let (from, to) = match refusal {
                 Some(_) => (open, refused),

@@ -1,0 +1,116 @@
+//! A container's places on networks, as inspect and list show them.
+
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+
+use engine::containers::Record;
+use engine::{Address, Attachment, EndpointIpam};
+use serde::Serialize;
+
+/// A place on a network.
+#[derive(Default, Serialize)]
+#[serde(rename_all = "PascalCase")]
+pub(crate) struct Endpoint<'a> {
+    #[serde(rename = "IPAMConfig")]
+    ipam_config: Option<Cow<'a, EndpointIpam>>,
+    links: Option<&'a [String]>,
+    aliases: Option<&'a [String]>,
+    pub(crate) mac_address: &'a str,
+    driver_opts: Option<&'a BTreeMap<String, String>>,
+    gw_priority: i64,
+    #[serde(rename = "NetworkID")]
+    network_id: &'a str,
+    #[serde(rename = "EndpointID")]
+    pub(crate) endpoint_id: &'a str,
+    pub(crate) gateway: String,
+    #[serde(rename = "IPAddress")]
+    pub(crate) ip_address: String,
+    #[serde(rename = "IPPrefixLen")]
+    pub(crate) ip_prefix_len: u8,
+    #[serde(rename = "IPv6Gateway")]
+    pub(crate) ipv6_gateway: String,
+    #[serde(rename = "GlobalIPv6Address")]
+    pub(crate) global_ipv6_address: String,
+    #[serde(rename = "GlobalIPv6PrefixLen")]
+    pub(crate) global_ipv6_prefix_len: u8,
+    #[serde(rename = "DNSNames")]
+    dns_names: Option<Vec<String>>,
+}
+
+impl<'a> Endpoint<'a> {
+    /// The place without what a list leaves out: what was asked for besides addresses, and the names.
+    fn short(attachment: &'a Attachment) -> Self {
+        let settings = &attachment.settings;
+        let endpoint = attachment.endpoint.as_ref();
+        let leads_out = endpoint.is_some_and(|endpoint| endpoint.leads_out);
+        let address = |address: Option<Address>| {
+            address.map_or((String::new(), 0, String::new()), |address| {
+                // Where nothing leads out, nothing leads through the gateway.
+                let gateway = address.gateway.filter(|_| leads_out);
+                let gateway = gateway.map_or_else(String::new, |ip| ip.to_string());
+                (address.ip.to_string(), address.prefix_len, gateway)
+            })
+        };
+        let (ip_address, ip_prefix_len, gateway) = address(endpoint.and_then(|e| e.ipv4));
+        let (global_ipv6_address, global_ipv6_prefix_len, ipv6_gateway) =
+            address(endpoint.and_then(|e| e.ipv6));
+        // What was asked for is shown until the container has been there.
+        let mac_address = match endpoint {
+            Some(endpoint) => endpoint.mac.as_str(),
+            None if attachment.network_id.is_empty() => &settings.mac_address,
+            None => "",
+        };
+        let ipam_config = settings.ipam_config.as_ref().map(|wanted| {
+            if wanted.link_local_ips.is_none() {
+                return Cow::Borrowed(wanted);
+            }
+            Cow::Owned(EndpointIpam {
+                link_local_ips: None,
+                ..wanted.clone()
+            })
+        });
+        Self {
+            ipam_config,
+            mac_address,
+            gw_priority: settings.gw_priority,
+            network_id: &attachment.network_id,
+            endpoint_id: attachment.endpoint_id(),
+            gateway,
+            ip_address,
+            ip_prefix_len,
+            ipv6_gateway,
+            global_ipv6_address,
+            global_ipv6_prefix_len,
+            ..Self::default()
+        }
+    }
+
+    /// All of it.
+    pub(crate) fn new(record: &'a Record, name: &str, attachment: &'a Attachment) -> Self {
+        let settings = &attachment.settings;
+        Self {
+            ipam_config: settings.ipam_config.as_ref().map(Cow::Borrowed),
+            links: settings.links.as_deref(),
+            aliases: settings.aliases.as_deref(),
+            driver_opts: settings.driver_opts.as_ref(),
+            dns_names: engine::dns_names(record, name),
+            ..Self::short(attachment)
+        }
+    }
+}
+
+/// The networks that the container is on, by name.
+pub(crate) fn all(record: &Record) -> BTreeMap<&str, Endpoint<'_>> {
+    let networks = record.networks.iter();
+    networks
+        .map(|(name, attachment)| (name.as_str(), Endpoint::new(record, name, attachment)))
+        .collect()
+}
+
+/// The same for a list.
+pub(crate) fn listed(record: &Record) -> BTreeMap<&str, Endpoint<'_>> {
+    let networks = record.networks.iter();
+    networks
+        .map(|(name, attachment)| (name.as_str(), Endpoint::short(attachment)))
+        .collect()
+}
