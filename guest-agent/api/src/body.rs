@@ -1,7 +1,5 @@
 //! Reading a JSON body with Docker's checks.
 
-use std::time::Duration;
-
 use axum::body::Body;
 use axum::extract::Request;
 use bytes::{Bytes, BytesMut};
@@ -18,22 +16,10 @@ use crate::lenient;
 /// No JSON body of the API is anywhere near this large.
 const LARGEST: usize = 16 * 1024 * 1024;
 
-/// How long [`read_out`] goes on.
-const READ_OUT: Duration = Duration::from_secs(60);
-
 /// A body as bytes to read.
 pub(crate) fn reader(body: Body) -> impl AsyncRead + Send + Unpin {
     let content = TryStreamExt::map_err(body.into_data_stream(), std::io::Error::other);
     StreamReader::new(Box::pin(content))
-}
-
-/// Reads what the client of a refused request still sends: one that can't send any more (its pipe
-/// is broken) never reads the answer that says why. A client that sends for ever is left to itself.
-pub(crate) async fn read_out(mut body: impl AsyncRead + Unpin) {
-    let mut nowhere = tokio::io::sink();
-    let rest = tokio::io::copy(&mut body, &mut nowhere);
-    // Whatever goes wrong here, the answer is sent.
-    let _ = tokio::time::timeout(READ_OUT, rest).await;
 }
 
 /// Reads the whole body.
@@ -49,7 +35,6 @@ pub(crate) async fn bytes(body: Body) -> Result<Bytes> {
             return Ok(bytes.freeze());
         };
         if bytes.len() + chunk.len() > LARGEST {
-            read_out(reader(Body::from_stream(content))).await;
             let message = format!("the request body is larger than {} MiB", LARGEST >> 20);
             return Err(ApiError::invalid(message));
         }

@@ -16,6 +16,7 @@ mod networks;
 mod presence;
 mod progress;
 mod query;
+mod read_out;
 mod reply;
 mod router;
 mod server;

@@ -15,6 +15,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tower::ServiceExt;
 
 use crate::presence::Connection;
+use crate::read_out::ReadOut;
 use crate::{router, version};
 
 /// The API of one engine. Cheap to clone.
@@ -57,7 +58,7 @@ impl Api {
     }
 
     async fn answer(&self, request: Request<Incoming>) -> Response {
-        let mut request = request.map(Body::new);
+        let mut request = request.map(|body| Body::new(ReadOut::from(body)));
         let mut response = match version::strip(&mut request) {
             Ok(()) => match self.router.clone().oneshot(request).await {
                 Ok(response) => response,

@@ -3,13 +3,12 @@
 use std::sync::Arc;
 
 use axum::Router;
-use axum::extract::{Path, Request};
+use axum::extract::Path;
 use axum::routing::{any, delete, get, post};
 use engine::Engine;
 use http::StatusCode;
 use serde_json::json;
 
-use crate::body;
 use crate::error::{ApiError, Result};
 use crate::query::Query;
 use crate::reply;
@@ -34,10 +33,7 @@ pub(crate) fn routes() -> Router<Arc<Engine>> {
     ] {
         router = router.route(
             path,
-            any(move |request: Request| async move {
-                body::read_out(body::reader(request.into_body())).await;
-                Err::<(), _>(ApiError::not_supported(what))
-            }),
+            any(move || async move { Err::<(), _>(ApiError::not_supported(what)) }),
         );
     }
     for path in [

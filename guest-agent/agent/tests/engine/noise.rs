@@ -135,3 +135,30 @@ fn a_body_too_large_is_refused() {
     assert!(answer.contains("larger than 16 MiB"), "{answer:.200}");
     assert_eq!(host.docker(&["ps", "-aq"]).good(), "");
 }
+
+/// Docker's command sends a push's head and its body one after the other.
+#[test]
+fn a_body_may_come_after_the_answer() {
+    let host = host!();
+    let mut stream = UnixStream::connect(host.socket()).unwrap();
+    stream
+        .set_read_timeout(Some(Duration::from_secs(10)))
+        .unwrap();
+    for (path, status) in [
+        ("/images/nothing/tag?repo=x", "404"),
+        ("/containers/nothing/pause", "404"),
+        ("/swarm/init", "503"),
+        ("/images/prune", "200"),
+    ] {
+        let head = format!("POST {path} HTTP/1.1\r\nHost: x\r\nContent-Length: 3\r\n\r\n");
+        stream.write_all(head.as_bytes()).unwrap();
+        let mut answer = vec![0; 4096];
+        let count = stream.read(&mut answer).unwrap();
+        let answer = String::from_utf8_lossy(&answer[..count]);
+        let expected = format!("HTTP/1.1 {status} ");
+        assert!(answer.starts_with(&expected), "{path}: {answer}");
+        // Time to close the connection.
+        std::thread::sleep(Duration::from_millis(50));
+        stream.write_all(b"{}\n").unwrap();
+    }
+}

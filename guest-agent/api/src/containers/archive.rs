@@ -11,11 +11,10 @@ use engine::containers::{CopyIn, PathStat};
 use futures::TryStreamExt as _;
 use http::{HeaderName, HeaderValue, StatusCode, header};
 use serde_json::json;
-use tokio_util::io::StreamReader;
 
 use crate::error::{ApiError, Result};
 use crate::query::Query;
-use crate::{body, reply};
+use crate::reply;
 
 type Shared = State<Arc<Engine>>;
 
@@ -53,21 +52,13 @@ pub(crate) async fn put(
         .into_body()
         .into_data_stream()
         .map_err(std::io::Error::other);
-    let extracted = match path(&query) {
-        Ok(path) => {
-            let how = CopyIn {
-                owner_is_user: query.flag("copyUIDGID"),
-                keep_kinds: query.flag("noOverwriteDirNonDir"),
-            };
-            let extracted = engine.extract_archive(&name, path, how, &mut content).await;
-            extracted.map_err(ApiError::from)
-        }
-        Err(error) => Err(error),
+    let how = CopyIn {
+        owner_is_user: query.flag("copyUIDGID"),
+        keep_kinds: query.flag("noOverwriteDirNonDir"),
     };
-    if let Err(error) = extracted {
-        body::read_out(StreamReader::new(content)).await;
-        return Err(error);
-    }
+    engine
+        .extract_archive(&name, path(&query)?, how, &mut content)
+        .await?;
     Ok(StatusCode::OK.into_response())
 }
 

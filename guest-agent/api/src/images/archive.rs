@@ -42,7 +42,6 @@ pub(crate) async fn load(
         let loaded = match engine.load_images(&mut archive, options, reports).await {
             Ok(loaded) => loaded,
             Err(error) => {
-                body::read_out(archive).await;
                 // Unlike for other operations this is always a line, and the status 200.
                 return Ok(vec![progress::failure(&error.to_string())]);
             }

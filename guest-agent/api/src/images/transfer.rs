@@ -78,11 +78,8 @@ async fn import(engine: Arc<Engine>, query: Query, by: String, request: Request)
     if source == "-" {
         let mut archive = body::reader(request.into_body());
         return progress::run(move |_| async move {
-            let imported = engine.import_image(&mut archive, import).await;
-            if imported.is_err() {
-                body::read_out(archive).await;
-            }
-            Ok(vec![json!({ "status": imported? })])
+            let imported = engine.import_image(&mut archive, import).await?;
+            Ok(vec![json!({ "status": imported })])
         })
         .await;
     }

@@ -10,12 +10,11 @@ use engine::{Engine, RestoreRequest, VolumeEntry};
 use futures::TryStreamExt as _;
 use http::{HeaderName, HeaderValue, StatusCode, header};
 use serde_json::{Value, json};
-use tokio_util::io::StreamReader;
 
 use super::render;
 use crate::error::Result;
 use crate::query::Query;
-use crate::{body, reply};
+use crate::reply;
 
 /// As many files as are told when nobody says.
 const FILES: usize = 10_000;
@@ -111,16 +110,9 @@ async fn restore(
         .into_body()
         .into_data_stream()
         .map_err(std::io::Error::other);
-    let restored = match engine
+    let restored = engine
         .restore_volume(&name, how(&query), &mut content)
-        .await
-    {
-        Ok(restored) => restored,
-        Err(error) => {
-            body::read_out(StreamReader::new(content)).await;
-            return Err(error.into());
-        }
-    };
+        .await?;
     Ok(reply::ok(&json!({
         "Volume": render(&restored.volume),
         "Created": restored.created,
