@@ -3,6 +3,7 @@
 mod applications;
 mod bench;
 mod build;
+mod clients;
 mod cross;
 mod elf;
 mod image;
@@ -10,7 +11,6 @@ mod packages;
 mod peers;
 mod progress;
 mod project;
-mod python;
 mod run;
 mod setup;
 mod test;

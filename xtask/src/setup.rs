@@ -7,10 +7,10 @@ use std::process::Command;
 
 use anyhow::{Context, Result, anyhow, bail};
 
+use crate::clients;
 use crate::packages::Suite;
 use crate::progress::{output, run, say, step};
 use crate::project::{Project, cargo};
-use crate::python;
 
 /// What a command needs on this machine.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -241,7 +241,7 @@ pub(crate) fn command(project: &Project) -> Result<()> {
     system(&ALL)?;
     page(project)?;
     tools(project)?;
-    python::clients(project)?;
+    clients::fetch(project)?;
     let version = output(Command::new("qemu-system-x86_64").arg("--version"))
         .map_err(|error| error.context(anyhow!("QEMU does not start after its installation")))?;
     say(format_args!(

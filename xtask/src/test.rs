@@ -12,7 +12,7 @@ use clap::Args;
 
 use crate::project::Project;
 use crate::setup::{self, Need};
-use crate::{applications, build, cross, image, peers, python};
+use crate::{applications, build, clients, cross, image, peers};
 use session::Session;
 
 /// Which tests to run.
@@ -36,7 +36,7 @@ pub(crate) fn command(project: &Project, options: &Options) -> Result<()> {
     }
     setup::page(project)?;
     setup::tools(project)?;
-    python::clients(project)?;
+    clients::fetch(project)?;
     build::everything(project)?;
     image::ensure(project, false, false)?;
 

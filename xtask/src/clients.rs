@@ -1,5 +1,5 @@
-//! Python's clients for tests: docker-py and Testcontainers, and docker-py's own tests, in folders of
-//! their own under `target/tools`; nothing is installed.
+//! Other people's clients for tests: docker-py with its own tests, Testcontainers and the Dev
+//! Containers command, in folders of their own under `target/tools`; nothing is installed.
 
 use std::fs;
 use std::path::Path;
@@ -10,8 +10,8 @@ use anyhow::{Context, Result};
 use crate::progress::{run, step};
 use crate::project::Project;
 
-/// What tests use, with versions: what they do is known to work with these.
-const CLIENTS: &[&str] = &["docker==7.1.0", "testcontainers==4.13.3"];
+/// Python's, with versions: what they do is known to work with these.
+const PYTHON: &[&str] = &["docker==7.1.0", "testcontainers==4.13.3"];
 /// The last source package of docker-py that its own tests came with.
 const SUITE: &str = "docker==6.1.3";
 /// What those tests run with.
@@ -25,14 +25,30 @@ const SUITES_NEEDS: &[&str] = &[
     "packaging==24.2",
 ];
 
+/// Node's.
+const DEV_CONTAINERS: &[&str] = &["@devcontainers/cli@0.89.0"];
+
 /// Fetches the packages, if that was not done yet.
-pub(crate) fn clients(project: &Project) -> Result<()> {
+pub(crate) fn fetch(project: &Project) -> Result<()> {
     once(
         project,
         "python",
         "Python's clients for tests",
-        CLIENTS,
-        |folder| install(project, folder, CLIENTS),
+        PYTHON,
+        |folder| install(project, folder, PYTHON),
+    )?;
+    once(
+        project,
+        "devcontainers",
+        "the Dev Containers command",
+        DEV_CONTAINERS,
+        |folder| {
+            run(Command::new("npm")
+                .args(["install", "--silent", "--no-audit", "--no-fund"])
+                .args(["--no-save", "--ignore-scripts", "--prefix"])
+                .arg(folder)
+                .args(DEV_CONTAINERS))
+        },
     )?;
     let marks = [&[SUITE], SUITES_NEEDS].concat();
     once(
