@@ -19,7 +19,7 @@ use hyper_util::rt::TokioIo;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-pub(crate) use error::Error;
+pub(crate) use error::{Error, hint_for};
 pub(crate) use hijack::Hijacked;
 pub(crate) use lines::Lines;
 pub(crate) use query::{Query, filter as query_filter, segment};

@@ -49,6 +49,14 @@ impl Failure {
         }
     }
 
+    /// What the engine said went wrong, while it told of something else.
+    pub(crate) fn of_engine(message: &str) -> Self {
+        match engine::hint_for(message) {
+            Some(hint) => Self::new(message).hint(hint),
+            None => Self::new(message),
+        }
+    }
+
     /// A failure with code 2: the command line makes no sense.
     pub(crate) fn usage(message: impl Into<String>) -> Self {
         Self::new(message).with_code(USAGE)

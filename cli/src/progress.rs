@@ -58,7 +58,7 @@ pub(crate) async fn show(mut lines: Lines, to: To) -> Result<(), Failure> {
             if let Some(bars) = &mut bars {
                 bars.finish();
             }
-            return Err(Failure::new(message.trim_end()));
+            return Err(Failure::of_engine(message.trim_end()));
         }
         match &mut bars {
             Some(bars) => bars.update(&progress),

@@ -7,6 +7,7 @@ mod clients;
 mod cross;
 mod elf;
 mod image;
+mod package;
 mod packages;
 mod peers;
 mod progress;
@@ -41,6 +42,8 @@ enum Command {
     Run(run::Options),
     /// Run every test
     Test(test::Options),
+    /// Build the package that people install
+    Package,
     /// Measure against a peer
     Bench(bench::Options),
     /// Check that the host's programs compile elsewhere
@@ -70,6 +73,11 @@ fn dispatch(arguments: Arguments) -> Result<()> {
         Command::Test(options) => test::command(&project, &options),
         Command::Bench(options) => bench::command(&project, &options),
         Command::Check(options) => cross::command(&project, &options),
+        Command::Package => {
+            setup::system(&[setup::Need::Build, setup::Need::Window, setup::Need::Image])?;
+            setup::page(&project)?;
+            package::command(&project).map(drop)
+        }
         Command::Image(options) => {
             setup::system(&[setup::Need::Build, setup::Need::Image])?;
             image::command(&project, &options)

@@ -1,14 +1,15 @@
 //! `cargo xtask run`: from a fresh clone to a container that said hello, with the window if there
 //! is a display.
 
+use std::fs;
 use std::os::unix::process::CommandExt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use anyhow::{Context, Result};
 use clap::Args;
 
-use crate::progress::{output, run, say, step};
+use crate::progress::{complain, output, run, say, step};
 use crate::project::Project;
 use crate::setup::Need;
 use crate::{build, image, setup};
@@ -110,4 +111,14 @@ Or with Slipway's own command:
         say("There is no window: run this again with a display and without --headless to see it.");
     }
     Ok(())
+}
+
+/// Ends the slipwayd of a home, by the process that its lock names.
+pub(crate) fn end_service(home: &Path) {
+    let Ok(pid) = fs::read_to_string(home.join("run/slipwayd.lock")) else {
+        return;
+    };
+    if let Err(error) = run(Command::new("kill").arg(pid.trim())) {
+        complain(&error);
+    }
 }

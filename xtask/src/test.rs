@@ -12,7 +12,7 @@ use clap::Args;
 
 use crate::project::Project;
 use crate::setup::{self, Need};
-use crate::{applications, build, clients, cross, image, peers};
+use crate::{applications, build, clients, cross, image, package, peers};
 use session::Session;
 
 /// Which tests to run.
@@ -109,6 +109,9 @@ fn everything_else(project: &Project, session: &mut Session) {
             "no chromium (the package chromium)",
         );
     }
+    session.outcome("the Linux package", || {
+        package::check(project).map(|()| cross::Outcome::Passed)
+    });
     session.outcome("a reproducible image", || {
         image::check_reproducible(project, false)?;
         Ok(cross::Outcome::Passed)

@@ -69,19 +69,54 @@ impl Error {
             }
             _ => return None,
         };
-        if message.starts_with("No such container") {
-            return Some("`slipway ps -a` lists the containers");
-        }
-        if message.starts_with("No such image") {
-            return Some("`slipway images` lists the images that are here");
-        }
         match status {
             501 if !message.contains("not supported") => {
                 Some("this version of the engine does not do that yet")
             }
-            _ => None,
+            _ => hint_for(message),
         }
     }
+}
+
+/// What the person can do about words of the engine.
+pub(crate) fn hint_for(message: &str) -> Option<&'static str> {
+    const HINTS: [(&str, &str); 9] = [
+        ("No such container", "`slipway ps -a` lists the containers"),
+        (
+            "No such image",
+            "`slipway images` lists the images that are here",
+        ),
+        (
+            "executable file not found",
+            "`slipway run -it --entrypoint sh IMAGE` looks around in the image, if it has a shell",
+        ),
+        (
+            "manifest unknown",
+            "check the image's name, tag and digest: the registry has no such image",
+        ),
+        (
+            "no such host",
+            "check the registry's name and this computer's network",
+        ),
+        (
+            "no basic auth credentials",
+            "`slipway login REGISTRY` tells the registry who you are",
+        ),
+        (
+            "the archive is cut off",
+            "save or download the archive again; nothing of it was kept",
+        ),
+        (
+            "is already in use by container",
+            "choose another name, or remove that container: slipway rm NAME",
+        ),
+        (
+            "no space left on device",
+            "remove what is not needed: `slipway ps -as` and `slipway images` show sizes",
+        ),
+    ];
+    let found = HINTS.iter().find(|(words, _)| message.contains(words));
+    found.map(|(_, hint)| *hint)
 }
 
 #[cfg(test)]

@@ -407,7 +407,10 @@ fn a_failed_pull_is_an_error() {
     let out = engine.slipway(&["pull", "box"]);
     assert_eq!(out.status.code(), Some(1));
     assert_eq!(text(&out.stdout), "Using default tag: latest\n");
-    assert_eq!(text(&out.stderr), "error: manifest unknown\n");
+    assert_eq!(
+        text(&out.stderr),
+        "error: manifest unknown\n  hint: check the image's name, tag and digest: the registry has no such image\n"
+    );
     let out = engine.slipway(&["run", "--pull", "always", "box"]);
     assert_eq!(out.status.code(), Some(125), "{}", text(&out.stderr));
 }

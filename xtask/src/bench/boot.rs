@@ -185,7 +185,7 @@ impl<'a> Home<'a> {
     fn end(&self) -> Result<()> {
         // Asked for even when the machine never ran.
         let stopped = self.stop();
-        end_service(&self.path);
+        crate::run::end_service(&self.path);
         fs::remove_dir_all(&self.path)
             .with_context(|| format!("removing {}", self.path.display()))?;
         stopped
@@ -229,28 +229,6 @@ fn peer(arguments: &[String], initramfs: &Path) -> Result<u64> {
     }
     child.wait().context("waiting for the peer")?;
     took.with_context(|| format!("the empty init never spoke; the console said:\n{said}"))
-}
-
-/// Ends the slipwayd of a home by the process that listens on its socket.
-fn end_service(home: &Path) {
-    let Ok(socket) = UnixStream::connect(home.join("run/docker.sock")) else {
-        return;
-    };
-    if let Some(pid) = peer_process(&socket)
-        && let Err(error) = run(Command::new("kill").arg(pid.to_string()))
-    {
-        crate::progress::complain(&error);
-    }
-}
-
-/// The process at the other end of a Unix socket, as `ss` knows it.
-fn peer_process(socket: &UnixStream) -> Option<u32> {
-    let path = socket.peer_addr().ok()?.as_pathname()?.to_owned();
-    let lines = output(Command::new("ss").args(["-xlpnH"])).ok()?;
-    let line = lines
-        .lines()
-        .find(|line| line.contains(&*path.to_string_lossy()))?;
-    line.split_once("pid=")?.1.split(',').next()?.parse().ok()
 }
 
 /// One `GET /_ping`.
