@@ -52,7 +52,7 @@ pub(crate) fn prepare(path: &Path, gib: u64) -> Result<u64, Problem> {
     if length >= wanted {
         return Ok(length);
     }
-    platform::make_sparse(path).map_err(|error| file("make sparse", path, &error))?;
+    platform::make_sparse(&disk).map_err(|error| file("make sparse", path, &error))?;
     disk.set_len(wanted)
         .map_err(|error| file("enlarge", path, &error))?;
     Ok(wanted)

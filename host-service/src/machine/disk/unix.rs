@@ -1,6 +1,6 @@
 //! Sparse files on Unix.
 
-use std::fs::OpenOptions;
+use std::fs::{File, OpenOptions};
 use std::io;
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::Path;
@@ -18,6 +18,6 @@ pub(crate) fn private(options: &mut OpenOptions) {
 
 /// Files are sparse by themselves.
 #[expect(clippy::unnecessary_wraps, reason = "it can fail on Windows")]
-pub(super) fn make_sparse(_path: &Path) -> io::Result<()> {
+pub(super) fn make_sparse(_disk: &File) -> io::Result<()> {
     Ok(())
 }

@@ -260,6 +260,9 @@ pub(super) fn arguments(
         .into_iter()
         .map(OsString::from)
         .collect();
+    if let Some(firmware) = plan.program.firmware() {
+        all.extend(["-L".into(), firmware.into_os_string()]);
+    }
     let mut add = |words: &[&str]| all.extend(words.iter().map(OsString::from));
     add(&["-name", "slipway", "-uuid", uuid]);
     add(&[

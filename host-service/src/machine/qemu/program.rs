@@ -30,6 +30,13 @@ pub(crate) struct Program {
 }
 
 impl Program {
+    /// The folder of its firmware, where it lies beside the program, as in a bundle that was unpacked
+    /// somewhere; an installed QEMU knows its own.
+    pub(super) fn firmware(&self) -> Option<PathBuf> {
+        let folder = self.path.parent()?.join("share/qemu");
+        folder.is_dir().then_some(folder)
+    }
+
     pub(crate) fn version_text(&self) -> String {
         let (major, minor, patch) = self.version;
         format!("{major}.{minor}.{patch}")
