@@ -51,10 +51,7 @@ impl Failure {
 
     /// What the engine said went wrong, while it told of something else.
     pub(crate) fn of_engine(message: &str) -> Self {
-        match engine::hint_for(message) {
-            Some(hint) => Self::new(message).hint(hint),
-            None => Self::new(message),
-        }
+        Self::new(message).maybe_hint(engine::hint_for(message))
     }
 
     /// A failure with code 2: the command line makes no sense.
@@ -95,6 +92,13 @@ impl Failure {
             report.hint = Some(hint.into());
         }
         self
+    }
+
+    fn maybe_hint(self, hint: Option<&str>) -> Self {
+        match hint {
+            Some(hint) => self.hint(hint),
+            None => self,
+        }
     }
 
     /// Several failures in one: all that they say, with the first one's code.
@@ -170,10 +174,7 @@ impl From<engine::Error> for Failure {
             failure = failure.because(cause.to_string());
             source = cause.source();
         }
-        match error.hint() {
-            Some(hint) => failure.hint(hint),
-            None => failure,
-        }
+        failure.maybe_hint(error.hint())
     }
 }
 

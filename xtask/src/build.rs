@@ -73,6 +73,19 @@ pub(crate) fn host(project: &Project, window: bool) -> Result<()> {
     })
 }
 
+/// Builds the host's programs as they are shipped.
+pub(crate) fn shipped(project: &Project, window: bool) -> Result<()> {
+    let packages = HOST_PACKAGES
+        .iter()
+        .chain(window.then_some(&WINDOW_PACKAGE));
+    step("the host's programs, as they are shipped", || {
+        run(Command::new(cargo())
+            .current_dir(&project.root)
+            .args(["build", "--release"])
+            .args(packages.flat_map(|package| ["--package", package])))
+    })
+}
+
 /// Builds the window's page when something in it is newer than the last build.
 pub(crate) fn page(project: &Project) -> Result<()> {
     let ui = project.root.join("ui");

@@ -10,7 +10,7 @@ mod manifest;
 mod modules;
 mod programs;
 mod root;
-mod tree;
+pub(crate) mod tree;
 
 use std::fs;
 use std::path::Path;

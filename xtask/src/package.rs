@@ -1,14 +1,14 @@
 //! `cargo xtask package`: the Debian package of what a person installs, from the files in `installer`.
 
 use std::fs;
-use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use anyhow::{Context, Result, ensure};
 
+use crate::image::tree::{Node, Tree};
 use crate::progress::{output, run, say, step};
-use crate::project::{Project, cargo};
+use crate::project::Project;
 use crate::run::end_service;
 use crate::{build, image};
 
@@ -37,24 +37,27 @@ pub(crate) fn command(project: &Project) -> Result<PathBuf> {
     build::guest(project)?;
     image::ensure(project, false, false)?;
     build::page(project)?;
-    step("the programs, as they are shipped", || {
-        let packages = ["cli", "host-service", "slipway-desktop"];
-        let packages = packages.iter().flat_map(|name| ["--package", name]);
-        run(Command::new(cargo())
-            .current_dir(&project.root)
-            .args(["build", "--release"])
-            .args(packages))
-    })?;
-    let folder = project.target.join("package");
-    let root = folder.join("root");
-    if root.exists() {
-        fs::remove_dir_all(&root).with_context(|| format!("removing {}", root.display()))?;
-    }
+    build::shipped(project, true)?;
     step("the package", || {
-        stage(project, &root)?;
-        let control = control(project, &root)?;
-        let package = folder.join(control.file_name());
-        put(&root.join("DEBIAN/control"), &control.text, 0o644)?;
+        let mut tree = contents(project)?;
+        let version = env!("CARGO_PKG_VERSION");
+        let architecture = output(Command::new("dpkg").arg("--print-architecture"))?;
+        let architecture = architecture.trim();
+        let control = read(&project.root.join("installer/linux/control"))?;
+        let control = String::from_utf8(control)
+            .context("reading the package's description")?
+            .replace("@VERSION@", version)
+            .replace("@ARCHITECTURE@", architecture)
+            .replace("@SIZE@", &kibibytes(&tree).to_string());
+        tree.file("DEBIAN/control", control.into_bytes(), 0o644);
+        let folder = project.target.join("package");
+        let root = folder.join("root");
+        if root.exists() {
+            fs::remove_dir_all(&root).with_context(|| format!("removing {}", root.display()))?;
+        }
+        fs::create_dir_all(&folder).with_context(|| format!("creating {}", folder.display()))?;
+        tree.write_to(&root)?;
+        let package = folder.join(format!("slipway_{version}_{architecture}.deb"));
         run(Command::new("dpkg-deb")
             .args(["--root-owner-group", "-Zxz", "--build"])
             .arg(&root)
@@ -72,84 +75,66 @@ pub(crate) fn command(project: &Project) -> Result<PathBuf> {
     })
 }
 
-/// Lays out what the package holds.
-fn stage(project: &Project, root: &Path) -> Result<()> {
-    let lib = root.join(LIB);
+/// What the package holds.
+fn contents(project: &Project) -> Result<Tree> {
+    let mut tree = Tree::default();
     let release = project.target.join("release");
     for (from, programs) in [
         (&release, &HOST_PROGRAMS[..]),
         (&project.guest_programs(), &GUEST_PROGRAMS[..]),
     ] {
         for name in programs {
-            copy(&from.join(name), &lib.join(name), 0o755)?;
-            run(Command::new("strip").arg(lib.join(name)))?;
+            tree.file(&format!("{LIB}/{name}"), read(&from.join(name))?, 0o755);
         }
     }
     for entry in fs::read_dir(project.image()).context("reading the machine's image")? {
-        let from = entry.context("reading the machine's image")?.path();
-        if from.is_file() {
-            let name = from.file_name().context("a file without a name")?;
-            copy(&from, &lib.join("image").join(name), 0o644)?;
+        let entry = entry.context("reading the machine's image")?;
+        let name = entry.file_name();
+        if entry.path().is_file() {
+            let to = format!("{LIB}/image/{}", name.display());
+            tree.file(&to, read(&entry.path())?, 0o644);
         }
     }
-    let bin = root.join("usr/bin");
-    make_directory(&bin)?;
     for name in CALLED {
-        let target = format!("../lib/slipway/{name}");
-        symlink(target, bin.join(name)).with_context(|| format!("linking {name}"))?;
+        tree.link(
+            &format!("usr/bin/{name}"),
+            &format!("../lib/slipway/{name}"),
+        );
     }
-    let source = project.root.join("installer/linux/slipway.desktop");
-    let entry = root.join("usr/share/applications/slipway.desktop");
-    copy(&source, &entry, 0o644)?;
     for (size, file) in ICONS {
         let extension = file.rsplit_once('.').map_or("", |(_, extension)| extension);
         let to = format!("usr/share/icons/hicolor/{size}/apps/slipway.{extension}");
         let from = project.root.join("src-tauri/icons").join(file);
-        copy(&from, &root.join(to), 0o644)?;
+        tree.file(&to, read(&from)?, 0o644);
     }
     for (shell, path) in SHELLS {
-        let command = &mut Command::new(lib.join("slipway"));
+        let command = &mut Command::new(release.join("slipway"));
         let script = output(command.args(["completions", shell]))?;
-        put(&root.join(path), &script, 0o644)?;
+        tree.file(path, script.into_bytes(), 0o644);
     }
-    let licence = root.join("usr/share/doc/slipway/copyright");
-    copy(&project.root.join("LICENSE"), &licence, 0o644)
-}
-
-/// The package's description.
-struct Control {
-    text: String,
-    version: String,
-    architecture: String,
-}
-
-impl Control {
-    fn file_name(&self) -> String {
-        format!("slipway_{}_{}.deb", self.version, self.architecture)
+    for (from, to) in [
+        (
+            "installer/linux/slipway.desktop",
+            "usr/share/applications/slipway.desktop",
+        ),
+        ("LICENSE", "usr/share/doc/slipway/copyright"),
+    ] {
+        tree.file(to, read(&project.root.join(from))?, 0o644);
     }
+    Ok(tree)
 }
 
-fn control(project: &Project, root: &Path) -> Result<Control> {
-    let path = project.root.join("installer/linux/control");
-    let template =
-        fs::read_to_string(&path).with_context(|| format!("reading {}", path.display()))?;
-    let architecture = output(Command::new("dpkg").arg("--print-architecture"))?;
-    let size = output(
-        Command::new("du")
-            .args(["-sk", "--apparent-size"])
-            .arg(root),
-    )?;
-    let size = size.split_whitespace().next().unwrap_or_default();
-    let version = env!("CARGO_PKG_VERSION").to_owned();
-    let text = template
-        .replace("@VERSION@", &version)
-        .replace("@ARCHITECTURE@", architecture.trim())
-        .replace("@SIZE@", size);
-    Ok(Control {
-        text,
-        version,
-        architecture: architecture.trim().to_owned(),
-    })
+/// What the files take once they are installed.
+fn kibibytes(tree: &Tree) -> usize {
+    let lengths = tree.entries().map(|(_, node)| match node {
+        Node::File(bytes, _) => bytes.len(),
+        Node::Directory(_) | Node::Link(_) => 0,
+    });
+    lengths.sum::<usize>().div_ceil(1024)
+}
+
+fn read(path: &Path) -> Result<Vec<u8>> {
+    fs::read(path).with_context(|| format!("reading {}", path.display()))
 }
 
 /// The time that the package's files get at most: builds of one commit are the same.
@@ -185,31 +170,4 @@ pub(crate) fn check(project: &Project) -> Result<()> {
         "the container of the package said something else"
     );
     stopped.map(drop)
-}
-
-fn copy(from: &Path, to: &Path, mode: u32) -> Result<()> {
-    make_directory(to.parent().unwrap_or(to))?;
-    fs::copy(from, to).with_context(|| format!("copying {}", from.display()))?;
-    set_mode(to, mode)
-}
-
-fn put(to: &Path, text: &str, mode: u32) -> Result<()> {
-    make_directory(to.parent().unwrap_or(to))?;
-    fs::write(to, text).with_context(|| format!("writing {}", to.display()))?;
-    set_mode(to, mode)
-}
-
-fn set_mode(path: &Path, mode: u32) -> Result<()> {
-    fs::set_permissions(path, fs::Permissions::from_mode(mode))
-        .with_context(|| format!("setting the mode of {}", path.display()))
-}
-
-/// Directories of a package are open to all, whatever the umask.
-fn make_directory(path: &Path) -> Result<()> {
-    if path.is_dir() {
-        return Ok(());
-    }
-    make_directory(path.parent().unwrap_or(path))?;
-    fs::create_dir(path).with_context(|| format!("creating {}", path.display()))?;
-    set_mode(path, 0o755)
 }

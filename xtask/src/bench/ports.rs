@@ -5,7 +5,7 @@ use std::process::Command;
 
 use anyhow::Result;
 
-use crate::progress::{run, step};
+use crate::progress::run;
 use crate::project::{Project, cargo};
 use crate::setup::{self, Need};
 use crate::{build, image};
@@ -17,16 +17,7 @@ pub(super) fn bench(project: &Project, rounds: u32, as_built: bool) -> Result<()
     if !as_built {
         build::guest(project)?;
         image::ensure(project, false, false)?;
-        step("the host's programs, as they are shipped", || {
-            run(Command::new(cargo()).current_dir(&project.root).args([
-                "build",
-                "--release",
-                "--package",
-                "host-service",
-                "--package",
-                "cli",
-            ]))
-        })?;
+        build::shipped(project, false)?;
     }
     run(Command::new(cargo())
         .current_dir(&project.root)

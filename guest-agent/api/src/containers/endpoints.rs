@@ -38,8 +38,8 @@ pub(crate) struct Endpoint<'a> {
 }
 
 impl<'a> Endpoint<'a> {
-    /// The place without what a list leaves out: what was asked for besides addresses, and the names.
-    fn short(attachment: &'a Attachment) -> Self {
+    /// What it has, without what was asked for and the names.
+    fn bare(attachment: &'a Attachment) -> Self {
         let settings = &attachment.settings;
         let endpoint = attachment.endpoint.as_ref();
         let leads_out = endpoint.is_some_and(|endpoint| endpoint.leads_out);
@@ -60,17 +60,7 @@ impl<'a> Endpoint<'a> {
             None if attachment.network_id.is_empty() => &settings.mac_address,
             None => "",
         };
-        let ipam_config = settings.ipam_config.as_ref().map(|wanted| {
-            if wanted.link_local_ips.is_none() {
-                return Cow::Borrowed(wanted);
-            }
-            Cow::Owned(EndpointIpam {
-                link_local_ips: None,
-                ..wanted.clone()
-            })
-        });
         Self {
-            ipam_config,
             mac_address,
             gw_priority: settings.gw_priority,
             network_id: &attachment.network_id,
@@ -85,6 +75,22 @@ impl<'a> Endpoint<'a> {
         }
     }
 
+    /// What a list shows: of what was asked for only the addresses, but not those of its link.
+    fn listed(attachment: &'a Attachment) -> Self {
+        let wanted = attachment.settings.ipam_config.as_ref();
+        let ipam_config = wanted.map(|wanted| match wanted.link_local_ips {
+            None => Cow::Borrowed(wanted),
+            Some(_) => Cow::Owned(EndpointIpam {
+                link_local_ips: None,
+                ..wanted.clone()
+            }),
+        });
+        Self {
+            ipam_config,
+            ..Self::bare(attachment)
+        }
+    }
+
     /// All of it.
     pub(crate) fn new(record: &'a Record, name: &str, attachment: &'a Attachment) -> Self {
         let settings = &attachment.settings;
@@ -94,7 +100,7 @@ impl<'a> Endpoint<'a> {
             aliases: settings.aliases.as_deref(),
             driver_opts: settings.driver_opts.as_ref(),
             dns_names: engine::dns_names(record, name),
-            ..Self::short(attachment)
+            ..Self::bare(attachment)
         }
     }
 }
@@ -111,6 +117,6 @@ pub(crate) fn all(record: &Record) -> BTreeMap<&str, Endpoint<'_>> {
 pub(crate) fn listed(record: &Record) -> BTreeMap<&str, Endpoint<'_>> {
     let networks = record.networks.iter();
     networks
-        .map(|(name, attachment)| (name.as_str(), Endpoint::short(attachment)))
+        .map(|(name, attachment)| (name.as_str(), Endpoint::listed(attachment)))
         .collect()
 }

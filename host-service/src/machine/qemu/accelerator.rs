@@ -165,7 +165,7 @@ fn probe(
     let stderr = File::create(&errors).map_err(|error| error.to_string())?;
     let mut command = Command::new(&program.path);
     command
-        .args(super::arguments::board(name))
+        .args(super::arguments::board(program, name))
         .args(["-smp", "1", "-m", "256"])
         .arg("-kernel")
         .arg(&image.kernel)

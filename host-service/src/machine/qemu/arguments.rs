@@ -169,7 +169,7 @@ impl Channels {
 }
 
 /// The board and its processors: what a probe and a machine have in common.
-pub(super) fn board(accelerator: &str) -> Vec<String> {
+pub(super) fn board(program: &Program, accelerator: &str) -> Vec<OsString> {
     let arm = cfg!(target_arch = "aarch64");
     let board = if arm { "virt" } else { "q35" };
     let (accel, cpu) = match accelerator {
@@ -181,7 +181,7 @@ pub(super) fn board(accelerator: &str) -> Vec<String> {
         "whpx" => ("whpx,kernel-irqchip=off", "max"),
         other => (other, "host"),
     };
-    [
+    let mut all: Vec<OsString> = [
         "-nodefaults",
         "-no-user-config",
         "-display",
@@ -190,8 +190,12 @@ pub(super) fn board(accelerator: &str) -> Vec<String> {
     ]
     .into_iter()
     .chain(["-machine", board, "-accel", accel, "-cpu", cpu])
-    .map(str::to_owned)
-    .collect()
+    .map(OsString::from)
+    .collect();
+    if let Some(firmware) = program.firmware() {
+        all.extend(["-L".into(), firmware.into_os_string()]);
+    }
+    all
 }
 
 /// The kernel's command line.
@@ -256,13 +260,7 @@ pub(super) fn arguments(
     console: &Path,
     from: From,
 ) -> Vec<OsString> {
-    let mut all: Vec<OsString> = board(plan.choice.name)
-        .into_iter()
-        .map(OsString::from)
-        .collect();
-    if let Some(firmware) = plan.program.firmware() {
-        all.extend(["-L".into(), firmware.into_os_string()]);
-    }
+    let mut all = board(&plan.program, plan.choice.name);
     let mut add = |words: &[&str]| all.extend(words.iter().map(OsString::from));
     add(&["-name", "slipway", "-uuid", uuid]);
     add(&[
