@@ -14,67 +14,64 @@ mod stats;
 mod update;
 mod wait;
 
-use std::sync::Arc;
+use axum::routing::{delete, get, post};
 
-use axum::Router;
-use axum::routing::{get, post};
-use engine::Engine;
+use crate::routes::{Routes, to};
 
 pub(crate) use list::summary;
 
-/// The routes.
-pub(crate) fn routes() -> Router<Arc<Engine>> {
-    Router::new()
+/// Adds the routes.
+pub(crate) fn add(routes: Routes) -> Routes {
+    routes
         // Containers may have these names too.
         .route(
             "/containers/json",
-            get(list::list).delete(lifecycle::remove),
+            get(to(list::list)).delete(to(lifecycle::remove)),
         )
         .route(
             "/containers/create",
-            post(create::create).delete(lifecycle::remove),
+            post(to(create::create)).delete(to(lifecycle::remove)),
         )
         .route(
             "/containers/prune",
-            post(lifecycle::prune).delete(lifecycle::remove),
+            post(to(lifecycle::prune)).delete(to(lifecycle::remove)),
         )
-        .route("/commit", post(commit::commit))
-        .route(
-            "/containers/{name}",
-            axum::routing::delete(lifecycle::remove),
-        )
+        .route("/commit", post(to(commit::commit)))
+        .route("/containers/{name}", delete(to(lifecycle::remove)))
         .route(
             "/containers/{name}/{alias}",
-            axum::routing::delete(lifecycle::remove_by_link),
+            delete(to(lifecycle::remove_by_link)),
         )
-        .route("/containers/{name}/json", get(inspect::inspect))
+        .route("/containers/{name}/json", get(to(inspect::inspect)))
         .route(
             "/containers/{parent}/{alias}/json",
-            get(inspect::inspect_by_link),
+            get(to(inspect::inspect_by_link)),
         )
-        .route("/containers/{name}/top", get(inspect::top))
-        .route("/containers/{name}/logs", get(logs::logs))
-        .route("/containers/{name}/start", post(lifecycle::start))
-        .route("/containers/{name}/stop", post(lifecycle::stop))
-        .route("/containers/{name}/restart", post(lifecycle::restart))
-        .route("/containers/{name}/kill", post(lifecycle::kill))
-        .route("/containers/{name}/pause", post(lifecycle::pause))
-        .route("/containers/{name}/unpause", post(lifecycle::unpause))
-        .route("/containers/{name}/rename", post(lifecycle::rename))
-        .route("/containers/{name}/resize", post(attach::resize))
-        .route("/containers/{name}/attach", post(attach::attach))
-        .route("/containers/{name}/wait", post(wait::wait))
-        .route("/containers/{name}/changes", get(archive::changes))
-        .route("/containers/{name}/export", get(archive::export))
+        .route("/containers/{name}/top", get(to(inspect::top)))
+        .route("/containers/{name}/logs", get(to(logs::logs)))
+        .route("/containers/{name}/start", post(to(lifecycle::start)))
+        .route("/containers/{name}/stop", post(to(lifecycle::stop)))
+        .route("/containers/{name}/restart", post(to(lifecycle::restart)))
+        .route("/containers/{name}/kill", post(to(lifecycle::kill)))
+        .route("/containers/{name}/pause", post(to(lifecycle::pause)))
+        .route("/containers/{name}/unpause", post(to(lifecycle::unpause)))
+        .route("/containers/{name}/rename", post(to(lifecycle::rename)))
+        .route("/containers/{name}/resize", post(to(attach::resize)))
+        .route("/containers/{name}/attach", post(to(attach::attach)))
+        .route("/containers/{name}/wait", post(to(wait::wait)))
+        .route("/containers/{name}/changes", get(to(archive::changes)))
+        .route("/containers/{name}/export", get(to(archive::export)))
         .route(
             "/containers/{name}/archive",
-            get(archive::get).head(archive::stat).put(archive::put),
+            get(to(archive::get))
+                .head(to(archive::stat))
+                .put(to(archive::put)),
         )
-        .route("/containers/{name}/attach/ws", get(attach_ws::attach))
-        .route("/containers/{name}/stats", get(stats::stats))
-        .route("/containers/{name}/update", post(update::update))
+        .route("/containers/{name}/attach/ws", get(to(attach_ws::attach)))
+        .route("/containers/{name}/stats", get(to(stats::stats)))
+        .route("/containers/{name}/update", post(to(update::update)))
         .route(
             "/slipway/containers/{name}/bandwidth",
-            get(update::bandwidth).post(update::set_bandwidth),
+            get(to(update::bandwidth)).post(to(update::set_bandwidth)),
         )
 }

@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 
-use axum::Router;
 use axum::extract::{Path, Request, State};
 use axum::response::IntoResponse;
 use axum::routing::{get, post};
@@ -18,16 +17,17 @@ use serde_json::json;
 use crate::error::Result;
 use crate::hijack::{Ended, Hijack, Streams};
 use crate::query::Query;
+use crate::routes::{Routes, to};
 use crate::version::ApiVersion;
 use crate::{body, reply};
 
-/// The routes.
-pub(crate) fn routes() -> Router<Arc<Engine>> {
-    Router::new()
-        .route("/containers/{name}/exec", post(create))
-        .route("/exec/{id}/start", post(start))
-        .route("/exec/{id}/resize", post(resize))
-        .route("/exec/{id}/json", get(inspect))
+/// Adds the routes.
+pub(crate) fn add(routes: Routes) -> Routes {
+    routes
+        .route("/containers/{name}/exec", post(to(create)))
+        .route("/exec/{id}/start", post(to(start)))
+        .route("/exec/{id}/resize", post(to(resize)))
+        .route("/exec/{id}/json", get(to(inspect)))
 }
 
 /// Docker's `ExecOptions`.

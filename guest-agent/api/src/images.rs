@@ -8,7 +8,6 @@ mod transfer;
 
 use std::sync::Arc;
 
-use axum::Router;
 use axum::extract::{Path, Request, State};
 use axum::response::Response;
 use axum::routing::{delete, get, post};
@@ -21,6 +20,7 @@ use crate::client::{self, Client};
 use crate::error::{ApiError, Result};
 use crate::query::Query;
 use crate::reply;
+use crate::routes::{Routes, to};
 use crate::version::ApiVersion;
 
 pub(crate) use distribution::auth;
@@ -28,26 +28,25 @@ pub(crate) use render::summary;
 
 type Shared = State<Arc<Engine>>;
 
-/// The routes.
-pub(crate) fn routes() -> Router<Arc<Engine>> {
-    Router::new()
-        .route("/images/json", get(list))
-        .route("/images/create", post(transfer::create))
-        .route("/images/load", post(archive::load))
-        .route("/images/prune", post(prune))
-        .route("/images/search", get(distribution::search))
-        .route("/images/get", get(save))
-        .route("/images/", delete(nameless))
+/// Adds the routes.
+pub(crate) fn add(routes: Routes) -> Routes {
+    tracking::add(routes)
+        .route("/images/json", get(to(list)))
+        .route("/images/create", post(to(transfer::create)))
+        .route("/images/load", post(to(archive::load)))
+        .route("/images/prune", post(to(prune)))
+        .route("/images/search", get(to(distribution::search)))
+        .route("/images/get", get(to(save)))
+        .route("/images/", delete(to(nameless)))
         .route(
             "/images/{*rest}",
-            get(by_name).post(by_name).delete(by_name),
+            get(to(by_name)).post(to(by_name)).delete(to(by_name)),
         )
-        .route("/distribution/{*rest}", get(distribution::inspect))
+        .route("/distribution/{*rest}", get(to(distribution::inspect)))
         .route(
             "/slipway/images/manifest",
-            get(distribution::manifest).post(distribution::put_index),
+            get(to(distribution::manifest)).post(to(distribution::put_index)),
         )
-        .merge(tracking::routes())
 }
 
 async fn list(State(engine): Shared, version: ApiVersion, query: Query) -> Result {

@@ -19,6 +19,7 @@ mod query;
 mod read_out;
 mod reply;
 mod router;
+mod routes;
 mod server;
 mod system;
 mod unsupported;

@@ -3,7 +3,6 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use axum::Router;
 use axum::extract::{Path, Request, State};
 use axum::response::IntoResponse;
 use axum::routing::{get, post};
@@ -16,20 +15,24 @@ use serde_json::{Map, Value, json};
 
 use crate::error::{ApiError, Result};
 use crate::query::Query;
+use crate::routes::{Routes, to};
 use crate::version::ApiVersion;
 use crate::{body, reply};
 
-/// The routes.
-pub(crate) fn routes() -> Router<Arc<Engine>> {
-    Router::new()
-        .route("/networks", get(list))
-        .route("/networks/", get(list))
-        .route("/networks/create", post(create))
-        .route("/networks/prune", post(prune))
-        .route("/networks/{id}", get(inspect).delete(remove))
-        .route("/slipway/networks/subnets", get(subnets).put(set_subnets))
-        .route("/networks/{id}/connect", post(connect))
-        .route("/networks/{id}/disconnect", post(disconnect))
+/// Adds the routes.
+pub(crate) fn add(routes: Routes) -> Routes {
+    routes
+        .route("/networks", get(to(list)))
+        .route("/networks/", get(to(list)))
+        .route("/networks/create", post(to(create)))
+        .route("/networks/prune", post(to(prune)))
+        .route("/networks/{id}", get(to(inspect)).delete(to(remove)))
+        .route(
+            "/slipway/networks/subnets",
+            get(to(subnets)).put(to(set_subnets)),
+        )
+        .route("/networks/{id}/connect", post(to(connect)))
+        .route("/networks/{id}/disconnect", post(to(disconnect)))
 }
 
 async fn subnets(State(engine): State<Arc<Engine>>) -> Result {

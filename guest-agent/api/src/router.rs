@@ -3,50 +3,37 @@
 use std::sync::Arc;
 
 use axum::Router;
-use axum::extract::{Request, State};
-use axum::middleware::{self, Next};
-use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use engine::Engine;
 use http::StatusCode;
 
 use crate::error::ApiError;
+use crate::routes::{early, to};
 use crate::{containers, events, exec, images, networks, system, unsupported, volumes};
 
 /// All routes, without versions.
 pub(crate) fn build(engine: Arc<Engine>) -> Router {
-    let ready = middleware::from_fn_with_state(Arc::clone(&engine), wait_until_ready);
-    let resources = Router::new()
-        .route("/info", get(system::info))
-        .route("/system/df", get(system::disk_usage))
-        .route("/events", get(events::stream))
-        .merge(containers::routes())
-        .merge(exec::routes())
-        .merge(images::routes())
-        .merge(networks::routes())
-        .merge(volumes::routes())
-        .layer(ready);
-    Router::new()
-        .route("/_ping", get(system::ping).head(system::ping))
-        .route("/version", get(system::version))
-        .route("/auth", post(images::auth))
-        .merge(unsupported::routes())
-        .merge(resources)
-        .fallback(not_found)
-        .method_not_allowed_fallback(not_found)
-        .with_state(engine)
-}
-
-/// Requests that need the engine's state wait until it is read.
-async fn wait_until_ready(
-    State(engine): State<Arc<Engine>>,
-    request: Request,
-    next: Next,
-) -> Response {
-    match engine.ready().await {
-        Ok(()) => next.run(request).await,
-        Err(error) => ApiError::from(error).into_response(),
-    }
+    let first = Router::new()
+        .route("/_ping", get(early(system::ping)).head(early(system::ping)))
+        .route("/version", get(early(system::version)))
+        .route("/auth", post(early(images::auth)))
+        .route("/info", get(to(system::info)))
+        .route("/system/df", get(to(system::disk_usage)))
+        .route("/events", get(to(events::stream)));
+    // Added to the one table: tables that are merged are made twice.
+    [
+        unsupported::add,
+        containers::add,
+        exec::add,
+        images::add,
+        networks::add,
+        volumes::add,
+    ]
+    .into_iter()
+    .fold(first, |routes, add| add(routes))
+    .fallback(early(not_found))
+    .method_not_allowed_fallback(early(not_found))
+    .with_state(engine)
 }
 
 async fn not_found() -> ApiError {

@@ -1,27 +1,24 @@
 //! Parts of the API that Slipway has not learned yet: they say so instead of "page not found".
 
-use std::sync::Arc;
-
-use axum::Router;
 use axum::extract::Path;
 use axum::routing::{any, delete, get, post};
-use engine::Engine;
 use http::StatusCode;
 use serde_json::json;
 
 use crate::error::{ApiError, Result};
 use crate::query::Query;
 use crate::reply;
+use crate::routes::{Routes, early};
 
-/// The routes.
-pub(crate) fn routes() -> Router<Arc<Engine>> {
-    let mut router = Router::new()
+/// Adds the routes.
+pub(crate) fn add(routes: Routes) -> Routes {
+    let mut routes = routes
         // There is nothing that could be pruned.
-        .route("/build/prune", post(prune))
-        .route("/plugins", get(no_plugins))
-        .route("/plugins/{name}", delete(no_such_plugin))
-        .route("/plugins/{name}/json", get(no_such_plugin))
-        .route("/plugins/{name}/{verb}", post(no_such_plugin));
+        .route("/build/prune", post(early(prune)))
+        .route("/plugins", get(early(no_plugins)))
+        .route("/plugins/{name}", delete(early(no_such_plugin)))
+        .route("/plugins/{name}/json", get(early(no_such_plugin)))
+        .route("/plugins/{name}/{verb}", post(early(no_such_plugin)));
     for (path, what) in [
         ("/plugins/privileges", "installing plugins"),
         ("/plugins/pull", "installing plugins"),
@@ -31,9 +28,11 @@ pub(crate) fn routes() -> Router<Arc<Engine>> {
         ("/session", "building images with BuildKit"),
         ("/grpc", "building images with BuildKit"),
     ] {
-        router = router.route(
+        routes = routes.route(
             path,
-            any(move || async move { Err::<(), _>(ApiError::not_supported(what)) }),
+            any(early(move || async move {
+                Err::<(), _>(ApiError::not_supported(what))
+            })),
         );
     }
     for path in [
@@ -50,13 +49,13 @@ pub(crate) fn routes() -> Router<Arc<Engine>> {
         "/configs",
         "/configs/{*rest}",
     ] {
-        router = router.route(path, any(no_swarm));
+        routes = routes.route(path, any(early(no_swarm)));
     }
     for path in ["/swarm/init", "/swarm/join"] {
-        router = router.route(path, any(no_swarm_mode));
+        routes = routes.route(path, any(early(no_swarm_mode)));
     }
-    router = router.route("/swarm/leave", any(not_in_a_swarm));
-    router
+    routes = routes.route("/swarm/leave", any(early(not_in_a_swarm)));
+    routes
 }
 
 async fn prune(query: Query) -> Result {

@@ -5,7 +5,6 @@ mod contents;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use axum::Router;
 use axum::extract::{Path, Request, State};
 use axum::routing::{get, post};
 use engine::{Engine, Volume, VolumeRequest, VolumeUsage};
@@ -15,17 +14,20 @@ use serde_json::{Value, json};
 
 use crate::error::{ApiError, Result};
 use crate::query::Query;
+use crate::routes::{Routes, to};
 use crate::version::ApiVersion;
 use crate::{body, reply};
 
-/// The routes.
-pub(crate) fn routes() -> Router<Arc<Engine>> {
-    Router::new()
-        .route("/volumes", get(list))
-        .route("/volumes/create", post(create))
-        .route("/volumes/prune", post(prune))
-        .route("/volumes/{name}", get(inspect).delete(remove).put(update))
-        .merge(contents::routes())
+/// Adds the routes.
+pub(crate) fn add(routes: Routes) -> Routes {
+    contents::add(routes)
+        .route("/volumes", get(to(list)))
+        .route("/volumes/create", post(to(create)))
+        .route("/volumes/prune", post(to(prune)))
+        .route(
+            "/volumes/{name}",
+            get(to(inspect)).delete(to(remove)).put(to(update)),
+        )
 }
 
 /// Docker's body of a create.

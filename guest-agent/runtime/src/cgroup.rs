@@ -110,8 +110,8 @@ fn parse_mountinfo(table: &str) -> Option<PathBuf> {
     })
 }
 
-/// Makes every controller of a directory available to its children. Each alone: one that refuses
-/// must not keep the others away, and what is missing shows when a limit is written.
+/// Makes every controller of a directory available to its children. One that refuses must not keep the
+/// others away, and what is missing shows when a limit is written.
 fn enable_controllers(directory: &Path) {
     let read = |name: &str| -> BTreeSet<String> {
         std::fs::read_to_string(directory.join(name))
@@ -121,11 +121,18 @@ fn enable_controllers(directory: &Path) {
             .collect()
     };
     let enabled = read("cgroup.subtree_control");
-    for controller in read("cgroup.controllers").difference(&enabled) {
-        let _ = std::fs::write(
-            directory.join("cgroup.subtree_control"),
-            format!("+{controller}"),
-        );
+    let missing = read("cgroup.controllers");
+    let missing: Vec<_> = missing
+        .difference(&enabled)
+        .map(|controller| format!("+{controller}"))
+        .collect();
+    let write =
+        |controllers: &str| std::fs::write(directory.join("cgroup.subtree_control"), controllers);
+    // The kernel takes all or none, and goes through the children each time.
+    if !missing.is_empty() && write(&missing.join(" ")).is_err() {
+        for controller in missing {
+            let _ = write(&controller);
+        }
     }
 }
 

@@ -1,5 +1,6 @@
 //! The warden as PID 1 of the machine, from the kernel's first program to the power switch.
 
+mod alone;
 mod cmdline;
 mod disk;
 mod initramfs;
@@ -52,10 +53,14 @@ pub fn run() -> Result<Infallible, Error> {
     let mut settings = Settings::read()?;
     let prepared = match &settings.snapshot {
         Some(port) => {
-            settings = snapshot::wait(port)?;
+            settings = snapshot::wait(port, settings.emulated)?;
             true
         }
-        None => false,
+        None => {
+            mounts::runtime_file_systems()?;
+            tuning::set_kernel(settings.emulated);
+            false
+        }
     };
     console::step("linux");
     // The engine takes longest to come up, so it begins first; what it asks is answered once the
@@ -71,9 +76,6 @@ pub fn run() -> Result<Infallible, Error> {
         modules::load_list(Path::new("/lib/modules.disk"), |_| {});
     }
     disk::mount_data(&settings.data, Path::new(STATE))?;
-    if !prepared {
-        mounts::runtime_file_systems()?;
-    }
     std::fs::create_dir_all(RUN).at("make", RUN)?;
     supervisor.find_cgroups();
     console::step("storage");
@@ -82,7 +84,6 @@ pub fn run() -> Result<Infallible, Error> {
         source,
     })?;
     if !prepared {
-        tuning::set_kernel();
         // Nobody waits for the rest of the modules yet; who needs one early does (see `modules`).
         supervisor.wait_for(modules::start_loader()?);
     }

@@ -3,7 +3,6 @@
 
 use std::sync::Arc;
 
-use axum::Router;
 use axum::extract::{Request, State};
 use axum::routing::{get, post};
 use engine::Engine;
@@ -14,6 +13,7 @@ use serde_json::{Value, json};
 use crate::client::Client;
 use crate::error::{ApiError, Result};
 use crate::query::Query;
+use crate::routes::{Routes, to};
 use crate::{body, reply};
 
 /// As many files as are told when nobody says.
@@ -21,26 +21,26 @@ const FILES: usize = 10_000;
 
 type Shared = State<Arc<Engine>>;
 
-/// The routes.
-pub(crate) fn routes() -> Router<Arc<Engine>> {
-    Router::new()
-        .route("/slipway/images/names", get(names))
-        .route("/slipway/images/log", get(log))
-        .route("/slipway/images/rollback", post(roll_back))
+/// Adds the routes.
+pub(crate) fn add(routes: Routes) -> Routes {
+    routes
+        .route("/slipway/images/names", get(to(names)))
+        .route("/slipway/images/log", get(to(log)))
+        .route("/slipway/images/rollback", post(to(roll_back)))
         .route(
             "/slipway/images/retention",
-            get(retention).put(set_retention),
+            get(to(retention)).put(to(set_retention)),
         )
-        .route("/slipway/images/diff", get(changes))
-        .route("/slipway/images/layers", get(layers))
-        .route("/slipway/images/tree", get(tree))
-        .route("/slipway/images/file", get(file))
-        .route("/slipway/images/waste", get(waste))
-        .route("/slipway/images/usage", get(usage))
-        .route("/slipway/images/check", post(check))
+        .route("/slipway/images/diff", get(to(changes)))
+        .route("/slipway/images/layers", get(to(layers)))
+        .route("/slipway/images/tree", get(to(tree)))
+        .route("/slipway/images/file", get(to(file)))
+        .route("/slipway/images/waste", get(to(waste)))
+        .route("/slipway/images/usage", get(to(usage)))
+        .route("/slipway/images/check", post(to(check)))
         .route(
             "/slipway/images/registries",
-            get(registries).put(set_registries),
+            get(to(registries)).put(to(set_registries)),
         )
 }
 

@@ -3,7 +3,6 @@
 
 use std::sync::Arc;
 
-use axum::Router;
 use axum::extract::{Path, Request, State};
 use axum::routing::{get, post};
 use engine::{Engine, RestoreRequest, VolumeEntry};
@@ -15,6 +14,7 @@ use super::render;
 use crate::error::Result;
 use crate::query::Query;
 use crate::reply;
+use crate::routes::{Routes, to};
 
 /// As many files as are told when nobody says.
 const FILES: usize = 10_000;
@@ -23,17 +23,17 @@ const ABOUT: HeaderName = HeaderName::from_static("x-slipway-backup");
 
 type Shared = State<Arc<Engine>>;
 
-/// The routes.
-pub(super) fn routes() -> Router<Arc<Engine>> {
-    Router::new()
-        .route("/slipway/volumes/{name}/tree", get(tree))
-        .route("/slipway/volumes/{name}/file", get(file))
-        .route("/slipway/volumes/{name}/backup", get(back_up))
+/// Adds the routes.
+pub(super) fn add(routes: Routes) -> Routes {
+    routes
+        .route("/slipway/volumes/{name}/tree", get(to(tree)))
+        .route("/slipway/volumes/{name}/file", get(to(file)))
+        .route("/slipway/volumes/{name}/backup", get(to(back_up)))
         .route(
             "/slipway/volumes/{name}/restore",
-            get(check_restore).post(restore),
+            get(to(check_restore)).post(to(restore)),
         )
-        .route("/slipway/volumes/{name}/clone", post(clone))
+        .route("/slipway/volumes/{name}/clone", post(to(clone)))
 }
 
 async fn tree(State(engine): Shared, Path(name): Path<String>, query: Query) -> Result {

@@ -15,6 +15,8 @@ pub(super) struct Settings {
     pub(super) ports: Option<String>,
     /// `slipway.snapshot`: the port where a snapshot waits for its start.
     pub(super) snapshot: Option<String>,
+    /// `slipway.emulated`: the processors are emulated.
+    pub(super) emulated: bool,
 }
 
 impl Settings {
@@ -39,6 +41,7 @@ impl Settings {
             link: setting("link").unwrap_or("serial:slipway.link").to_owned(),
             ports: setting("ports").map(str::to_owned),
             snapshot: setting("snapshot").map(str::to_owned),
+            emulated: setting("emulated").is_some(),
         }
     }
 }
@@ -54,7 +57,9 @@ mod tests {
         assert_eq!(found.link, "vsock:1024");
         assert_eq!(found.ports, None);
         assert_eq!(found.snapshot, None);
-        let found = Settings::parse("quiet slipway.snapshot=slipway.start");
+        assert!(!found.emulated);
+        let found = Settings::parse("quiet slipway.snapshot=slipway.start slipway.emulated=yes");
+        assert!(found.emulated);
         assert_eq!(found.link, "serial:slipway.link");
         assert_eq!(found.snapshot.as_deref(), Some("slipway.start"));
     }

@@ -33,10 +33,10 @@ const BLKFLSBUF: libc::Ioctl = 0x1261;
 const SEED: usize = 32;
 
 /// Prepares all that is the same for every start, and waits until one begins; its settings.
-pub(super) fn wait(port: &str) -> Result<Settings, Error> {
+pub(super) fn wait(port: &str, emulated: bool) -> Result<Settings, Error> {
     modules::load_list(Path::new("/lib/modules.disk"), |_| {});
     mounts::runtime_file_systems()?;
-    tuning::set_kernel();
+    tuning::set_kernel(emulated);
     modules::load_in_background()?;
     for program in [SELF, AGENT] {
         // Read now, it need not be read in every start.

@@ -7,6 +7,7 @@ use runtime::cgroup::Hierarchy;
 use runtime::spec::Resources;
 use rustix::process::{Resource, Rlimit, setrlimit};
 
+use super::alone::alone;
 use crate::console;
 
 /// Files under `/proc/sys` and their values.
@@ -21,20 +22,25 @@ const SETTINGS: [(&str, &str); 5] = [
 /// Open files of every process that sets nothing else, as dockerd's service file has it.
 const OPEN_FILES: u64 = 1_048_576;
 
-/// A cgroup without processes that has a limit of processor time and a device filter. The first of
-/// either makes the kernel change its running code, and the last to go changes it back, which emulation
-/// of several processors does not survive every time: another one may stand in the middle of it. This
-/// one stays.
+/// A cgroup without processes that has every controller, a limit of processor time and a device filter.
+/// The first of each makes the kernel change its running code, and the last to go changes it back, which
+/// emulation of several processors does not survive every time: another one may be translating that code
+/// just then (QEMU 7). So this one is made while the others are held, and stays.
 const LIMITED: &str = "limited";
 
 /// Sets them all. None is worth not starting for.
-pub(super) fn set_kernel() {
+pub(super) fn set_kernel(emulated: bool) {
     for (name, value) in SETTINGS {
         if let Err(error) = std::fs::write(format!("/proc/sys/{name}"), value) {
             console::note(&format!("cannot set {name}: {error}"));
         }
     }
-    if let Err(error) = keep_limited() {
+    let kept = if emulated {
+        alone(keep_limited)
+    } else {
+        keep_limited()
+    };
+    if let Err(error) = kept {
         console::note(&format!("cannot make the cgroup {LIMITED}: {error}"));
     }
 }

@@ -221,6 +221,8 @@ fn kernel_line(plan: &Plan, channels: &Channels, from: From) -> String {
         // QEMU 7 leaves garbage in the flags after CMPXCHG16B: about one boot in ten died of a
         // double fault in the kernel's allocator. The kernel does without it; programs still see it.
         words.push("clearcpuid=cx16".to_owned());
+        // The warden takes care then while it makes the kernel change its code.
+        words.push("slipway.emulated=yes".to_owned());
     }
     match from {
         From::Boot => {
