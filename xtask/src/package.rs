@@ -78,7 +78,7 @@ pub(crate) fn command(project: &Project) -> Result<PathBuf> {
 /// What the package holds.
 fn contents(project: &Project) -> Result<Tree> {
     let mut tree = Tree::default();
-    let release = project.target.join("release");
+    let release = project.shipped_programs();
     for (from, programs) in [
         (&release, &HOST_PROGRAMS[..]),
         (&project.guest_programs(), &GUEST_PROGRAMS[..]),

@@ -60,6 +60,11 @@ impl Project {
         self.target.join("debug")
     }
 
+    /// Builds of the host's programs as they are shipped.
+    pub(crate) fn shipped_programs(&self) -> PathBuf {
+        self.target.join("release")
+    }
+
     /// Static release builds of the machine's programs: ours, or `SLIPWAY_GUEST_DIR`'s.
     pub(crate) fn guest_programs(&self) -> PathBuf {
         foreign_guest_programs().unwrap_or_else(|| self.target.join(GUEST_TARGET).join("release"))

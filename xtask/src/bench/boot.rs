@@ -45,7 +45,7 @@ const DEADLINE: Duration = Duration::from_secs(120);
 pub(super) fn prepare(project: &Project) -> Result<()> {
     setup::system(&[Need::Build, Need::Image, Need::Machine])?;
     build::guest(project)?;
-    build::host(project, false)?;
+    build::shipped(project, false)?;
     image::ensure(project, false, false)
 }
 
@@ -127,7 +127,7 @@ impl<'a> Home<'a> {
     }
 
     fn slipway(&self, arguments: &[&str]) -> Command {
-        let mut command = Command::new(self.project.host_programs().join("slipway"));
+        let mut command = Command::new(self.project.shipped_programs().join("slipway"));
         command
             .args(arguments)
             .env("SLIPWAY_HOME", &self.path)

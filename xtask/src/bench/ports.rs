@@ -24,6 +24,6 @@ pub(super) fn bench(project: &Project, rounds: u32, as_built: bool) -> Result<()
         .args(["bench", "--quiet", "--package", "tests", "--bench", "ports"])
         .env("SLIPWAY_BENCH_ROUNDS", rounds.to_string())
         .env("SLIPWAY_TEST_TOOLS", project.tools())
-        .env("SLIPWAY_BIN_DIR", project.target.join("release"))
+        .env("SLIPWAY_BIN_DIR", project.shipped_programs())
         .env("SLIPWAY_IMAGE_DIR", project.image()))
 }
