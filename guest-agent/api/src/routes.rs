@@ -1,6 +1,5 @@
-//! Handlers as routes. All have one type: the library makes its own copy of a route's code for each
-//! type of handler, and a processor that translates code before it runs it (emulation, at a machine's
-//! start) pays for every copy.
+//! Handlers as routes. All have one type, so that the library's code for a route exists once, and what
+//! they have in common (most wait for the engine's state) stands here.
 
 use std::sync::Arc;
 
