@@ -8,7 +8,6 @@ mod monitor;
 mod program;
 mod run;
 mod snapshot;
-mod tsc;
 
 use std::sync::Arc;
 use std::time::Duration;

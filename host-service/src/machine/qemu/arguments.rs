@@ -10,7 +10,6 @@ use super::accelerator::{self, Choice, EMULATION};
 use super::boot::Failure;
 use super::image::Image;
 use super::program::{self, Program};
-use super::tsc;
 use crate::machine::channel::{Address, escape};
 use crate::machine::host::Size;
 use crate::machine::{Progress, Start, disk};
@@ -34,8 +33,6 @@ pub(super) struct Plan {
     pub(super) size: Size,
     pub(super) disk_bytes: u64,
     pub(super) vsock: bool,
-    /// How fast an emulated processor's time stamps count, if it is known.
-    tsc_khz: Option<u64>,
 }
 
 impl Plan {
@@ -52,7 +49,6 @@ impl Plan {
         Ok(Self {
             program,
             image,
-            tsc_khz: (choice.name == EMULATION).then(tsc::khz).flatten(),
             choice,
             size,
             disk_bytes,
@@ -202,9 +198,6 @@ pub(super) fn board(program: &Program, accelerator: &str) -> Vec<OsString> {
     all
 }
 
-/// The kernel's timer interrupts in a second, as Debian builds it.
-const TICKS: u64 = 250;
-
 /// The kernel's command line.
 fn kernel_line(plan: &Plan, channels: &Channels, from: From) -> String {
     let console = if cfg!(target_arch = "aarch64") {
@@ -236,12 +229,6 @@ fn kernel_line(plan: &Plan, channels: &Channels, from: From) -> String {
             let root = "root=/dev/nvme0n1 rootfstype=ext4 rootwait ro init=/sbin/slipway-warden";
             words.push(root.to_owned());
             words.push(settings(channels));
-            if let Some(khz) = plan.tsc_khz {
-                // Against emulated timers the kernel often fails to find out, which takes it half a
-                // second; so does the delay loop of each further processor.
-                let loops_per_tick = khz * 1000 / TICKS;
-                words.push(format!("tsc_early_khz={khz} lpj={loops_per_tick}"));
-            }
         }
         From::ForSnapshot | From::Snapshot => {
             words.push(format!("slipway.snapshot={START_PORT}"));
