@@ -51,16 +51,16 @@ pub fn run() -> Result<Infallible, Error> {
     mounts::kernel_file_systems()?;
     mounts::connect_console();
     let mut settings = Settings::read()?;
+    mounts::runtime_file_systems()?;
+    if settings.emulated {
+        tuning::keep_limited();
+    }
     let prepared = match &settings.snapshot {
         Some(port) => {
-            settings = snapshot::wait(port, settings.emulated)?;
+            settings = snapshot::wait(port)?;
             true
         }
-        None => {
-            mounts::runtime_file_systems()?;
-            tuning::set_kernel(settings.emulated);
-            false
-        }
+        None => false,
     };
     console::step("linux");
     // The engine takes longest to come up, so it begins first; what it asks is answered once the
@@ -84,6 +84,7 @@ pub fn run() -> Result<Infallible, Error> {
         source,
     })?;
     if !prepared {
+        tuning::set_kernel();
         // Nobody waits for the rest of the modules yet; who needs one early does (see `modules`).
         supervisor.wait_for(modules::start_loader()?);
     }

@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use rustix::time::{ClockId, Timespec, clock_settime};
 
 use super::cmdline::Settings;
-use super::{AGENT, SELF, modules, mounts, tuning};
+use super::{AGENT, SELF, modules, tuning};
 use crate::console;
 use crate::error::{Context, Error, PathContext};
 use crate::port;
@@ -33,10 +33,9 @@ const BLKFLSBUF: libc::Ioctl = 0x1261;
 const SEED: usize = 32;
 
 /// Prepares all that is the same for every start, and waits until one begins; its settings.
-pub(super) fn wait(port: &str, emulated: bool) -> Result<Settings, Error> {
+pub(super) fn wait(port: &str) -> Result<Settings, Error> {
     modules::load_list(Path::new("/lib/modules.disk"), |_| {});
-    mounts::runtime_file_systems()?;
-    tuning::set_kernel(emulated);
+    tuning::set_kernel();
     modules::load_in_background()?;
     for program in [SELF, AGENT] {
         // Read now, it need not be read in every start.

@@ -25,27 +25,26 @@ const OPEN_FILES: u64 = 1_048_576;
 /// A cgroup without processes that has every controller, a limit of processor time and a device filter.
 /// The first of each makes the kernel change its running code, and the last to go changes it back, which
 /// emulation of several processors does not survive every time: another one may be translating that code
-/// just then (QEMU 7). So this one is made while the others are held, and stays.
+/// just then (QEMU 7). So there this one is made while the others are held, and stays.
 const LIMITED: &str = "limited";
 
 /// Sets them all. None is worth not starting for.
-pub(super) fn set_kernel(emulated: bool) {
+pub(super) fn set_kernel() {
     for (name, value) in SETTINGS {
         if let Err(error) = std::fs::write(format!("/proc/sys/{name}"), value) {
             console::note(&format!("cannot set {name}: {error}"));
         }
     }
-    let kept = if emulated {
-        alone(keep_limited)
-    } else {
-        keep_limited()
-    };
-    if let Err(error) = kept {
+}
+
+/// Makes the cgroup that stays, on emulated processors.
+pub(super) fn keep_limited() {
+    if let Err(error) = alone(make_limited) {
         console::note(&format!("cannot make the cgroup {LIMITED}: {error}"));
     }
 }
 
-fn keep_limited() -> Result<(), runtime::Error> {
+fn make_limited() -> Result<(), runtime::Error> {
     let one_processor = Resources {
         cpu_quota: Some(100_000),
         cpu_period: Some(100_000),
