@@ -10,11 +10,27 @@ use crate::steps::{skip, unable};
 
 const INSIDE: &str = "SLIPWAY_TEST_ISOLATED";
 
-/// A name and its address that only [`own_hosts`] knows.
+/// A name and its address that only the `/etc/hosts` of [`with_own_names`] knows.
 pub const OWN_NAME: (&str, &str) = ("only-here.slipway.test", "192.0.2.77");
 
 /// One of the computer itself.
 pub const OWN_LOOPBACK: (&str, &str) = ("shop.slipway.test", "127.0.0.1");
+
+/// What the name server of [`has_own_server`] knows, and nobody else.
+const ZONE: &[&str] = &[
+    "--host-record=web.zone.test,192.0.2.80,2001:db8::80",
+    "--cname=www.zone.test,web.zone.test",
+    "--txt-record=web.zone.test,kept in the zone",
+    "--mx-host=zone.test,web.zone.test,10",
+    "--ptr-record=80.2.0.192.in-addr.arpa,web.zone.test",
+    // All else in these is nobody's.
+    "--local=/test/",
+    "--local=/123/",
+    "--local=/2.0.192.in-addr.arpa/",
+];
+
+/// Where that server listens.
+const SERVER: &str = "127.77.0.53";
 
 /// Whether this is the test in a mount and a network namespace of its own. If not, it is run again in
 /// such, to its end.
@@ -34,20 +50,23 @@ pub fn is_inside(test: &str) -> bool {
         skip("unshare or ip (packages util-linux, iproute2) is not installed");
         return false;
     };
-    let script = "\"$IP\" link set lo up && exec \"$TEST\" --exact \"$NAME\" --nocapture";
     let mut command = Command::new(unshare);
     command.env("IP", ip);
-    again(test, command.args(["--mount", "--net"]), script);
+    again(
+        test,
+        command.args(["--mount", "--net"]),
+        "\"$IP\" link set lo up",
+    );
     false
 }
 
-/// Whether this is the test with a `/etc/hosts` of its own, or one that can't have it. If not, it is
-/// run again with such, to its end.
+/// Whether this is the test with a `/etc/hosts` and a name server of its own, or one that can't have
+/// them. If not, it is run again with such, to its end.
 ///
 /// # Panics
 /// When it fails there.
 #[must_use]
-pub fn with_own_hosts(test: &str) -> bool {
+pub fn with_own_names(test: &str) -> bool {
     let inside = env::var_os(INSIDE).is_some();
     let unshare = places::in_path("unshare").filter(|_| rustix::process::geteuid().is_root());
     let (false, Some(unshare)) = (inside, unshare) else {
@@ -61,11 +80,10 @@ pub fn with_own_hosts(test: &str) -> bool {
         text += &format!("\n{address} {name}\n");
     }
     std::fs::write(&own, text).expect("a file");
-    let script = "mount --bind \"$HOSTS\" /etc/hosts && rm \"$HOSTS\" && \
-                  exec \"$TEST\" --exact \"$NAME\" --nocapture";
     let mut command = Command::new(unshare);
     command.env("HOSTS", own);
-    again(test, command.arg("--mount"), script);
+    let hosts = "mount --bind \"$HOSTS\" /etc/hosts && rm \"$HOSTS\"";
+    again(test, command.arg("--mount"), hosts);
     false
 }
 
@@ -75,10 +93,29 @@ pub fn has_own_hosts() -> bool {
     std::fs::read_to_string("/etc/hosts").is_ok_and(|text| text.contains(OWN_NAME.0))
 }
 
-fn again(test: &str, unshare: &mut Command, script: &str) {
+/// Whether the computer's name server is the test's own.
+#[must_use]
+pub fn has_own_server() -> bool {
+    std::fs::read_to_string("/etc/resolv.conf").is_ok_and(|text| text.contains(SERVER))
+}
+
+/// Runs the test again in new namespaces, prepared by a script and with a name server of its own.
+fn again(test: &str, unshare: &mut Command, prepare: &str) {
+    const SERVED: &str = "\
+        \"$SERVER\" --keep-in-foreground --conf-file=/dev/null --no-resolv --no-hosts \
+            --bind-interfaces --listen-address=\"$ADDRESS\" --user= --pid-file= \"$@\" & served=$!
+        trap 'kill $served' EXIT
+        own=$(mktemp) && echo \"nameserver $ADDRESS\" > \"$own\" &&
+            mount --bind \"$own\" /etc/resolv.conf && rm \"$own\"";
+    let server = places::in_path("dnsmasq");
+    let served = if server.is_some() { SERVED } else { ":" };
+    let script = format!("{prepare} && {{ {served}; }} && \"$TEST\" --exact \"$NAME\" --nocapture");
     let status = unshare
-        .args(["--propagation", "private", "sh", "-c", script])
+        .args(["--propagation", "private", "sh", "-c", &script, "sh"])
+        .args(ZONE)
         .env(INSIDE, "1")
+        .env("ADDRESS", SERVER)
+        .env("SERVER", server.unwrap_or_default())
         .env("TEST", env::current_exe().expect("this program"))
         .env("NAME", test)
         .status()

@@ -7,7 +7,7 @@ use tests::{Driver, Machine, Steps, isolation, scenario};
 
 #[test]
 fn docker_works_as_docker() {
-    if !isolation::with_own_hosts("docker_works_as_docker") {
+    if !isolation::with_own_names("docker_works_as_docker") {
         return;
     }
     let registry = match Registry::start() {

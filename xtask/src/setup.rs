@@ -61,6 +61,7 @@ impl Need {
                 "busybox-static",
                 "dbus",
                 "dbus-x11",
+                "dnsmasq-base",
                 "e2fsprogs",
                 "iproute2",
                 "nftables",

@@ -26,8 +26,7 @@ fn slipway_prints_what_docker_prints() {
     let found = match engine::Programs::find() {
         Ok(found) => found,
         Err(why) => {
-            println!("SKIPPED: {why}");
-            return;
+            return tests::steps::skip(&why);
         }
     };
     if std::env::var_os(INSIDE).is_none() {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use axum::Router;
 use axum::routing::{get, post};
 use engine::Engine;
-use http::StatusCode;
+use http::{Method, StatusCode};
 
 use crate::error::ApiError;
 use crate::routes::{early, to};
@@ -36,7 +36,13 @@ pub(crate) fn build(engine: Arc<Engine>) -> Router {
     .with_state(engine)
 }
 
-async fn not_found() -> ApiError {
+/// Whether a request has a place to go. The library answers HEAD wherever GET is; Docker's engine in
+/// two places only.
+pub(crate) fn has_place(method: &Method, path: &str) -> bool {
+    method != Method::HEAD || path == "/_ping" || path.ends_with("/archive")
+}
+
+pub(crate) async fn not_found() -> ApiError {
     ApiError {
         status: StatusCode::NOT_FOUND,
         message: "page not found".into(),

@@ -60,6 +60,9 @@ impl Api {
     async fn answer(&self, request: Request<Incoming>) -> Response {
         let mut request = request.map(|body| Body::new(ReadOut::from(body)));
         let mut response = match version::strip(&mut request) {
+            Ok(()) if !router::has_place(request.method(), request.uri().path()) => {
+                router::not_found().await.into_response()
+            }
             Ok(()) => match self.router.clone().oneshot(request).await {
                 Ok(response) => response,
                 Err(never) => match never {},

@@ -20,6 +20,13 @@ pub(super) fn steps(machine: &Machine, steps: &mut Steps) {
             closed(machine)
         });
     }
+    // The peer's daemon was started elsewhere.
+    if machine.driver() != Driver::Docker {
+        match isolation::has_own_server() {
+            true => steps.step("network: names of a server", || served_names(machine)),
+            false => steps::skip("dnsmasq (package dnsmasq-base) is not installed"),
+        }
+    }
     if machine.driver() == Driver::Qemu {
         steps.step("network: out to a service of the host", || out(machine));
         for driver in ["macvlan", "ipvlan"] {
@@ -223,6 +230,37 @@ fn out(machine: &Machine) {
         "hello"
     );
     server.join().expect("the server");
+}
+
+/// What the computer's name server says reaches containers as it is.
+fn served_names(machine: &Machine) {
+    machine.docker(&["network", "create", "asking"]).ok();
+    let questions = [
+        ("a", "web.zone.test", "Address: 192.0.2.80"),
+        ("aaaa", "web.zone.test", "Address: 2001:db8::80"),
+        ("a", "www.zone.test", "Address: 192.0.2.80"),
+        ("txt", "web.zone.test", "text = \"kept in the zone\""),
+        ("mx", "zone.test", "mail exchanger = 10 web.zone.test"),
+        ("ptr", "80.2.0.192.in-addr.arpa", "name = web.zone.test"),
+        ("mx", "web.zone.test", "Non-authoritative answer:\n"),
+        ("a", "nobody.zone.test", "NXDOMAIN"),
+        ("txt", "nobody.zone.test", "NXDOMAIN"),
+        ("ptr", "81.2.0.192.in-addr.arpa", "NXDOMAIN"),
+    ];
+    let ask = |(kind, name, _): &(&str, &str, &str)| {
+        format!("echo == {kind} {name}; nslookup -type={kind} {name}; ")
+    };
+    let script: String = questions.iter().map(ask).collect();
+    let ran = machine.run(
+        &["--network", "asking"],
+        &["sh", "-c", &format!("exec 2>&1; {script}")],
+    );
+    let told: Vec<&str> = ran.stdout.split("== ").skip(1).collect();
+    assert_eq!(told.len(), questions.len(), "{}", ran.stdout);
+    for ((kind, name, expected), told) in questions.iter().zip(told) {
+        assert!(told.contains(expected), "{kind} {name}: {told}");
+    }
+    machine.docker(&["network", "rm", "asking"]).ok();
 }
 
 /// The computer's own resolver answers, here from its `/etc/hosts`.

@@ -32,6 +32,7 @@ fn requests_are_refused_with_dockers_words() {
         ),
         ("GET", "/nonsense", "", "", 404, message("page not found")),
         ("PUT", "/info", "", "", 404, message("page not found")),
+        ("HEAD", "/info", "", "", 404, String::new()),
         (
             "POST",
             create,

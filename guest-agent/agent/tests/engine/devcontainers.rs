@@ -74,8 +74,7 @@ fn container(answer: &str) -> String {
 fn a_folder_has_its_container() {
     let host = host!();
     if !host.tools().join("../devcontainers/packages").exists() {
-        eprintln!("SKIPPED: the Dev Containers command is not set up: cargo xtask setup");
-        return;
+        return tests::steps::skip("the Dev Containers command is not set up: cargo xtask setup");
     }
     let folder = |name: &str, files: &[(&str, &str)]| {
         let folder = PathBuf::from(host.path(name));

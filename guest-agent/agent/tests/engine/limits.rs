@@ -217,8 +217,7 @@ fn devices_are_made_and_may_be_used_as_far_as_the_rules_go() {
         host.docker(&args)
     };
     if !std::path::Path::new("/dev/loop0").exists() {
-        eprintln!("SKIPPED: this host has no /dev/loop0 to hand over");
-        return;
+        return tests::steps::unable("this host has no /dev/loop0 to hand over");
     }
     // Made, readable, but not writable.
     let script =
@@ -251,7 +250,7 @@ fn devices_are_made_and_may_be_used_as_far_as_the_rules_go() {
     if std::path::Path::new("/dev/net/tun").exists() {
         assert_eq!(nodes.good(), "tun");
     } else {
-        eprintln!("SKIPPED: this host has no /dev/net/tun");
+        tests::steps::unable("this host has no /dev/net/tun");
     }
     run(&["--device", "/dev/nope"], "true").bad(
         127,
@@ -412,8 +411,7 @@ fn bandwidth_is_a_label_and_can_be_changed() {
         "run", "-d", "--name", "slow", "-l", label, "busybox", "sleep", "1000",
     ]);
     if started.stderr.contains("no token bucket filter") {
-        eprintln!("SKIPPED: {}", started.stderr);
-        return;
+        return tests::steps::unable(&started.stderr);
     }
     started.good();
     let path = "/slipway/containers/slow/bandwidth";

@@ -198,6 +198,51 @@ fn gateway_modes_say_who_comes_in_and_how_one_goes_out() {
     assert!(!addresses.contains("inet "), "{addresses}");
 }
 
+#[test]
+fn published_ports_follow_the_way_in() {
+    let host = host!();
+    host.docker(&["network", "ls"]).good();
+    let outside = Outside::new(&host);
+    let routed = "com.docker.network.bridge.gateway_mode_ipv4=routed";
+    network(&host, &["--internal", "inside"]);
+    network(&host, &["nat"]);
+    network(&host, &["-o", routed, "routed"]);
+    let ports = ["--network", "inside", "-p", "0.0.0.0:8090:80"];
+    server(&host, "one", &[&ports[..], &["-p", "0.0.0.0::81"]].concat());
+    let told = || host.field("one", "json .NetworkSettings.Ports");
+    let move_to = |words: &[&str]| {
+        host.docker(&[&["network"], words, &["one"]].concat())
+            .good()
+    };
+    let nowhere = told();
+    assert!(!nowhere.contains("HostIp"), "{nowhere}");
+    move_to(&["connect", "nat"]);
+    host.until("the named port leads in", || outside.hears(MACHINE, 8090));
+    let first = told();
+    assert!(first.contains(r#""HostPort":"8090""#), "{first}");
+    // Where the container's own address is the way in, the machine's ports are closed.
+    move_to(&["connect", "--gw-priority", "5", "routed"]);
+    let open = r#"[{"HostIp":"0.0.0.0","HostPort":""}]"#;
+    assert_eq!(told(), format!(r#"{{"80/tcp":{open},"81/tcp":{open}}}"#));
+    let ip = host.field("one", ".NetworkSettings.Networks.routed.IPAddress");
+    host.until("its own address answers", || outside.hears(&ip, 80));
+    assert!(!outside.hears(MACHINE, 8090));
+    move_to(&["disconnect", "routed"]);
+    host.until("the named port leads in again", || {
+        outside.hears(MACHINE, 8090)
+    });
+    // Between two that are alike, a port that nobody named stays what it was.
+    let second = told();
+    network(&host, &["another"]);
+    move_to(&["connect", "another"]);
+    assert_eq!(told(), second);
+    move_to(&["disconnect", "nat"]);
+    host.until("and by the other network", || outside.hears(MACHINE, 8090));
+    assert_eq!(told(), second);
+    move_to(&["disconnect", "another"]);
+    assert_eq!(told(), nowhere);
+}
+
 /// Whom the neighbour sees when a container connects to a port of its, that nobody has used before.
 fn peer_of(host: &Host, outside: &Outside, name: &str, neighbour: &str, port: u16) -> String {
     let listen = format!("timeout 5 busybox nc -l -p {port} < /dev/null > /dev/null 2>&1 &");

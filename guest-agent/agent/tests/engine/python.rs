@@ -139,8 +139,7 @@ fn suite(host: &Host, files: &[&str], left_out: &[&str]) {
     let suite = host.tools().join("../docker-py");
     let suite = suite.as_path();
     if !suite.join("packages").exists() {
-        eprintln!("SKIPPED: docker-py's own tests are not set up: cargo xtask setup");
-        return;
+        return tests::steps::skip("docker-py's own tests are not set up: cargo xtask setup");
     }
     let mut pytest = Command::new("timeout");
     pytest
@@ -180,8 +179,7 @@ fn client<'a>(host: &Host, command: &'a mut Command, packages: &Path) -> &'a mut
 fn run(host: &Host, script: &str) {
     let packages: PathBuf = host.tools().join("../python");
     if !packages.join("docker").exists() {
-        eprintln!("SKIPPED: docker-py is not set up: cargo xtask setup");
-        return;
+        return tests::steps::skip("docker-py is not set up: cargo xtask setup");
     }
     let script = Path::new(env!("CARGO_MANIFEST_DIR"))
         .join("tests/python")

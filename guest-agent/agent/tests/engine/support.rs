@@ -52,14 +52,20 @@ macro_rules! host {
     () => {
         match crate::support::Host::start() {
             Ok(host) => host,
-            Err(why) => {
-                eprintln!("SKIPPED: {why}");
-                return;
-            }
+            Err(why) => return crate::support::skip(&why),
         }
     };
 }
 pub(crate) use host;
+
+/// Says what isn't tested; only for want of root is that no failure of the set-up.
+pub(crate) fn skip(why: &str) {
+    if rustix::process::geteuid().is_root() {
+        tests::steps::skip(why);
+    } else {
+        tests::steps::unable(why);
+    }
+}
 
 impl Host {
     pub(crate) fn start() -> Result<Self, String> {

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use network::Request;
 
 use super::attach::{ONLY_PATTERN, request};
+use super::ports::way_in_id;
 use super::{Attachment, EndpointSettings, NetworkRecord, check_endpoint};
 use crate::containers::{Container, Record};
 use crate::{Engine, Error, blocking};
@@ -84,6 +85,7 @@ impl Engine {
             return Err(Error::Forbidden(ONLY_PATTERN.into()));
         }
         let wanted = request(network, &settings)?;
+        let before = way_in_id(container);
         let endpoint = self.join_running(container, network, wanted).await?;
         let attachment = Attachment {
             network_id: network.id.clone(),
@@ -95,6 +97,7 @@ impl Engine {
         container.lock().record.networks.insert(name, attachment);
         self.names.stale();
         self.rewrite_host_files(container).await;
+        self.move_ports(container, before.as_deref()).await;
         self.network_event(network, "connect", Some(&container.id));
         Ok(())
     }
@@ -173,6 +176,7 @@ impl Engine {
         if host && network.name == "host" {
             return Err(Error::Invalid(FROM_HOST.into()));
         }
+        let before = way_in_id(container);
         let attachment = forget(container, &network.name, "")?;
         if attachment.endpoint.is_some() {
             let networks = self.network().await?;
@@ -187,7 +191,7 @@ impl Engine {
         }
         self.names.stale();
         self.rewrite_host_files(container).await;
-        self.move_ports(container).await;
+        self.move_ports(container, before.as_deref()).await;
         self.network_event(network, "disconnect", Some(&container.id));
         Ok(())
     }

@@ -48,24 +48,32 @@ fn way_in(record: &Record) -> Option<&network::Endpoint> {
         .min_by_key(|endpoint| (-endpoint.priority, endpoint.network_name.clone()))
 }
 
+/// The same endpoint's id.
+pub(super) fn way_in_id(container: &Container) -> Option<String> {
+    way_in(&container.lock().record).map(|endpoint| endpoint.endpoint_id.clone())
+}
+
 impl Engine {
-    /// Publishes what a container that starts asks for.
+    /// Publishes what a running container asks for, where the way in is now. Ports that nobody named
+    /// stay what they were.
     pub(super) async fn publish_ports(
         self: &Arc<Self>,
         container: &Arc<Container>,
     ) -> Result<(), Error> {
         let record = container.lock().record.clone();
-        let wants = want::all(&record)?;
+        let mut wants = want::all(&record)?;
+        want::keep(&mut wants, &record.ports);
         let Some(endpoint) = way_in(&record).filter(|_| !wants.is_empty()) else {
-            container.lock().record.forget_ports();
+            self.withdraw_ports(container).await;
             return Ok(());
         };
         let spec = self.spec_of(&endpoint.network_id)?;
         let opened = match self.options.machine {
-            Machine::Native => wants
-                .iter()
-                .map(|want| self.claim_ports(&record, endpoint, want, &spec))
-                .collect(),
+            Machine::Native => {
+                self.ports.release(&container.id);
+                let claim = |want| self.claim_ports(&record, endpoint, want, &spec);
+                wants.iter().map(claim).collect()
+            }
             Machine::Vm => self.ask_for_ports(&record, endpoint, &wants, &spec).await,
         };
         let prefix = format!(
@@ -237,29 +245,21 @@ impl Engine {
         }
     }
 
-    /// Leads a running container's ports to the network that leads out now.
-    pub(super) async fn move_ports(self: &Arc<Self>, container: &Arc<Container>) {
-        let record = container.lock().record.clone();
-        if record.ports.is_empty() && record.refused_ports.is_empty() {
+    /// Publishes a running container's ports anew, if its networks have changed and the way in is not
+    /// what it was.
+    pub(super) async fn move_ports(
+        self: &Arc<Self>,
+        container: &Arc<Container>,
+        before: Option<&str>,
+    ) {
+        if way_in_id(container).as_deref() == before {
             return;
         }
-        let way_in = way_in(&record);
-        let published = match (self.options.machine, way_in) {
-            (Machine::Native, way_in) => {
-                self.ports.release(&container.id);
-                way_in.map_or_else(Vec::new, |endpoint| self.held_again(&record, endpoint))
-            }
-            (Machine::Vm, Some(_)) => {
-                self.publish_again(container);
-                self.published_before(&record)
-            }
-            (Machine::Vm, None) => {
-                self.release_ports(&container.id);
-                Vec::new()
-            }
-        };
-        if let Err(error) = self.install_ports(&container.id, published).await {
+        if let Err(error) = self.publish_ports(container).await {
             tracing::warn!(container = container.id, %error, "its ports lead nowhere");
+            self.withdraw_ports(container).await;
+            let reason = ("reason", error.to_string());
+            self.container_event(container, "ports_refused", &[reason]);
         }
     }
 
@@ -280,18 +280,13 @@ impl Engine {
         if self.options.machine == Machine::Native
             && let Some(endpoint) = way_in(&record)
         {
-            self.held_again(&record, endpoint);
+            self.hold_again(&record, endpoint);
         }
     }
 
-    fn held_again(&self, record: &Record, endpoint: &network::Endpoint) -> Vec<Published> {
-        let mut published = Vec::new();
-        let fitness = host::condition(record).into();
-        for claim in claims_of(&record.ports, endpoint) {
-            published.extend(claim.published(&endpoint.network_id, fitness));
-            if claim.is_routed() {
-                continue;
-            }
+    fn hold_again(&self, record: &Record, endpoint: &network::Endpoint) {
+        let claims = claims_of(&record.ports, endpoint);
+        for claim in claims.filter(|claim| !claim.is_routed()) {
             let group = want::group_of(record, claim.protocol, claim.target.port());
             let taken = self
                 .ports
@@ -300,7 +295,6 @@ impl Engine {
                 tracing::warn!(container = record.id, %error, "a published port is not held");
             }
         }
-        published
     }
 }
 

@@ -61,7 +61,7 @@ impl TlsServer {
             ])
             .status();
         if !made.is_ok_and(|status| status.success()) {
-            eprintln!("SKIPPED: openssl cannot make a certificate here");
+            ::tests::steps::skip("openssl cannot make a certificate here");
             return None;
         }
         let address = format!("127.0.0.1:{port}");

@@ -394,7 +394,7 @@ impl Small {
         match rustix::mount::mount("tmpfs", home.path(), "tmpfs", flags, options.as_c_str()) {
             Ok(()) => Some(Self(home)),
             Err(errno) => {
-                eprintln!("SKIPPED: cannot mount a small file system: {errno}");
+                tests::steps::unable(&format!("cannot mount a small file system: {errno}"));
                 None
             }
         }

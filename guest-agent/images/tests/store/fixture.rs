@@ -276,9 +276,9 @@ pub(crate) fn tool(name: &str) -> Option<PathBuf> {
     if path.exists() {
         return Some(path);
     }
-    eprintln!(
-        "SKIPPED: {name} is not in {} (set SLIPWAY_TEST_TOOLS)",
+    tests::steps::skip(&format!(
+        "{name} is not in {} (set SLIPWAY_TEST_TOOLS)",
         root.display()
-    );
+    ));
     None
 }

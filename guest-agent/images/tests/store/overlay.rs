@@ -29,7 +29,7 @@ impl Overlay {
         ) {
             Ok(()) => Some(Self(home)),
             Err(errno) => {
-                eprintln!("SKIPPED: cannot mount an overlay: {errno}");
+                tests::steps::unable(&format!("cannot mount an overlay: {errno}"));
                 None
             }
         }

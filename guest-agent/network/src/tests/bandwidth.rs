@@ -52,7 +52,7 @@ fn limit(network: &Net, number: u32, egress: Option<u64>, ingress: Option<u64>) 
     match network.limit(&id(number), &Bandwidth { egress, ingress }) {
         Ok(()) => true,
         Err(Error::NoShaping) => {
-            eprintln!("SKIPPED: {}", Error::NoShaping);
+            ::tests::steps::unable(&Error::NoShaping.to_string());
             false
         }
         Err(error) => panic!("{error:?}"),

@@ -36,11 +36,11 @@ impl Lab {
     /// Runs `body` on a machine of its own; false, with a reason printed, where that can't be.
     pub(super) fn run(body: impl FnOnce(&Self) + Send) -> bool {
         if !rustix::process::geteuid().is_root() {
-            eprintln!("SKIPPED: making network namespaces needs root");
+            ::tests::steps::unable("making network namespaces needs root");
             return false;
         }
         if !Options::default().nft.is_absolute() {
-            eprintln!("SKIPPED: the package nftables is not installed");
+            ::tests::steps::skip("the package nftables is not installed");
             return false;
         }
         let home = tempfile::tempdir().unwrap();

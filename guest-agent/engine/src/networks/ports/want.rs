@@ -1,10 +1,12 @@
 //! What a container wants published.
 
+use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::ops::RangeInclusive;
 
 use network::{Protocol, Spec};
 
+use super::Bound;
 use crate::Error;
 use crate::containers::{HostConfig, PortBinding, Record};
 
@@ -53,6 +55,27 @@ pub(super) fn all(record: &Record) -> Result<Vec<Want>, Error> {
     }
     wants.sort_by_key(|want| (want.protocol, want.port));
     Ok(wants)
+}
+
+/// Has wishes that leave the choice take what they were given before.
+pub(super) fn keep(wants: &mut [Want], given: &BTreeMap<String, Vec<Bound>>) {
+    for place in 0..wants.len() {
+        let want = &wants[place];
+        let named = |port: u16| {
+            let exactly = Some(port..=port);
+            wants
+                .iter()
+                .any(|other| other.protocol == want.protocol && other.ports == exactly)
+        };
+        let fits = |port: &u16| want.ports.as_ref().is_none_or(|ports| ports.contains(port));
+        let given = given.get(&want.key()).into_iter().flatten();
+        let kept = given
+            .filter_map(|bound| bound.host_port.parse().ok())
+            .find(|port| fits(port) && !named(*port));
+        if let Some(port) = kept {
+            wants[place].ports = Some(port..=port);
+        }
+    }
 }
 
 /// Checks wishes before anything is made.
