@@ -2,7 +2,7 @@
 
 use std::fs::{self, File};
 use std::io::Write;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use flate2::Compression;
@@ -25,13 +25,15 @@ pub struct Image {
 }
 
 impl Image {
-    /// Makes it from the busybox of this system.
+    /// Makes it from the busybox of this system, or for another processor from `SLIPWAY_TEST_BUSYBOX`.
     ///
     /// # Errors
     /// A reason to skip the test.
     pub fn make() -> Result<Self, String> {
         let busybox = places::in_path("busybox").ok_or("the package busybox-static is missing")?;
-        let program = fs::read(&busybox).map_err(|error| format!("{busybox:?}: {error}"))?;
+        let other = std::env::var_os("SLIPWAY_TEST_BUSYBOX").map(PathBuf::from);
+        let program = other.as_ref().unwrap_or(&busybox);
+        let program = fs::read(program).map_err(|error| format!("{program:?}: {error}"))?;
         let listing = Command::new(&busybox).arg("--list").output();
         let listing = listing.map_err(|error| format!("{busybox:?}: {error}"))?;
         let applets = String::from_utf8_lossy(&listing.stdout).into_owned();
@@ -172,7 +174,7 @@ fn config(layers: &[Vec<u8>]) -> Vec<u8> {
 }
 
 fn architecture() -> &'static str {
-    match std::env::consts::ARCH {
+    match places::guest_arch().as_str() {
         "aarch64" => "arm64",
         _ => "amd64",
     }

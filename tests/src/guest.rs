@@ -14,7 +14,14 @@ use crate::{Machine, places};
 /// When it can't be compiled or imported.
 pub fn load(machine: &Machine, name: &str, image: &str) -> Result<(), String> {
     let program = machine.home().join(name);
-    let compiled = Command::new("rustc")
+    let target = places::guest_target();
+    let arch = places::guest_arch();
+    let rustc = std::env::var("SLIPWAY_TEST_RUSTC").unwrap_or_else(|_| "rustc".to_owned());
+    let mut compiler = Command::new(rustc);
+    if arch != std::env::consts::ARCH {
+        compiler.args(["-C", &format!("linker={arch}-linux-gnu-gcc")]);
+    }
+    let compiled = compiler
         .args([
             "--edition",
             "2024",
@@ -22,7 +29,7 @@ pub fn load(machine: &Machine, name: &str, image: &str) -> Result<(), String> {
             "-C",
             "target-feature=+crt-static",
         ])
-        .args(["--target", "x86_64-unknown-linux-gnu", "-o"])
+        .args(["--target", &target, "-o"])
         .arg(&program)
         .arg(places::workspace().join(format!("tests/guest/{name}.rs")))
         .status()

@@ -65,7 +65,8 @@ impl Machine {
         match driver {
             Driver::Qemu => {
                 places::machine_image()?;
-                places::in_path("qemu-system-x86_64").ok_or("QEMU is not installed")?;
+                let qemu = format!("qemu-system-{}", places::guest_arch());
+                places::in_path(&qemu).ok_or_else(|| format!("{qemu} is not installed"))?;
             }
             Driver::Native => {
                 places::binary("slipway-warden")?;

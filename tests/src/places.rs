@@ -35,8 +35,24 @@ pub fn binary(name: &str) -> Result<PathBuf, String> {
 pub fn guest_programs() -> PathBuf {
     setting(
         "SLIPWAY_GUEST_DIR",
-        target().join("x86_64-unknown-linux-gnu/release"),
+        target().join(format!("{}/release", guest_target())),
     )
+}
+
+/// The target triple of programs for the machine; `SLIPWAY_TEST_TARGET` names that of one with another
+/// processor.
+#[must_use]
+pub fn guest_target() -> String {
+    let own = || format!("{}-unknown-linux-gnu", env::consts::ARCH);
+    env::var("SLIPWAY_TEST_TARGET").unwrap_or_else(|_| own())
+}
+
+/// The machine's processor, as the kernel calls it.
+#[must_use]
+pub fn guest_arch() -> String {
+    let target = guest_target();
+    let arch = target.split('-').next();
+    arch.unwrap_or_default().to_owned()
 }
 
 /// The folder of the machine's image.

@@ -8,8 +8,11 @@ use std::time::SystemTime;
 
 use anyhow::{Context, Result, bail};
 
+use crate::arch::Arch;
+use crate::cross;
 use crate::progress::{run, say, step};
-use crate::project::{GUEST_TARGET, Project, cargo, foreign_guest_programs};
+use crate::project::{Project, cargo, foreign_guest_programs};
+use crate::setup::{self, Need};
 
 /// What runs in the machine.
 const GUEST_PACKAGES: [&str; 3] = ["warden", "agent", "hello"];
@@ -27,20 +30,30 @@ pub(crate) fn guest(project: &Project) -> Result<()> {
         ));
         return Ok(());
     }
-    if (std::env::consts::OS, std::env::consts::ARCH) != ("linux", "x86_64") {
+    let arch = project.guest;
+    if std::env::consts::OS != "linux" {
         bail!(
-            "the machine's programs are built on x86-64 Linux only for now: \
-             copy target/image from such a machine"
+            "the machine's programs are built on Linux only for now: \
+             `cargo xtask image --arch {}` there, then copy its folder to {}",
+            arch.debian(),
+            project.image().display()
         );
     }
+    let target = arch.target();
+    let mut command = match arch {
+        Arch::NATIVE => Command::new(cargo()),
+        other => {
+            setup::system(&[Need::Arch(other)])?;
+            cross::cargo_for(project, other)?
+        }
+    };
     step("the machine's programs", || {
-        let mut command = Command::new(cargo());
         command
             .current_dir(&project.root)
-            .args(["build", "--release", "--target", GUEST_TARGET]);
+            .args(["build", "--release", "--target", &target]);
         command.arg("--config");
         command.arg(format!(
-            "target.{GUEST_TARGET}.rustflags=[\"-Ctarget-feature=+crt-static\", \"-Crelocation-model=static\"]"
+            "target.{target}.rustflags=[\"-Ctarget-feature=+crt-static\", \"-Crelocation-model=static\"]"
         ));
         for package in GUEST_PACKAGES {
             command.args(["--package", package]);

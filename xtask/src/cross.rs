@@ -1,6 +1,6 @@
 //! `cargo xtask check --cross`: the parts that run on a person's machine must compile for Windows
 //! and macOS. Their standard libraries are built from Debian's rust-src with the nightly toolchain,
-//! whose own release need not carry these targets.
+//! whose own release need not carry these targets; so is that of machines with another processor.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -9,6 +9,7 @@ use std::process::Command;
 use anyhow::{Context, Result, bail};
 use clap::Args;
 
+use crate::arch::Arch;
 use crate::packages::Suite;
 use crate::progress::{output, run, say, step};
 use crate::project::Project;
@@ -66,20 +67,8 @@ pub(crate) fn check(project: &Project, target: &str) -> Result<Outcome> {
         ));
     };
     step(&format!("compiling for {target}"), || {
-        let mut path = vec![nightly.join("bin")];
-        path.extend(std::env::split_paths(
-            &std::env::var_os("PATH").unwrap_or_default(),
-        ));
-        let mut command = Command::new(nightly.join("bin/cargo"));
-        command
-            .current_dir(&project.root)
-            .env("PATH", std::env::join_paths(path).context("joining PATH")?)
-            .env("RUSTC", nightly.join("bin/rustc"))
-            // The toolchain that started us must not reach this one.
-            .env_remove("RUSTUP_TOOLCHAIN")
-            .env_remove("CARGO")
-            .env("CARGO_TARGET_DIR", project.target.join("cross"))
-            .args(["check", "-Zbuild-std=std,panic_abort", "--target", target]);
+        let mut command = cargo(project, &nightly)?;
+        command.args(["check", "-Zbuild-std=std,panic_abort", "--target", target]);
         if target.contains("apple") {
             // Checking compiles no C; the compiler is only looked for.
             let variable = target.replace('-', "_");
@@ -95,12 +84,114 @@ pub(crate) fn check(project: &Project, target: &str) -> Result<Outcome> {
     Ok(Outcome::Passed)
 }
 
+/// The cargo of a toolchain, beside whose work nothing of the usual one's is built again.
+fn cargo(project: &Project, toolchain: &Path) -> Result<Command> {
+    let mut path = vec![toolchain.join("bin")];
+    path.extend(std::env::split_paths(
+        &std::env::var_os("PATH").unwrap_or_default(),
+    ));
+    let mut command = Command::new(toolchain.join("bin/cargo"));
+    command
+        .current_dir(&project.root)
+        .env("PATH", std::env::join_paths(path).context("joining PATH")?)
+        .env("RUSTC", toolchain.join("bin/rustc"))
+        // The toolchain that started us must not reach this one.
+        .env_remove("RUSTUP_TOOLCHAIN")
+        .env_remove("CARGO")
+        .env("CARGO_TARGET_DIR", project.cross());
+    Ok(command)
+}
+
+/// A cargo that builds programs for Linux on another processor.
+pub(crate) fn cargo_for(project: &Project, arch: Arch) -> Result<Command> {
+    let Some(nightly) = nightly(project)? else {
+        bail!(
+            "building for {} takes a nightly toolchain: `rustup toolchain install nightly` brings one",
+            arch.debian()
+        );
+    };
+    let target = arch.target();
+    let linker = format!("{}-linux-gnu-gcc", arch.kernel());
+    let variable = target.replace('-', "_").to_uppercase();
+    let cargo = || -> Result<Command> {
+        let mut command = cargo(project, &nightly)?;
+        command.env(format!("CARGO_TARGET_{variable}_LINKER"), &linker);
+        Ok(command)
+    };
+    let library = nightly.join("lib/rustlib").join(&target).join("lib");
+    if !library.is_dir() {
+        step(&format!("the standard library for {target}"), || {
+            build_standard_library(project, cargo()?, &target, &library)
+        })?;
+    }
+    cargo()
+}
+
+/// Its compiler, once that has built something.
+pub(crate) fn compiler(project: &Project) -> PathBuf {
+    copy(project).join("bin/rustc")
+}
+
+/// Builds the standard library and puts it where the toolchain looks for it: not every compiler that
+/// a build calls is called by cargo.
+fn build_standard_library(
+    project: &Project,
+    mut cargo: Command,
+    target: &str,
+    into: &Path,
+) -> Result<()> {
+    let empty = project.cross().join("nothing");
+    let write = |name: &str, text: &str| {
+        let path = empty.join(name);
+        fs::write(&path, text).with_context(|| format!("writing {}", path.display()))
+    };
+    fs::create_dir_all(&empty).with_context(|| format!("creating {}", empty.display()))?;
+    write(
+        "Cargo.toml",
+        "[package]\nname = \"nothing\"\n[lib]\npath = \"lib.rs\"\n[workspace]\n",
+    )?;
+    write("lib.rs", "#![no_std]\n")?;
+    let built = empty.join("target");
+    run(cargo
+        .current_dir(&empty)
+        .env("CARGO_TARGET_DIR", &built)
+        .args(["build", "--release", "-Zbuild-std=std,panic_abort"])
+        .args(["--target", target]))?;
+    // Filled beside and renamed, so that half a library is never taken for one.
+    let partial = into.with_extension("partial");
+    fs::create_dir_all(&partial).with_context(|| format!("creating {}", partial.display()))?;
+    let from = built.join(target).join("release/deps");
+    for entry in fs::read_dir(&from).with_context(|| format!("listing {}", from.display()))? {
+        let path = entry
+            .with_context(|| format!("listing {}", from.display()))?
+            .path();
+        let name = path.file_name().unwrap_or_default();
+        if path.extension().is_some_and(|kind| kind == "rlib") {
+            fs::copy(&path, partial.join(name))
+                .with_context(|| format!("copying {}", path.display()))?;
+        }
+    }
+    fs::rename(&partial, into).with_context(|| format!("renaming to {}", into.display()))
+}
+
+/// Whether there is a nightly toolchain at all.
+pub(crate) fn has_nightly() -> bool {
+    installed().is_some()
+}
+
+/// Where rustup has the nightly compiler.
+fn installed() -> Option<String> {
+    output(Command::new("rustup").args(["which", "--toolchain", "nightly", "rustc"])).ok()
+}
+
+fn copy(project: &Project) -> PathBuf {
+    project.target.join("nightly")
+}
+
 /// A copy of the nightly toolchain with rust-src linked into it, so that rustup's own stays as it
 /// is; nothing if the machine has no nightly.
 fn nightly(project: &Project) -> Result<Option<PathBuf>> {
-    let Ok(installed) =
-        output(Command::new("rustup").args(["which", "--toolchain", "nightly", "rustc"]))
-    else {
+    let Some(installed) = installed() else {
         return Ok(None);
     };
     let installed = Path::new(installed.trim())
@@ -108,7 +199,7 @@ fn nightly(project: &Project) -> Result<Option<PathBuf>> {
         .and_then(Path::parent)
         .context("finding the nightly toolchain's directory")?
         .to_owned();
-    let copy = project.target.join("nightly");
+    let copy = copy(project);
     let source = copy.join("lib/rustlib/src/rust");
     if source.join("library").is_dir() {
         return Ok(Some(copy));

@@ -13,11 +13,12 @@ mod root;
 pub(crate) mod tree;
 
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
 use clap::Args;
 
+use crate::arch::Arch;
 use crate::packages::{Package, Suite};
 use crate::progress::{say, step};
 use crate::project::Project;
@@ -26,8 +27,7 @@ use lists::Lists;
 /// The files of an image, beside its manifest.
 pub(crate) const FILES: [&str; 3] = ["vmlinux", "root.ext2", "initramfs.cpio"];
 
-/// The meta-package that names the current kernel, and how the kernel's own package begins.
-const KERNEL_META: &str = "linux-image-cloud-amd64";
+/// How the name of the kernel's own package begins.
 const KERNEL_PREFIX: &str = "linux-image-6";
 
 /// How to build the image.
@@ -42,6 +42,16 @@ pub(crate) struct Options {
     /// Build even when nothing changed
     #[arg(long)]
     force: bool,
+    /// The machine's processor, if not this computer's
+    #[arg(long, value_enum, default_value_t = Arch::NATIVE)]
+    arch: Arch,
+}
+
+impl Options {
+    /// The project whose machine it is.
+    pub(crate) fn of(&self, project: &Project) -> Project {
+        project.with_guest(self.arch)
+    }
 }
 
 /// What an image is made of, found but not yet assembled.
@@ -66,7 +76,9 @@ pub(crate) fn command(project: &Project, options: &Options) -> Result<()> {
 /// Builds the image unless it is up to date. The guest's programs must have been built.
 pub(crate) fn ensure(project: &Project, update: bool, force: bool) -> Result<()> {
     let inputs = step("packages for the image", || gather(project, update))?;
-    bundle_for_native(project)?;
+    if project.guest == Arch::NATIVE {
+        bundle_for_native(project)?;
+    }
     let into = project.image();
     if !force && manifest::is_current(&into, &inputs.digest) {
         say(format_args!(
@@ -87,6 +99,15 @@ fn bundle_for_native(project: &Project) -> Result<()> {
         write(&folder.join("hello.tar"), &archive)?;
     }
     Ok(())
+}
+
+/// The busybox for the machine's processor, which its tests run.
+pub(crate) fn busybox(project: &Project) -> Result<PathBuf> {
+    let lists = Lists::read(&project.root.join("vm-image"))?;
+    let package = Suite::of(project, &lists.suite, project.guest)
+        .fetch(&["busybox-static".to_owned()], false)?
+        .remove(0);
+    Ok(package.root.join("usr/bin/busybox"))
 }
 
 /// Builds the image in two directories and compares every file.
@@ -123,20 +144,16 @@ pub(crate) fn check_reproducible(project: &Project, update: bool) -> Result<()> 
 
 fn gather(project: &Project, update: bool) -> Result<Inputs> {
     let lists = Lists::read(&project.root.join("vm-image"))?;
-    let suite = Suite::new(project, &lists.suite);
-    let kernel_name = suite.dependency(KERNEL_META, KERNEL_PREFIX, update)?;
-    let names: Vec<String> = lists
-        .packages
-        .iter()
-        .filter(|name| *name != KERNEL_META)
-        .cloned()
-        .collect();
-    let packages = suite.fetch(&names, update)?;
+    let suite = Suite::of(project, &lists.suite, project.guest);
+    let meta = format!("{}-{}", lists.kernel, project.guest.debian());
+    let kernel_name = suite.dependency(&meta, KERNEL_PREFIX, update)?;
+    let packages = suite.fetch(&lists.packages, update)?;
     let kernel = suite
         .fetch(std::slice::from_ref(&kernel_name), false)?
         .remove(0);
 
     let mut parts = vec![lists.digest.clone(), kernel.sha256.clone()];
+    parts.push(project.guest.debian().to_owned());
     parts.extend(packages.iter().map(|package| package.sha256.clone()));
     for program in [programs::WARDEN, programs::AGENT, programs::HELLO] {
         parts.push(sha256(&read(&project.guest_programs().join(program))?));
@@ -169,7 +186,7 @@ fn assemble(project: &Project, inputs: &Inputs, into: &Path) -> Result<()> {
     root::write_ext2(&tree, &into.join("root.ext2"))?;
     let initramfs = root::initramfs(project, &modules, &inputs.lists)?;
     write(&into.join("initramfs.cpio"), &initramfs)?;
-    manifest::write(into, inputs, &kernel.release)
+    manifest::write(into, project.guest, inputs, &kernel.release)
 }
 
 /// An initramfs, not compressed, with nothing but an init.

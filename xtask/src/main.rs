@@ -1,6 +1,7 @@
 //! `cargo xtask`: set-up, build, image, run, test, bench. All automation lives here, in Rust.
 
 mod applications;
+mod arch;
 mod bench;
 mod build;
 mod clients;
@@ -79,6 +80,7 @@ fn dispatch(arguments: Arguments) -> Result<()> {
             package::command(&project).map(drop)
         }
         Command::Image(options) => {
+            let project = options.of(&project);
             setup::system(&[setup::Need::Build, setup::Need::Image])?;
             image::command(&project, &options)
         }

@@ -11,6 +11,7 @@ use std::time::{Duration, SystemTime};
 use anyhow::{Context, Result, anyhow, bail};
 use serde_json::{Value, json};
 
+use crate::arch::Arch;
 use crate::image::sha256;
 use crate::progress;
 use crate::project::Project;
@@ -22,6 +23,7 @@ const LISTS_FRESH: Duration = Duration::from_secs(24 * 3600);
 /// A suite's packages, as cached on this machine.
 pub(crate) struct Suite {
     name: String,
+    arch: Arch,
     directory: PathBuf,
 }
 
@@ -36,11 +38,21 @@ pub(crate) struct Package {
 }
 
 impl Suite {
-    /// The suite's cache; nothing is fetched yet.
+    /// The suite's cache of packages for this computer; nothing is fetched yet.
     pub(crate) fn new(project: &Project, name: &str) -> Self {
+        Self::of(project, name, Arch::NATIVE)
+    }
+
+    /// The same for another's.
+    pub(crate) fn of(project: &Project, name: &str, arch: Arch) -> Self {
+        let folder = match arch {
+            Arch::NATIVE => name.to_owned(),
+            other => format!("{name}-{}", other.debian()),
+        };
         Self {
             name: name.to_owned(),
-            directory: project.cache.join("apt").join(name),
+            arch,
+            directory: project.cache.join("apt").join(folder),
         }
     }
 
@@ -107,7 +119,9 @@ impl Suite {
             "Acquire::Check-Valid-Until=false".to_owned(),
             "APT::Sandbox::User=root".to_owned(),
             "Acquire::Languages=none".to_owned(),
-            "APT::Architecture=amd64".to_owned(),
+            format!("APT::Architecture={}", self.arch.debian()),
+            // Not this computer's own others.
+            format!("APT::Architectures={}", self.arch.debian()),
         ] {
             command.arg("-o").arg(option);
         }

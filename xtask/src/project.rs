@@ -6,10 +6,8 @@ use std::process::Command;
 
 use anyhow::{Context, Result, anyhow};
 
+use crate::arch::Arch;
 use crate::progress;
-
-/// The target triple of the programs that run in the machine.
-pub(crate) const GUEST_TARGET: &str = "x86_64-unknown-linux-gnu";
 
 /// The directories that every command works with.
 pub(crate) struct Project {
@@ -19,6 +17,8 @@ pub(crate) struct Project {
     pub(crate) target: PathBuf,
     /// What is worth keeping when the target directory goes: downloaded packages.
     pub(crate) cache: PathBuf,
+    /// Whose processor the machine has.
+    pub(crate) guest: Arch,
 }
 
 impl Project {
@@ -52,7 +52,18 @@ impl Project {
             root: path("workspace_root")?,
             target: path("target_directory")?,
             cache: cache()?,
+            guest: Arch::NATIVE,
         })
+    }
+
+    /// The same project, for a machine with another processor.
+    pub(crate) fn with_guest(&self, guest: Arch) -> Self {
+        Self {
+            root: self.root.clone(),
+            target: self.target.clone(),
+            cache: self.cache.clone(),
+            guest,
+        }
     }
 
     /// Development builds of the host's programs.
@@ -65,14 +76,28 @@ impl Project {
         self.target.join("release")
     }
 
+    /// What is built for other systems.
+    pub(crate) fn cross(&self) -> PathBuf {
+        self.target.join("cross")
+    }
+
     /// Static release builds of the machine's programs: ours, or `SLIPWAY_GUEST_DIR`'s.
     pub(crate) fn guest_programs(&self) -> PathBuf {
-        foreign_guest_programs().unwrap_or_else(|| self.target.join(GUEST_TARGET).join("release"))
+        foreign_guest_programs().unwrap_or_else(|| {
+            let target = match self.guest {
+                Arch::NATIVE => &self.target,
+                _ => &self.cross(),
+            };
+            target.join(self.guest.target()).join("release")
+        })
     }
 
     /// The machine's image.
     pub(crate) fn image(&self) -> PathBuf {
-        self.target.join("image")
+        match self.guest {
+            Arch::NATIVE => self.target.join("image"),
+            other => self.target.join(format!("image-{}", other.debian())),
+        }
     }
 
     /// Clients and servers that only tests need, unpacked.

@@ -7,10 +7,14 @@ use std::process::Command;
 
 use anyhow::{Context, Result, anyhow, bail};
 
+use crate::arch::Arch;
 use crate::clients;
 use crate::packages::Suite;
 use crate::progress::{output, run, say, step};
 use crate::project::{Project, cargo};
+
+/// The package of the QEMU that runs machines like this computer.
+const NATIVE_QEMU: &[&str] = &[Arch::NATIVE.qemu().1];
 
 /// What a command needs on this machine.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -31,6 +35,8 @@ pub(crate) enum Need {
     Browser,
     /// To run real applications and speak to them.
     Applications,
+    /// To build for machines with another processor, and to run them.
+    Arch(Arch),
 }
 
 /// Everything but what only the long checks need.
@@ -47,7 +53,17 @@ impl Need {
         match self {
             Self::Build => &["build-essential", "pkg-config"],
             Self::Image => &["genext2fs", "debian-archive-keyring"],
-            Self::Machine => &["qemu-system-x86"],
+            Self::Machine => NATIVE_QEMU,
+            Self::Arch(Arch::Amd64) => &[
+                "gcc-x86-64-linux-gnu",
+                "libc6-dev-amd64-cross",
+                "qemu-system-x86",
+            ],
+            Self::Arch(Arch::Arm64) => &[
+                "gcc-aarch64-linux-gnu",
+                "libc6-dev-arm64-cross",
+                "qemu-system-arm",
+            ],
             Self::Window => &[
                 "libwebkit2gtk-4.1-dev",
                 "libayatana-appindicator3-dev",
@@ -85,7 +101,7 @@ impl Need {
             Self::Machine => &["qemu"],
             Self::Tests => &["docker"],
             Self::Cross => &["mingw-w64"],
-            Self::Build | Self::Window | Self::Browser | Self::Applications => &[],
+            Self::Build | Self::Window | Self::Browser | Self::Applications | Self::Arch(_) => &[],
         }
     }
 }
@@ -243,7 +259,7 @@ pub(crate) fn command(project: &Project) -> Result<()> {
     page(project)?;
     tools(project)?;
     clients::fetch(project)?;
-    let version = output(Command::new("qemu-system-x86_64").arg("--version"))
+    let version = output(Command::new(Arch::NATIVE.qemu().0).arg("--version"))
         .map_err(|error| error.context(anyhow!("QEMU does not start after its installation")))?;
     say(format_args!(
         "everything is set up; {}",

@@ -10,6 +10,7 @@ use std::process::Command;
 use anyhow::{Context, Result, bail};
 use clap::Args;
 
+use crate::arch::Arch;
 use crate::project::Project;
 use crate::setup::{self, Need};
 use crate::{applications, build, clients, cross, image, package, peers};
@@ -112,10 +113,35 @@ fn everything_else(project: &Project, session: &mut Session) {
     session.outcome("the Linux package", || {
         package::check(project).map(|()| cross::Outcome::Passed)
     });
+    other_processor(project, session);
     session.outcome("a reproducible image", || {
         image::check_reproducible(project, false)?;
         Ok(cross::Outcome::Passed)
     });
+}
+
+/// The machine with the processor that this computer has not, whole, with the real docker.
+fn other_processor(project: &Project, session: &mut Session) {
+    let other = project.with_guest(Arch::NATIVE.other());
+    let arch = other.guest;
+    let mut busybox = None;
+    session.outcome(&format!("a machine's image for {}", arch.debian()), || {
+        if !cross::has_nightly() {
+            return Ok(cross::Outcome::Skipped("no nightly toolchain".into()));
+        }
+        build::guest(&other)?;
+        image::ensure(&other, false, false)?;
+        busybox = Some(image::busybox(&other)?);
+        Ok(cross::Outcome::Passed)
+    });
+    let Some(busybox) = busybox else { return };
+    let mut tests = session.cargo(&["test", "--package", "tests", "--test", "docker_cli"]);
+    tests
+        .env("SLIPWAY_IMAGE_DIR", other.image())
+        .env("SLIPWAY_TEST_TARGET", arch.target())
+        .env("SLIPWAY_TEST_RUSTC", cross::compiler(project))
+        .env("SLIPWAY_TEST_BUSYBOX", busybox);
+    session.tests(&format!("docker on {}", arch.debian()), tests);
 }
 
 /// Known faults of what we depend on; their list is fetched, which not every network lets through.

@@ -1,6 +1,8 @@
 //! `/containers/{name}/exec` and `/exec/{id}`.
 
+use std::future::ready;
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::extract::{Path, Request, State};
 use axum::response::IntoResponse;
@@ -10,9 +12,11 @@ use base64::prelude::BASE64_STANDARD as BASE64;
 use bytes::{BufMut, Bytes, BytesMut};
 use engine::Engine;
 use engine::containers::{ExecOutput, ExecRequest};
+use futures::FutureExt;
 use http::{StatusCode, header};
 use serde::Deserialize;
 use serde_json::json;
+use tokio::sync::watch;
 
 use crate::error::Result;
 use crate::hijack::{Ended, Hijack, Streams};
@@ -20,6 +24,9 @@ use crate::query::Query;
 use crate::routes::{Routes, to};
 use crate::version::ApiVersion;
 use crate::{body, reply};
+
+/// How long an exit code may lag behind the end of the output.
+const EXIT_CODE_PATIENCE: Duration = Duration::from_secs(5);
 
 /// Adds the routes.
 pub(crate) fn add(routes: Routes) -> Routes {
@@ -128,14 +135,16 @@ async fn start(
                 replay: None,
                 process: started.stream,
                 scanner: started.scanner,
-                exit: Some(started.ended),
+                exit: known(started.ended).boxed(),
+                ends_with_input: false,
                 epilogue: Bytes::new(),
             },
             Err(error) => Streams {
                 replay: None,
                 process: None,
                 scanner: None,
-                exit: None,
+                exit: ready(()).boxed(),
+                ends_with_input: false,
                 epilogue: said(&format!("{error}\r\n"), tty),
             },
         }
@@ -146,6 +155,14 @@ async fn start(
         }
     };
     Ok(hijack.run(version, tty, streams, after))
+}
+
+/// Waits for the exit code of a process whose output has ended. It is on its way from the warden;
+/// should it be lost, the client must not hang.
+async fn known(mut ended: watch::Receiver<bool>) {
+    let known = ended.wait_for(|known| *known);
+    // Either way the connection ends now.
+    let _ = tokio::time::timeout(EXIT_CODE_PATIENCE, known).await;
 }
 
 /// A text as the process's standard output.

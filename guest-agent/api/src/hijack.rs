@@ -3,13 +3,12 @@
 //! Clients ask for it with `Upgrade: tcp` and get 101. Old ones send no such header and get a
 //! plain 200 whose body is the stream, ended by the end of the connection.
 
-use std::time::Duration;
-
 use axum::body::Body;
 use axum::extract::Request;
 use axum::response::Response;
 use bytes::Bytes;
 use engine::containers::{DetachScanner, LogChunks, Scanned};
+use futures::future::BoxFuture;
 use http::{HeaderValue, StatusCode, Version, header};
 use http_body_util::BodyExt;
 use hyper::ext::ReasonPhrase;
@@ -17,16 +16,12 @@ use hyper::upgrade::OnUpgrade;
 use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::UnixStream;
-use tokio::sync::watch;
 use tokio_util::io::{ReaderStream, StreamReader};
 
 use crate::version::ApiVersion;
 
 /// Bytes are moved in pieces of this size.
 const PIECE: usize = 32 * 1024;
-
-/// How long an exit code may lag behind the end of the output.
-const EXIT_CODE_PATIENCE: Duration = Duration::from_secs(5);
 
 /// A connection about to be taken over.
 pub(crate) struct Hijack {
@@ -43,9 +38,11 @@ pub(crate) struct Streams {
     pub(crate) process: Option<UnixStream>,
     /// Watches for the detach keys.
     pub(crate) scanner: Option<DetachScanner>,
-    /// Turns true when the process's exit code is known: an exec's client asks for it as soon as
-    /// its connection ends.
-    pub(crate) exit: Option<watch::Receiver<bool>>,
+    /// Ready when everybody can know that the process has ended: a client asks for its exit code as
+    /// soon as its connection ends.
+    pub(crate) exit: BoxFuture<'static, ()>,
+    /// Whether the client's end of input ends the connection.
+    pub(crate) ends_with_input: bool,
     /// Sent last, as when an exec could not be started.
     pub(crate) epilogue: Bytes,
 }
@@ -157,6 +154,7 @@ async fn pump(client: impl AsyncRead + AsyncWrite, streams: Streams) -> Ended {
         process,
         scanner,
         exit,
+        ends_with_input,
         epilogue,
     } = streams;
     let (client_reads, client_writes) = tokio::io::split(client);
@@ -171,28 +169,28 @@ async fn pump(client: impl AsyncRead + AsyncWrite, streams: Streams) -> Ended {
     let mut ended = Ended::Closed;
     if let Some(process) = process {
         let (process_reads, process_writes) = process.into_split();
-        let output = output(process_reads, client_writes.as_mut());
-        let input = input(client_reads.as_mut(), process_writes, scanner);
+        let output = async {
+            output(process_reads, client_writes.as_mut()).await;
+            exit.await;
+        };
+        let input = async {
+            let end = input(client_reads.as_mut(), process_writes, scanner).await;
+            match end {
+                // After a half-close the output still flows.
+                None if !ends_with_input => std::future::pending().await,
+                end => end.unwrap_or(Ended::Closed),
+            }
+        };
         tokio::select! {
             biased;
-            () = output => known(exit).await,
-            detached = input => ended = detached,
+            () = output => {}
+            by_client = input => ended = by_client,
         }
     }
     // A client that is gone can't be told anything.
     let _ = client_writes.write_all(&epilogue).await;
     let _ = client_writes.shutdown().await;
     ended
-}
-
-/// Waits for the exit code of a process whose output has ended. It is on its way from the warden;
-/// should it be lost, the client must not hang.
-async fn known(exit: Option<watch::Receiver<bool>>) {
-    if let Some(mut exit) = exit {
-        let known = exit.wait_for(|known| *known);
-        // Either way the connection ends now.
-        let _ = tokio::time::timeout(EXIT_CODE_PATIENCE, known).await;
-    }
 }
 
 async fn output(mut process: tokio::net::unix::OwnedReadHalf, mut client: impl AsyncWrite + Unpin) {
@@ -209,19 +207,19 @@ async fn output(mut process: tokio::net::unix::OwnedReadHalf, mut client: impl A
     }
 }
 
-/// Returns only when the client detaches or its connection breaks: after a half-close the output
-/// still flows.
+/// Returns nothing at the end of the client's input, else that the client has detached or its
+/// connection is broken.
 async fn input(
     mut client: impl AsyncRead + Unpin,
     mut process: tokio::net::unix::OwnedWriteHalf,
     mut scanner: Option<DetachScanner>,
-) -> Ended {
+) -> Option<Ended> {
     let mut piece = vec![0; PIECE];
     loop {
         let read = match client.read(&mut piece).await {
             Ok(0) => break,
             Ok(n) => &piece[..n],
-            Err(_) => return Ended::Closed,
+            Err(_) => return Some(Ended::Closed),
         };
         let forward = match scanner.as_mut().map(|scanner| scanner.scan(read)) {
             None => read.to_vec(),
@@ -229,15 +227,15 @@ async fn input(
             Some(Scanned::Detach(bytes)) => {
                 // What was typed before the keys still counts; failing that, we leave anyway.
                 let _ = process.write_all(&bytes).await;
-                return Ended::Detached;
+                return Some(Ended::Detached);
             }
         };
         if process.write_all(&forward).await.is_err() {
             // The process does not read any more; its output may still flow.
-            break;
+            return std::future::pending().await;
         }
     }
     // The process sees the end of its input; a socket that is closed already has shown it.
     let _ = process.shutdown().await;
-    std::future::pending().await
+    None
 }

@@ -88,11 +88,6 @@ impl Engine {
         let origin = Origin::new(How::Tag, by);
         let (id, name) = blocking::run(move || {
             let reference = tag_reference(&repository, &tag)?;
-            if reference.familiar_name() == "sha256" {
-                return Err(Error::Invalid(
-                    "refusing to create an ambiguous tag using digest algorithm as name".into(),
-                ));
-            }
             let store = engine.store()?;
             // Whatever is wrong with the name, dockerd finds no image.
             let image = store
@@ -108,14 +103,15 @@ impl Engine {
 
     /// Which containers use an image, for the store's removals.
     pub(crate) fn image_users(&self) -> impl Fn(&Digest) -> Vec<ContainerUse> + use<> {
-        let all: Vec<(String, String, bool)> = self
+        let all: Vec<(Vec<String>, String, bool)> = self
             .all_containers()
             .iter()
             .map(|container| {
                 let inner = container.lock();
                 let record = &inner.record;
+                let mounted = record.mounts.iter().map(|mount| mount.image.clone());
                 (
-                    record.image.clone(),
+                    mounted.chain([record.image.clone()]).collect(),
                     container.id.clone(),
                     record.state.is_running(),
                 )
@@ -124,7 +120,7 @@ impl Engine {
         move |digest| {
             let id = digest.to_string();
             all.iter()
-                .filter(|(image, _, _)| *image == id)
+                .filter(|(images, _, _)| images.contains(&id))
                 .map(|(_, container, running)| ContainerUse {
                     container_id: container.clone(),
                     running: *running,
@@ -158,6 +154,11 @@ fn tag_reference(repository: &str, tag: &str) -> Result<Reference, Error> {
     let bare = Reference::parse_bare(repository)?;
     if bare.digest().is_some() {
         return Err(Error::Invalid("cannot import digest reference".into()));
+    }
+    if bare.familiar_name() == "sha256" {
+        return Err(Error::Invalid(
+            "refusing to create an ambiguous tag using digest algorithm as name".into(),
+        ));
     }
     Ok(match (tag, bare.tag()) {
         ("", None) => bare.with_tag("latest")?,

@@ -47,6 +47,8 @@ pub(crate) struct Streams {
     terminal: Option<OwnedFd>,
     /// With a terminal, the end of input is a key.
     tty: bool,
+    /// All output has come.
+    over: bool,
     /// End of a client's input is end of the process's.
     input_once: bool,
     clients: BTreeMap<ClientKey, Client>,
@@ -63,6 +65,7 @@ impl Streams {
             input: None,
             terminal: None,
             tty,
+            over: false,
             input_once,
             clients: BTreeMap::new(),
             log,
@@ -116,7 +119,10 @@ impl Streams {
         streams: AttachStreams,
     ) -> Result<(), Errno> {
         let source = Source::Client(self.key, key);
-        let client = Client::new(socket, source, streams)?;
+        let mut client = Client::new(socket, source, streams)?;
+        if self.over {
+            client.finish()?;
+        }
         self.clients.insert(key, client);
         Ok(())
     }
@@ -210,6 +216,7 @@ impl Streams {
         let ended = self.log.as_mut().map_or(Ok(()), |log| log.end(stream));
         self.check_log(ended);
         if self.is_drained() {
+            self.over = true;
             for client in self.clients.values_mut() {
                 let _ = client.finish();
             }

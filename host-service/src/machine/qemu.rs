@@ -1,6 +1,7 @@
 //! A virtual machine under QEMU.
 
 mod accelerator;
+mod architecture;
 mod arguments;
 mod boot;
 mod image;
@@ -125,10 +126,8 @@ async fn begin(home: Arc<Home>, start: Start) -> Result<Run, Problem> {
     }
 }
 
-/// What there is to know about QEMU on this host, for people who help.
-pub(crate) fn diagnose(home: &Home) -> String {
-    let mut text = String::new();
-    match program::find(home) {
+fn describe_program(home: &Home, image: &image::Image, text: &mut String) {
+    match program::find(home, image.architecture) {
         Ok(program) => {
             text.push_str(&format!(
                 "qemu: {} ({})\n  accelerators built in: {}\n",
@@ -136,7 +135,7 @@ pub(crate) fn diagnose(home: &Home) -> String {
                 program.version_text(),
                 program.accelerators.join(", ")
             ));
-            for line in accelerator::remembered(home, &program) {
+            for line in accelerator::remembered(home, &program, image) {
                 text.push_str(&format!("  {line}\n"));
             }
         }
@@ -148,10 +147,18 @@ pub(crate) fn diagnose(home: &Home) -> String {
             text.push('\n');
         }
     }
-    text.push_str(&format!("snapshot: {}\n", snapshot::describe(home)));
+}
+
+/// What there is to know about QEMU on this host, for people who help.
+pub(crate) fn diagnose(home: &Home) -> String {
+    let mut text = String::new();
     match image::Image::find() {
-        Ok(image) => text.push_str(&format!("image: {}\n", image.folder.display())),
+        Ok(image) => {
+            text.push_str(&format!("image: {}\n", image.folder.display()));
+            describe_program(home, &image, &mut text);
+        }
         Err(error) => text.push_str(&format!("image: {}\n", error.message)),
     }
+    text.push_str(&format!("snapshot: {}\n", snapshot::describe(home)));
     text
 }

@@ -16,6 +16,12 @@ use super::*;
 
 const DEADLINE: Duration = Duration::from_secs(20);
 
+/// A server that the guest plays itself, for more connections than there may be files.
+const IN_PLACE: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 2);
+
+/// Tells [`clients`] where to connect to.
+const CLIENTS: &str = "SLIPWAY_TEST_CLIENTS";
+
 /// Ports whose link leads to this computer itself.
 async fn connected() -> Ports {
     let ports = Ports::new();
@@ -40,6 +46,12 @@ async fn relink(ports: &Ports) -> Opener {
 /// What the guest does.
 async fn lead(mut stream: link::Stream) -> io::Result<()> {
     let target = link::ports::asked(&mut stream).await?;
+    if target.address == IN_PLACE {
+        link::ports::answer(&mut stream).await?;
+        let (mut reader, mut writer) = tokio::io::split(stream);
+        writer.write_all(b"a").await?;
+        return tokio::io::copy(&mut reader, &mut writer).await.map(drop);
+    }
     if target.protocol == Protocol::Tcp {
         let mut container = TcpStream::connect(target.address).await?;
         link::ports::answer(&mut stream).await?;
@@ -341,18 +353,16 @@ async fn datagrams_come_back_to_whom_they_are_for() {
     }
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn ten_thousand_connections_at_once() {
-    const COUNT: usize = 10_000;
+/// Not a test of its own: the other process of [`ten_thousand_connections_at_once`].
+#[tokio::test]
+async fn clients() {
+    let Ok(open) = std::env::var(CLIENTS) else {
+        return;
+    };
     raise_limit();
-    // A client, its listener's end, the guest's and the server's.
-    let enough = host::limit().is_none_or(|limit| limit >= 4 * COUNT as u64 + 200);
-    assert!(enough, "too few files may be open: raise the hard limit");
-    let ports = connected().await;
-    let open = publish(&ports, "web", port(server("a").await, None)).await;
-    let mut clients = Vec::with_capacity(COUNT);
-    for _ in 0..COUNT {
-        let connecting = timeout(DEADLINE, TcpStream::connect(open));
+    let mut clients = Vec::with_capacity(MANY);
+    for _ in 0..MANY {
+        let connecting = timeout(DEADLINE, TcpStream::connect(&open));
         clients.push(connecting.await.unwrap().unwrap());
     }
     for client in &mut clients {
@@ -364,4 +374,24 @@ async fn ten_thousand_connections_at_once() {
         reading.await.unwrap().unwrap();
         assert_eq!(&heard, b"ax");
     }
+}
+
+const MANY: usize = 10_000;
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn ten_thousand_connections_at_once() {
+    raise_limit();
+    let enough = host::limit().is_none_or(|limit| limit > MANY as u64 + 200);
+    assert!(enough, "too few files may be open: raise the hard limit");
+    let ports = connected().await;
+    let open = publish(&ports, "web", port(IN_PLACE, None)).await;
+    let mut clients = std::process::Command::new(std::env::current_exe().unwrap());
+    clients
+        .args(["--exact", "ports::tests::clients", "--nocapture"])
+        .env(CLIENTS, open.to_string());
+    let ended = tokio::task::spawn_blocking(move || clients.output());
+    let ended = ended.await.unwrap().unwrap();
+    assert!(ended.status.success(), "{ended:?}");
+    let ran = String::from_utf8_lossy(&ended.stdout);
+    assert!(ran.contains("1 passed"), "{ran}");
 }

@@ -26,7 +26,9 @@ impl Service {
         let dir = tempfile::tempdir().unwrap();
         let image = dir.path().join("image");
         fs::create_dir(&image).unwrap();
-        fs::write(image.join("vmlinux"), "\x7fELF").unwrap();
+        let mut kernel = vec![0; 0x202];
+        kernel.extend(b"HdrS");
+        fs::write(image.join("vmlinux"), kernel).unwrap();
         for file in ["root.ext2", "initramfs.cpio"] {
             fs::write(image.join(file), "").unwrap();
         }

@@ -17,7 +17,7 @@ use super::{median, report};
 use crate::build;
 use crate::image::{self, initramfs_with};
 use crate::progress::{output, run, say, step};
-use crate::project::{GUEST_TARGET, Project};
+use crate::project::Project;
 use crate::setup::{self, Need};
 
 /// A start may take a quarter longer than an empty one.
@@ -283,7 +283,7 @@ fn compile_init(project: &Project, into: &Path) -> Result<Vec<u8>> {
             "--crate-type",
             "bin",
             "--target",
-            GUEST_TARGET,
+            &project.guest.target(),
         ])
         .args([
             "-C",

@@ -7,7 +7,7 @@ use std::process::Command;
 use anyhow::Result;
 
 use crate::progress::{run, step};
-use crate::project::{GUEST_TARGET, Project, cargo};
+use crate::project::{Project, cargo};
 use crate::setup::{self, Need};
 use crate::{build, image, peers};
 
@@ -33,7 +33,8 @@ pub(super) fn bench(project: &Project, rounds: u32, as_built: bool) -> Result<()
 fn floor(project: &Project) -> Result<PathBuf> {
     run(Command::new(cargo())
         .current_dir(&project.root)
-        .args(["build", "--quiet", "--release", "--target", GUEST_TARGET])
+        .args(["build", "--quiet", "--release"])
+        .args(["--target", &project.guest.target()])
         .args(["--package", "runtime", "--example", "floor"]))?;
     Ok(project.guest_programs().join("examples/floor"))
 }

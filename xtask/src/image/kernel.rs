@@ -1,5 +1,5 @@
-//! The kernel: the uncompressed `vmlinux` out of Debian's bzImage. QEMU starts it by PVH, which
-//! skips the decompression that costs seconds without hardware virtualisation.
+//! The kernel, uncompressed: the `vmlinux` out of Debian's bzImage, which QEMU starts by PVH, or Arm's
+//! `Image`. That skips the decompression that costs seconds without hardware virtualisation.
 
 use std::fs;
 use std::io::Read;
@@ -70,12 +70,16 @@ fn modules_parent(package: &Package) -> PathBuf {
     }
 }
 
-/// Takes the ELF file out of a bzImage, by the fields of its setup header
-/// (Documentation/arch/x86/boot.rst).
+/// Takes the kernel out of a file that boots by itself.
 fn unpack(image: &[u8]) -> Result<Vec<u8>> {
-    if image.get(0x202..0x206) != Some(b"HdrS") {
-        bail!("not a bzImage: its setup header is missing");
+    // Arm's boots as it is (Documentation/arch/arm64/booting.rst).
+    if image.get(0x38..0x3c) == Some(b"ARM\x64") {
+        return Ok(image.to_vec());
     }
+    if image.get(0x202..0x206) != Some(b"HdrS") {
+        bail!("neither Arm's Image nor a bzImage: its header is missing");
+    }
+    // By the fields of the setup header (Documentation/arch/x86/boot.rst).
     let sectors = match image[0x1f1] {
         0 => 4,
         count => usize::from(count),

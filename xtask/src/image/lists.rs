@@ -12,6 +12,8 @@ use super::tree::Tree;
 pub(crate) struct Lists {
     /// Debian's suite.
     pub(crate) suite: String,
+    /// The meta-package that names the current kernel, without the architecture.
+    pub(crate) kernel: String,
     /// Package names.
     pub(crate) packages: Vec<String>,
     /// Modules that reach the data disk.
@@ -42,7 +44,11 @@ impl Lists {
             Some([word, suite]) if word == "suite" => suite.clone(),
             _ => bail!("vm-image/packages.txt must begin with `suite NAME`"),
         };
-        packages.remove(0);
+        let kernel = match packages.get(1).map(Vec::as_slice) {
+            Some([word, kernel]) if word == "kernel" => kernel.clone(),
+            _ => bail!("vm-image/packages.txt must go on with `kernel NAME`"),
+        };
+        packages.drain(..2);
         let (disk_modules, root_modules) = (list("modules-disk.txt")?, list("modules-root.txt")?);
         let mut tree = Tree::default();
         let mut programs = Vec::new();
@@ -75,6 +81,7 @@ impl Lists {
         let words = |lines: Vec<Vec<String>>| lines.into_iter().flatten().collect::<Vec<_>>();
         Ok(Self {
             suite,
+            kernel,
             packages: words(packages),
             disk_modules: words(disk_modules),
             root_modules: words(root_modules),

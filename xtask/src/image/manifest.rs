@@ -8,6 +8,7 @@ use anyhow::{Context, Result};
 use serde_json::{Value, json};
 
 use super::{FILES, Inputs, read, sha256, write as write_file};
+use crate::arch::Arch;
 use crate::progress::say;
 
 /// The manifest's file name.
@@ -18,7 +19,7 @@ const FORMAT: u32 = 1;
 const DOWNLOAD_LEVEL: i32 = 19;
 
 /// Writes the manifest of the image in a directory; its presence says that the image is whole.
-pub(crate) fn write(directory: &Path, inputs: &Inputs, kernel: &str) -> Result<()> {
+pub(crate) fn write(directory: &Path, arch: Arch, inputs: &Inputs, kernel: &str) -> Result<()> {
     let mut files = serde_json::Map::new();
     for name in FILES {
         let bytes = read(&directory.join(name))?;
@@ -34,6 +35,7 @@ pub(crate) fn write(directory: &Path, inputs: &Inputs, kernel: &str) -> Result<(
     let manifest = json!({
         "format": FORMAT,
         "version": env!("CARGO_PKG_VERSION"),
+        "architecture": arch.debian(),
         "kernel": kernel,
         "files": files,
         "packages": packages,

@@ -7,6 +7,7 @@ use std::path::PathBuf;
 use anyhow::{Context, Result, anyhow};
 
 use super::tree::Tree;
+use crate::arch::Arch;
 use crate::elf;
 use crate::packages::Package;
 
@@ -17,53 +18,66 @@ pub(crate) const AGENT: &str = "slipway-agent";
 /// The program of the bundled image.
 pub(crate) const HELLO: &str = "hello";
 
-/// Where Debian keeps the libraries of the machine's architecture.
-const LIBRARIES: &str = "usr/lib/x86_64-linux-gnu";
-
 /// Adds programs by path, their libraries and their loader.
-pub(crate) fn add(tree: &mut Tree, programs: &[String], packages: &[Package]) -> Result<()> {
-    let mut added = BTreeSet::new();
+pub(crate) fn add(
+    tree: &mut Tree,
+    arch: Arch,
+    programs: &[String],
+    packages: &[Package],
+) -> Result<()> {
+    let mut adding = Adding {
+        tree,
+        libraries: arch.libraries(),
+        packages,
+        added: BTreeSet::new(),
+    };
     for program in programs {
         let (_, file) = find(packages, program).ok_or_else(|| {
             anyhow!("no package in vm-image/packages.txt has the program {program}")
         })?;
-        add_with_libraries(tree, program, file, packages, &mut added)?;
+        adding.with_libraries(program, file)?;
     }
     Ok(())
 }
 
-fn add_with_libraries(
-    tree: &mut Tree,
-    path: &str,
-    file: PathBuf,
-    packages: &[Package],
-    added: &mut BTreeSet<String>,
-) -> Result<()> {
-    if !added.insert(path.to_owned()) {
-        return Ok(());
-    }
-    let bytes = fs::read(&file).with_context(|| format!("reading {}", file.display()))?;
-    let dynamic = elf::dynamic(&bytes).with_context(|| format!("reading {}", file.display()))?;
-    tree.file(path, bytes, 0o755);
-    if let Some(loader) = dynamic.interpreter {
-        // The root is usr-merged as Debian's is: /lib64 is /usr/lib64.
-        let place = format!("/usr{loader}");
-        let (_, file) = find(packages, &place)
-            .ok_or_else(|| anyhow!("{path} asks for the loader {loader}: no package has it"))?;
-        add_with_libraries(tree, &place, file, packages, added)?;
-    }
-    for library in dynamic.needed {
-        if library.starts_with("ld-linux") {
-            continue;
+/// Programs on their way into the root.
+struct Adding<'a> {
+    tree: &'a mut Tree,
+    libraries: String,
+    packages: &'a [Package],
+    added: BTreeSet<String>,
+}
+
+impl Adding<'_> {
+    fn with_libraries(&mut self, path: &str, file: PathBuf) -> Result<()> {
+        if !self.added.insert(path.to_owned()) {
+            return Ok(());
         }
-        let place = format!("{LIBRARIES}/{library}");
-        let (package, file) = find(packages, &place).ok_or_else(|| {
-            anyhow!("{path} asks for {library}, which no package in vm-image/packages.txt has in {LIBRARIES}")
-        })?;
-        add_with_libraries(tree, &place, file, packages, added)
-            .with_context(|| format!("adding {library} of {package}"))?;
+        let bytes = fs::read(&file).with_context(|| format!("reading {}", file.display()))?;
+        let dynamic =
+            elf::dynamic(&bytes).with_context(|| format!("reading {}", file.display()))?;
+        self.tree.file(path, bytes, 0o755);
+        if let Some(loader) = dynamic.interpreter {
+            // The root is usr-merged as Debian's is: /lib64 is /usr/lib64.
+            let place = format!("/usr{loader}");
+            let (_, file) = find(self.packages, &place)
+                .ok_or_else(|| anyhow!("{path} asks for the loader {loader}: no package has it"))?;
+            self.with_libraries(&place, file)?;
+        }
+        for library in dynamic.needed {
+            if library.starts_with("ld-linux") {
+                continue;
+            }
+            let libraries = &self.libraries;
+            let place = format!("{libraries}/{library}");
+            let (package, file) = find(self.packages, &place).ok_or_else(|| {
+                anyhow!("{path} asks for {library}, which no package in vm-image/packages.txt has in {libraries}")
+            })?;
+            self.with_libraries(&place, file)
+                .with_context(|| format!("adding {library} of {package}"))?;
+        }
+        Ok(())
     }
-    Ok(())
 }
 
 /// The package that has a file, and where it is unpacked.

@@ -40,11 +40,6 @@ impl Tree {
         self.insert(path, Node::Link(target.to_owned()));
     }
 
-    /// Whether the path is in the tree.
-    pub(crate) fn contains(&self, path: &str) -> bool {
-        self.entries.contains_key(path.trim_matches('/'))
-    }
-
     /// Every entry in path order: parents come before what they hold.
     pub(crate) fn entries(&self) -> impl Iterator<Item = (&str, &Node)> {
         self.entries

@@ -13,6 +13,7 @@ mod bad_input;
 mod clients;
 mod commit;
 mod containers;
+mod details;
 mod devcontainers;
 mod diff;
 mod exec;

@@ -6,7 +6,8 @@ use axum::extract::{Path, Request, State};
 use axum::response::IntoResponse;
 use bytes::Bytes;
 use engine::Engine;
-use engine::containers::AttachRequest;
+use engine::containers::{AttachRequest, WaitCondition};
+use futures::FutureExt;
 use http::StatusCode;
 
 use crate::error::Result;
@@ -32,12 +33,14 @@ pub(crate) async fn attach(
         raw: false,
     };
     let attachment = engine.attach_container(&name, wanted).await?;
+    let exit = engine.wait_container(&name, WaitCondition::NotRunning)?;
     let tty = attachment.tty;
     let streams = Streams {
         replay: attachment.replay,
         process: attachment.stream,
         scanner: attachment.scanner,
-        exit: None,
+        exit: exit.map(drop).boxed(),
+        ends_with_input: attachment.ends_with_input,
         epilogue: Bytes::new(),
     };
     let after = move |ended| {

@@ -8,9 +8,9 @@ use axum::extract::ws::{Message, WebSocket, WebSocketUpgrade};
 use axum::extract::{Path, State};
 use bytes::Bytes;
 use engine::Engine;
-use engine::containers::{AttachRequest, Attachment, DetachScanner, Scanned};
+use engine::containers::{AttachRequest, Attachment, DetachScanner, Scanned, WaitCondition};
 use futures::stream::{SplitSink, SplitStream};
-use futures::{SinkExt, StreamExt};
+use futures::{FutureExt, SinkExt, StreamExt};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::unix::{OwnedReadHalf, OwnedWriteHalf};
 
@@ -40,16 +40,22 @@ pub(crate) async fn attach(
         raw: true,
     };
     let attachment = engine.attach_container(&name, wanted).await?;
+    let exit = engine.wait_container(&name, WaitCondition::NotRunning)?;
     let text = !version.at_least(28);
     Ok(upgrade.on_upgrade(move |socket| async move {
-        if pump(socket, attachment, text).await == Ended::Detached {
+        if pump(socket, attachment, exit.map(drop), text).await == Ended::Detached {
             engine.detached(&name);
         }
     }))
 }
 
-/// Moves messages until the process's output ends or the client is gone.
-async fn pump(socket: WebSocket, attachment: Attachment, text: bool) -> Ended {
+/// Moves messages until the process has ended, as everybody can know, or the client is gone.
+async fn pump(
+    socket: WebSocket,
+    attachment: Attachment,
+    exit: impl Future<Output = ()>,
+    text: bool,
+) -> Ended {
     let (sink, stream) = socket.split();
     let mut client = Client { sink, text };
     let mut ended = Ended::Closed;
@@ -64,7 +70,7 @@ async fn pump(socket: WebSocket, attachment: Attachment, text: bool) -> Ended {
         let (reads, writes) = process.into_split();
         tokio::select! {
             biased;
-            () = output(reads, &mut client, attachment.tty) => {}
+            () = output(reads, &mut client, attachment.tty).then(|()| exit) => {}
             how = input(stream, writes, attachment.scanner) => ended = how,
         }
     }

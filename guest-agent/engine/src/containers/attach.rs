@@ -42,6 +42,9 @@ pub struct Attachment {
     pub stream: Option<UnixStream>,
     /// Watches for the detach keys, with a terminal.
     pub scanner: Option<DetachScanner>,
+    /// Whether the attachment ends with the client's input. Where it does not, the container's own
+    /// input ends instead, or there is none.
+    pub ends_with_input: bool,
 }
 
 /// A socket pair: one end for the warden, the other for us.
@@ -61,7 +64,11 @@ impl Engine {
     ) -> Result<Attachment, Error> {
         let scanner = DetachScanner::parse(&request.detach_keys)?;
         let container = self.container(name)?;
-        let tty = container.lock().record.config.tty;
+        let (tty, open_stdin, once) = {
+            let config = &container.lock().record.config;
+            (config.tty, config.open_stdin, config.stdin_once)
+        };
+        let stdin = request.stdin && open_stdin;
         let replay = if request.logs {
             let wanted = LogRequest {
                 stdout: request.stdout,
@@ -76,7 +83,7 @@ impl Engine {
         let stream = if request.stream {
             let (theirs, ours) = socket_pair()?;
             let streams = AttachStreams {
-                stdin: request.stdin && container.lock().record.config.open_stdin,
+                stdin,
                 stdout: request.stdout,
                 stderr: request.stderr,
                 raw: tty,
@@ -92,6 +99,7 @@ impl Engine {
             replay,
             stream,
             scanner: tty.then_some(scanner),
+            ends_with_input: stdin && (tty || !once),
         })
     }
 

@@ -118,6 +118,9 @@ impl Engine {
         let links = self.register_links(&mut host_config)?;
         let inherited = self.volumes_from(&host_config)?;
         let mut mounts = mounts::plan(&config, &host_config, inherited, &self.options.root)?;
+        for mount in mounts.iter_mut().filter(|mount| mount.kind == "image") {
+            mount.image = store.resolve(&mount.name)?.id.to_string();
+        }
         let name = {
             let mut index = self.index();
             if name.is_empty() {

@@ -69,11 +69,10 @@ fn key(text: &str) -> Option<u8> {
     if let [byte] = text.as_bytes() {
         return Some(*byte);
     }
-    let lower = text.to_ascii_lowercase();
-    if lower == "del" {
+    if text == "DEL" {
         return Some(127);
     }
-    match lower.strip_prefix("ctrl-")?.as_bytes() {
+    match text.strip_prefix("ctrl-")?.as_bytes() {
         [letter @ b'a'..=b'z'] => Some(letter - b'a' + 1),
         [b'@'] => Some(0),
         [b'['] => Some(27),

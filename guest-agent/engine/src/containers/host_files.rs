@@ -35,7 +35,7 @@ pub(crate) fn prepare(dir: &Path, facts: &Facts<'_>) -> Result<Vec<Mount>, Error
     let record = facts.record;
     let host_network = record.host_config.network_mode == "host";
     let hosts = if host_network {
-        machine_file("/etc/hosts")
+        machine_file("/etc/hosts").map(|text| text + &extra_hosts(facts))
     } else {
         None
     };
@@ -176,17 +176,7 @@ fn hosts_file(facts: &Facts<'_>) -> String {
     let mut text = String::from(
         "127.0.0.1\tlocalhost\n::1\tlocalhost ip6-localhost ip6-loopback\nfe00::\tip6-localnet\nff00::\tip6-mcastprefix\nff02::1\tip6-allnodes\nff02::2\tip6-allrouters\n",
     );
-    for extra in record.host_config.extra_hosts.iter().flatten() {
-        let Some((name, address)) = extra.split_once([':', '=']) else {
-            continue;
-        };
-        let address = address.trim_start_matches('[').trim_end_matches(']');
-        match (address, facts.surroundings.gateway) {
-            ("host-gateway", Some(gateway)) => text += &format!("{gateway}\t{name}\n"),
-            ("host-gateway", None) => {}
-            _ => text += &format!("{address}\t{name}\n"),
-        }
-    }
+    text += &extra_hosts(facts);
     for (address, names) in &facts.surroundings.links {
         text += &format!("{address}\t{names}\n");
     }
@@ -199,13 +189,32 @@ fn hosts_file(facts: &Facts<'_>) -> String {
         .filter_map(|attachment| attachment.endpoint.as_ref())
         .flat_map(network::Endpoint::addresses)
     {
-        let hostname = &record.config.hostname;
-        let full = if record.config.domainname.is_empty() {
-            hostname.clone()
-        } else {
-            format!("{hostname}.{} {hostname}", record.config.domainname)
+        // A domain may be given apart or with the name; both the whole and the first part are known.
+        let config = &record.config;
+        let mut names = config.hostname.clone();
+        if !config.domainname.is_empty() {
+            names += &format!(".{}", config.domainname);
+        }
+        if let Some((first, _)) = names.clone().split_once('.') {
+            names += &format!(" {first}");
+        }
+        text += &format!("{}\t{names}\n", address.ip);
+    }
+    text
+}
+
+fn extra_hosts(facts: &Facts<'_>) -> String {
+    let mut text = String::new();
+    for extra in facts.record.host_config.extra_hosts.iter().flatten() {
+        let Some((name, address)) = extra.split_once([':', '=']) else {
+            continue;
         };
-        text += &format!("{}\t{full}\n", address.ip);
+        let address = address.trim_start_matches('[').trim_end_matches(']');
+        match (address, facts.surroundings.gateway) {
+            ("host-gateway", Some(gateway)) => text += &format!("{gateway}\t{name}\n"),
+            ("host-gateway", None) => {}
+            _ => text += &format!("{address}\t{name}\n"),
+        }
     }
     text
 }

@@ -16,7 +16,7 @@ pub(crate) fn place(
     dir: &Path,
     number: usize,
 ) -> Result<PathBuf, Error> {
-    let image = store.resolve(&point.name)?;
+    let image = store.resolve(&point.image)?;
     let own = dir.join("image-mounts").join(number.to_string());
     let root = Root {
         lower: store.layers(&image)?,

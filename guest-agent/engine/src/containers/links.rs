@@ -50,6 +50,7 @@ impl Engine {
                 }
                 other => other,
             })?;
+            let container = self.network_owner(container)?;
             if container.lock().record.host_config.network_mode == "host" {
                 return Err(Error::Invalid(
                     "conflicting options: host type networking can't be used with links. This would result in undefined behavior".into(),
@@ -63,6 +64,21 @@ impl Engine {
             }
         }
         Ok(links)
+    }
+
+    /// Whose network a container has: its own, or that of one that it has joined.
+    fn network_owner(&self, mut container: Arc<Container>) -> Result<Arc<Container>, Error> {
+        loop {
+            let joined = {
+                let inner = container.lock();
+                let host = &inner.record.host_config;
+                host.network_container().map(str::to_owned)
+            };
+            match joined {
+                Some(other) => container = self.container(&other)?,
+                None => return Ok(container),
+            }
+        }
     }
 
     /// The links of a container to others that still are there.

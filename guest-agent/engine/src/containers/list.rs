@@ -201,11 +201,19 @@ fn matches(snapshot: &Snapshot, filters: &Filters) -> bool {
                 && any_port("expose", wanted, |port| exposed.contains_key(port))
         })
         && filters.any("publish", |wanted| {
-            let published = record.host_config.port_bindings.as_ref();
-            record.state.pid().is_some()
-                && any_port("publish", wanted, |port| {
-                    published.is_some_and(|ports| ports.contains_key(port))
+            // The host's ports, with the protocol of the container's.
+            let open: Vec<String> = record
+                .ports
+                .iter()
+                .flat_map(|(key, bound)| {
+                    let (_, protocol) = key.split_once('/').unwrap_or((key, "tcp"));
+                    bound
+                        .iter()
+                        .map(move |one| format!("{}/{protocol}", one.host_port))
                 })
+                .collect();
+            record.state.pid().is_some()
+                && any_port("publish", wanted, |port| open.iter().any(|one| one == port))
         })
 }
 

@@ -163,14 +163,6 @@ fn from_request(request: &MountRequest) -> Result<MountPoint, Error> {
                 ));
             }
             let options = request.bind_options.clone().unwrap_or_default();
-            if options.read_only_non_recursive && options.read_only_force_recursive {
-                return invalid(
-                    "mutually exclusive options: ReadOnlyNonRecursive and ReadOnlyForceRecursive",
-                );
-            }
-            if options.read_only_non_recursive && !request.read_only {
-                return invalid("the option ReadOnlyNonRecursive needs ReadOnly");
-            }
             if !options.propagation.is_empty()
                 && !PROPAGATIONS.contains(&options.propagation.as_str())
             {
@@ -222,6 +214,9 @@ fn from_request(request: &MountRequest) -> Result<MountPoint, Error> {
                 return invalid("must not set ReadOnly mode when using anonymous volumes");
             }
             let options = request.volume_options.clone().unwrap_or_default();
+            if request.source.is_empty() && !options.subpath.is_empty() {
+                return invalid("must not set Subpath when using anonymous volumes");
+            }
             let plain = |part| matches!(part, std::path::Component::Normal(_));
             if !Path::new(&options.subpath).components().all(plain) {
                 return invalid("subpath must be a relative path within the volume");
@@ -251,7 +246,7 @@ fn from_request(request: &MountRequest) -> Result<MountPoint, Error> {
             let subpath = Path::new(&options.subpath);
             let plain = |part| matches!(part, std::path::Component::Normal(_));
             if !subpath.components().all(plain) {
-                return invalid("subpath must be a relative path within the image");
+                return invalid("subpath must be a relative path within the volume");
             }
             Ok(MountPoint {
                 kind: "image".into(),

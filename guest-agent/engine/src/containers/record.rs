@@ -94,6 +94,9 @@ pub struct MountPoint {
     /// Path in the image or in the volume.
     #[serde(default)]
     pub subpath: String,
+    /// Id of the image whose files they are: what its name meant when the container was made.
+    #[serde(default)]
+    pub image: String,
     /// A volume that nobody has named: it may go with the container.
     #[serde(default)]
     pub anonymous: bool,

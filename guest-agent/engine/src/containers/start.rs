@@ -198,6 +198,8 @@ impl Engine {
             let store = self.store()?;
             self.mount_volumes(&record.mounts)?;
             all.extend(mounts::prepare(&record.mounts, store, &container.dir)?);
+            // A volume at /etc comes before the files in it.
+            all.sort_by_key(|mount| mount.target.matches('/').count());
             all.extend(init::mount(&record.host_config, &self.options.root)?);
             let pid = self
                 .process_namespace(&record.host_config.pid_mode, "pid")

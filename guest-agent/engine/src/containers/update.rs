@@ -27,7 +27,7 @@ impl Engine {
         let mut limits = request.limits;
         if limits.pids_limit.is_some_and(|limit| limit <= 0) {
             // Zero and below take an earlier limit away.
-            limits.pids_limit = Some(-1);
+            limits.pids_limit = Some(0);
         }
         limits.restart_policy = request.restart_policy;
         let named = !limits.restart_policy.name.is_empty();

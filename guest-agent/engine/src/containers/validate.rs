@@ -105,11 +105,7 @@ fn extra_hosts(host: &HostConfig) -> Result<(), Error> {
         if name.is_empty() {
             return invalid(format!("bad format for add-host: \"{extra}\""));
         }
-        let bare = address
-            .strip_prefix('[')
-            .and_then(|rest| rest.strip_suffix(']'))
-            .unwrap_or(address);
-        if address != "host-gateway" && bare.parse::<std::net::IpAddr>().is_err() {
+        if address != "host-gateway" && address.parse::<std::net::IpAddr>().is_err() {
             return invalid(format!("invalid IP address in add-host: \"{address}\""));
         }
     }
@@ -199,7 +195,7 @@ fn modes(host: &mut HostConfig) -> Result<(), Error> {
         mode.strip_prefix("container:")
             .is_some_and(|n| !n.is_empty())
     };
-    if host.network_mode == "container:" {
+    if matches!(host.network_mode.as_str(), "container" | "container:") {
         return invalid("invalid network mode: invalid container format container:<name|id>");
     }
     let ipc = host.ipc_mode.as_str();

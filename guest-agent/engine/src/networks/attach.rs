@@ -35,11 +35,19 @@ impl Engine {
             return Ok(Namespace::Host);
         }
         if let Some(other) = record.host_config.network_container() {
-            let pid = self.pid_of(other).map_err(|e| match e {
-                Error::Conflict(_) => Error::Conflict(format!(
-                    "cannot join network of a non running container: {other}"
-                )),
-                e => Error::System(format!("joining network namespace of container: {e}")),
+            let joined = self.container(other).map_err(|e| {
+                Error::System(format!("joining network namespace of container: {e}"))
+            })?;
+            if joined.id == id {
+                return Err(Error::System("cannot join own network namespace".into()));
+            }
+            let theirs = joined.snapshot();
+            let pid = theirs.record.state.pid().ok_or_else(|| {
+                Error::Conflict(format!(
+                    "cannot join network namespace of a non running container: container {} is {}",
+                    theirs.record.name,
+                    theirs.status()
+                ))
             })?;
             return Ok(Namespace::Path(format!("/proc/{pid}/ns/net").into()));
         }

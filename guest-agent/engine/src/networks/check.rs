@@ -79,11 +79,16 @@ fn check_addresses(ipam: &EndpointIpam, problems: &mut Vec<String>) {
     if !ipam.ipv4_address.is_empty() && !good(&ipam.ipv4_address, IpAddr::is_ipv4) {
         problems.push(format!("invalid IPv4 address: {}", ipam.ipv4_address));
     }
-    if !ipam.ipv6_address.is_empty() && !good(&ipam.ipv6_address, IpAddr::is_ipv6) {
+    let ipv6 = |ip: &IpAddr| matches!(ip, IpAddr::V6(ip) if ip.to_ipv4_mapped().is_none());
+    if !ipam.ipv6_address.is_empty() && !good(&ipam.ipv6_address, ipv6) {
         problems.push(format!("invalid IPv6 address: {}", ipam.ipv6_address));
     }
     for text in ipam.link_local_ips.iter().flatten() {
-        if !good(text, |_| true) {
+        let local = |ip: &IpAddr| match ip {
+            IpAddr::V4(ip) => ip.is_link_local(),
+            IpAddr::V6(ip) => ip.is_unicast_link_local(),
+        };
+        if !good(text, local) {
             problems.push(format!("invalid link-local IP address: {text}"));
         }
     }

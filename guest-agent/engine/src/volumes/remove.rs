@@ -6,6 +6,14 @@ use super::work::no_such_volume;
 use super::{Volume, store};
 use crate::{Engine, Error, blocking, ids};
 
+/// Somebody may have taken the files away before.
+fn done_or_gone(done: std::io::Result<()>) -> std::io::Result<()> {
+    done.or_else(|error| match error.kind() {
+        std::io::ErrorKind::NotFound => Ok(()),
+        _ => Err(error),
+    })
+}
+
 impl Engine {
     /// Removes a volume that no container uses; with `force` it need not exist.
     pub async fn remove_volume(self: &Arc<Self>, name: &str, force: bool) -> Result<(), Error> {
@@ -45,12 +53,16 @@ impl Engine {
             // From here on it is gone: what is left of it is swept away at the next start.
             let dir = self.volumes.directory(name);
             let record = dir.join("volume.json");
-            std::fs::remove_file(&record).map_err(|e| Error::file("removing", &record, e))?;
-            std::fs::rename(&dir, &gone).map_err(|e| Error::file("removing", &dir, e))?;
+            let removed = std::fs::remove_file(&record);
+            done_or_gone(removed).map_err(|e| Error::file("removing", &record, e))?;
+            let moved = std::fs::rename(&dir, &gone);
+            done_or_gone(moved).map_err(|e| Error::file("removing", &dir, e))?;
             inner.known.remove(name);
             volume
         };
-        if let Err(error) = store::erase(&gone) {
+        if gone.exists()
+            && let Err(error) = store::erase(&gone)
+        {
             tracing::warn!(%error, volume = name, "removing its files");
         }
         self.volume_event(name, "destroy", &[]);

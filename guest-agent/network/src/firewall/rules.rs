@@ -313,6 +313,16 @@ fn forward(table: &mut Table<'_>, bridges: &[&Spec], published: &[&Published]) {
     table.base(chain, "filter", "forward", 0);
     let from = || is(meta("iifname"), json!("@bridges"));
     let to = || is(meta("oifname"), json!("@bridges"));
+    let same = || {
+        let both = concat(vec![meta("iifname"), meta("oifname")]);
+        is(both, json!("@same"))
+    };
+    // Neighbours have addresses of the link, which are nobody's subnet.
+    for (ipv4, address, length) in [(true, "169.254.0.0", 16), (false, "fe80::", 10)] {
+        let link = json!({"prefix": {"addr": address, "len": length}});
+        let rule = vec![same(), is(field(ipv4, "saddr"), link), accept()];
+        table.rule(chain, rule);
+    }
     for (ipv4, number) in [(true, 4), (false, 6)] {
         let own = is_not(
             concat(vec![meta("iifname"), field(ipv4, "saddr")]),
@@ -323,8 +333,7 @@ fn forward(table: &mut Table<'_>, bridges: &[&Spec], published: &[&Published]) {
     let known = || state(&["established", "related"]);
     table.rule(chain, vec![to(), known(), accept()]);
     table.rule(chain, vec![from(), known(), accept()]);
-    let same = concat(vec![meta("iifname"), meta("oifname")]);
-    table.rule(chain, vec![is(same, json!("@same")), accept()]);
+    table.rule(chain, vec![same(), accept()]);
     table.rule(chain, vec![to(), translated(), accept()]);
     table.rule(chain, vec![from(), to(), drop()]);
     let out = is(meta("iifname"), json!("@out"));

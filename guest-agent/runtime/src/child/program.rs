@@ -16,6 +16,8 @@ use crate::sys;
 /// The environment, with `HOME` from the user's entry where it is missing.
 pub(super) fn environment(process: &Process, identity: &Identity) -> Vec<String> {
     let mut env = process.env.clone();
+    // An empty one is none.
+    env.retain(|entry| entry != "HOME=");
     if !env.iter().any(|entry| entry.starts_with("HOME=")) {
         env.push(format!("HOME={}", identity.home));
     }

@@ -88,9 +88,8 @@ pub(super) fn distrust(home: &Home, program: &Program, image: &Image, name: &str
 }
 
 /// What earlier probes found, in words.
-pub(super) fn remembered(home: &Home, program: &Program) -> Vec<String> {
-    let known = Image::find().map(|image| load(home, &key(program, &image)).found);
-    let known = known.unwrap_or_default();
+pub(super) fn remembered(home: &Home, program: &Program, image: &Image) -> Vec<String> {
+    let known = load(home, &key(program, image)).found;
     let candidates = host::candidates().into_iter().map(|(name, offered)| {
         let verdict = match (offered, known.get(name)) {
             (Err(reason), _) => reason,
@@ -165,14 +164,15 @@ fn probe(
     let stderr = File::create(&errors).map_err(|error| error.to_string())?;
     let mut command = Command::new(&program.path);
     command
-        .args(super::arguments::board(program, name))
+        .args(super::arguments::board(program, image.architecture, name))
         .args(["-smp", "1", "-m", "256"])
         .arg("-kernel")
         .arg(&image.kernel)
-        .args([
-            "-append",
-            "console=ttyS0 earlyprintk=ttyS0 no_timer_check panic=-1",
-        ])
+        .arg("-append")
+        .arg(format!(
+            "{} no_timer_check panic=-1",
+            image.architecture.early_console()
+        ))
         .arg("-chardev")
         .arg(format!("file,id=serial,path={}", escape(&serial)))
         .args(["-serial", "chardev:serial"])

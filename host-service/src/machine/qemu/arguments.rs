@@ -7,6 +7,7 @@ use client::Home;
 use client::wire::Problem;
 
 use super::accelerator::{self, Choice, EMULATION};
+use super::architecture::Architecture;
 use super::boot::Failure;
 use super::image::Image;
 use super::program::{self, Program};
@@ -41,8 +42,8 @@ impl Plan {
         let machine_dir = home.machine_dir();
         std::fs::create_dir_all(&machine_dir)
             .map_err(|error| crate::problem::file("create", &machine_dir, &error))?;
-        let program = program::find(home)?;
         let image = Image::find()?;
+        let program = program::find(home, image.architecture)?;
         let size = Size::choose();
         let disk_bytes = disk::prepare(&home.data_disk(), size.disk_gib)?;
         let choice = accelerator::choose(home, &program, &image, &start.cancel);
@@ -169,18 +170,12 @@ impl Channels {
 }
 
 /// The board and its processors: what a probe and a machine have in common.
-pub(super) fn board(program: &Program, accelerator: &str) -> Vec<OsString> {
-    let arm = cfg!(target_arch = "aarch64");
-    let board = if arm { "virt" } else { "q35" };
-    let (accel, cpu) = match accelerator {
-        EMULATION if arm => ("tcg,thread=multi", "max"),
-        // With these flags kernel and C libraries copy byte by byte (REP MOVSB), of which emulation
-        // makes a loop; without them eight at a time, which takes a fifth.
-        EMULATION => ("tcg,thread=multi", "max,-erms,-fsrm"),
-        // WHPX knows no `host`, and its interrupt controller hangs Linux guests.
-        "whpx" => ("whpx,kernel-irqchip=off", "max"),
-        other => (other, "host"),
-    };
+pub(super) fn board(
+    program: &Program,
+    architecture: Architecture,
+    accelerator: &str,
+) -> Vec<OsString> {
+    let (accel, cpu) = architecture.processor(accelerator);
     let mut all: Vec<OsString> = [
         "-nodefaults",
         "-no-user-config",
@@ -189,7 +184,14 @@ pub(super) fn board(program: &Program, accelerator: &str) -> Vec<OsString> {
         "-no-reboot",
     ]
     .into_iter()
-    .chain(["-machine", board, "-accel", accel, "-cpu", cpu])
+    .chain([
+        "-machine",
+        architecture.board(),
+        "-accel",
+        accel,
+        "-cpu",
+        cpu,
+    ])
     .map(OsString::from)
     .collect();
     if let Some(firmware) = program.firmware() {
@@ -200,29 +202,29 @@ pub(super) fn board(program: &Program, accelerator: &str) -> Vec<OsString> {
 
 /// The kernel's command line.
 fn kernel_line(plan: &Plan, channels: &Channels, from: From) -> String {
-    let console = if cfg!(target_arch = "aarch64") {
-        "ttyAMA0"
-    } else {
-        "ttyS0"
-    };
+    let architecture = plan.image.architecture;
     let mut words = vec![
-        format!("console={console}"),
+        architecture.console().to_owned(),
         "quiet".to_owned(),
         // A panicked machine ends, and slipwayd sees it.
         "panic=1".to_owned(),
-        // The timer's check fails now and then on a host under load.
-        "no_timer_check".to_owned(),
         // The kernel's tests of its own ciphers take a second under emulation.
         "cryptomgr.notests".to_owned(),
     ];
     if plan.choice.name == EMULATION {
         // Emulated processors have none of the flaws.
         words.push("mitigations=off".to_owned());
+        // The warden takes care then while it makes the kernel change its code.
+        words.push("slipway.emulated=yes".to_owned());
+    }
+    if architecture == Architecture::X86 {
+        // The timer's check fails now and then on a host under load.
+        words.push("no_timer_check".to_owned());
+    }
+    if architecture == Architecture::X86 && plan.choice.name == EMULATION {
         // QEMU 7 leaves garbage in the flags after CMPXCHG16B: about one boot in ten died of a
         // double fault in the kernel's allocator. The kernel does without it; programs still see it.
         words.push("clearcpuid=cx16".to_owned());
-        // The warden takes care then while it makes the kernel change its code.
-        words.push("slipway.emulated=yes".to_owned());
     }
     match from {
         From::Boot => {
@@ -262,7 +264,7 @@ pub(super) fn arguments(
     console: &Path,
     from: From,
 ) -> Vec<OsString> {
-    let mut all = board(&plan.program, plan.choice.name);
+    let mut all = board(&plan.program, plan.image.architecture, plan.choice.name);
     let mut add = |words: &[&str]| all.extend(words.iter().map(OsString::from));
     add(&["-name", "slipway", "-uuid", uuid]);
     add(&[

@@ -5,12 +5,14 @@ use std::path::{Path, PathBuf};
 
 use client::wire::Problem;
 
+use super::architecture::Architecture;
 use crate::problem::{Explain, problem};
 
 /// The files that a machine boots from.
 #[derive(Debug, Clone)]
 pub(super) struct Image {
     pub(super) folder: PathBuf,
+    pub(super) architecture: Architecture,
     pub(super) kernel: PathBuf,
     pub(super) root: PathBuf,
     pub(super) initramfs: PathBuf,
@@ -53,14 +55,15 @@ impl Image {
             }
         };
         let kernel = file("vmlinux")?;
-        if !is_kernel(&kernel) {
+        let Some(architecture) = architecture(&kernel) else {
             return Err(problem("the machine's kernel is damaged")
                 .because(format!("{} is no Linux kernel", kernel.display()))
                 .hint(
                     "install Slipway again; in the source tree, run `cargo xtask image --force`",
                 ));
-        }
+        };
         Ok(Self {
+            architecture,
             kernel,
             root: file("root.ext2")?,
             initramfs: file("initramfs.cpio")?,
@@ -69,10 +72,11 @@ impl Image {
     }
 }
 
-/// Whether a file begins as a kernel does, an ELF file or the boot protocol's own format. QEMU
-/// would run anything else, and nothing would ever be heard of it.
-fn is_kernel(path: &Path) -> bool {
+/// Whom a kernel is for; nothing when the file is none. QEMU would run anything, and nothing would ever
+/// be heard of it.
+fn architecture(path: &Path) -> Option<Architecture> {
     let mut head = Vec::new();
-    let read = std::fs::File::open(path).and_then(|file| file.take(0x206).read_to_end(&mut head));
-    read.is_ok() && (head.starts_with(b"\x7fELF") || head.ends_with(b"HdrS"))
+    let file = std::fs::File::open(path).ok()?;
+    file.take(Architecture::HEAD).read_to_end(&mut head).ok()?;
+    Architecture::of_kernel(&head)
 }

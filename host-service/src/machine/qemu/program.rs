@@ -9,6 +9,7 @@ use client::Home;
 use client::wire::Problem;
 use serde::{Deserialize, Serialize};
 
+use super::architecture::Architecture;
 use crate::problem::{Explain, problem};
 use crate::settings::replace;
 
@@ -43,17 +44,10 @@ impl Program {
     }
 }
 
-/// The program's name for machines of the host's own architecture.
-pub(super) const NAME: &str = if cfg!(target_arch = "aarch64") {
-    "qemu-system-aarch64"
-} else {
-    "qemu-system-x86_64"
-};
-
-/// Finds QEMU: `SLIPWAY_QEMU`, else beside slipwayd, else in `PATH`; asks for its version unless
+/// Finds the QEMU for an architecture: `SLIPWAY_QEMU`, else beside slipwayd, else in `PATH`; asks for its version unless
 /// it was asked before.
-pub(crate) fn find(home: &Home) -> Result<Program, Problem> {
-    let path = locate()?;
+pub(super) fn find(home: &Home, architecture: Architecture) -> Result<Program, Problem> {
+    let path = locate(architecture)?;
     let stamp = stamp(&path);
     let memory = home.machine_dir().join("qemu.json");
     let known = fs::read(&memory)
@@ -99,7 +93,7 @@ pub(crate) fn find(home: &Home) -> Result<Program, Problem> {
     Ok(program)
 }
 
-fn locate() -> Result<PathBuf, Problem> {
+fn locate(architecture: Architecture) -> Result<PathBuf, Problem> {
     if let Some(path) = std::env::var_os("SLIPWAY_QEMU").filter(|path| !path.is_empty()) {
         let path = PathBuf::from(path);
         if path.is_file() {
@@ -112,7 +106,7 @@ fn locate() -> Result<PathBuf, Problem> {
             ))
             .hint("set SLIPWAY_QEMU to the path of a QEMU program, or unset it"));
     }
-    let name = format!("{NAME}{}", std::env::consts::EXE_SUFFIX);
+    let name = format!("{}{}", architecture.qemu(), std::env::consts::EXE_SUFFIX);
     let beside = std::env::current_exe()
         .ok()
         .and_then(|exe| Some(exe.parent()?.to_owned()));
@@ -127,20 +121,22 @@ fn locate() -> Result<PathBuf, Problem> {
         .ok_or_else(|| {
             problem("QEMU is not installed")
                 .because(format!("{name} is neither beside slipwayd nor in PATH"))
-                .hint(install_hint())
+                .hint(install_hint(architecture))
         })
 }
 
-fn install_hint() -> &'static str {
+fn install_hint(architecture: Architecture) -> String {
+    let (debian, fedora) = architecture.packages();
     match std::env::consts::OS {
-        "linux" => {
-            "install it, for example with `apt install qemu-system-x86` or \
-             `dnf install qemu-system-x86-core`, or set SLIPWAY_QEMU to its path"
-        }
+        "linux" => format!(
+            "install it, for example with `apt install {debian}` or `dnf install {fedora}`, \
+             or set SLIPWAY_QEMU to its path"
+        ),
         "macos" => {
             "install it, for example with `brew install qemu`, or set SLIPWAY_QEMU to its path"
+                .to_owned()
         }
-        _ => "install QEMU for Windows and set SLIPWAY_QEMU to the path of its program",
+        _ => "install QEMU for Windows and set SLIPWAY_QEMU to the path of its program".to_owned(),
     }
 }
 

@@ -37,7 +37,7 @@ pub(super) struct Asker {
 impl Index {
     pub(super) fn new(engine: &Engine) -> Self {
         let mut index = Self::default();
-        let mut links: Vec<(String, String, String)> = Vec::new();
+        let mut links = Vec::new();
         for container in engine.all_containers() {
             let record = container.lock().record.clone();
             let mut asker = Asker {
@@ -73,15 +73,22 @@ impl Index {
                     known.addresses.insert(address.ip, full);
                 }
                 let own = attachment.settings.links.iter().flatten();
-                for link in own.chain(record.host_config.links.iter().flatten()) {
+                // The container's are those of its first network.
+                let first = *network == record.host_config.network_mode;
+                let first = record.host_config.links.iter().filter(|_| first);
+                for link in own.chain(first.flatten()) {
                     let (other, alias) = link.split_once(':').unwrap_or((link, link));
                     let alias = alias.rsplit('/').next().unwrap_or(alias);
-                    links.push((record.id.clone(), other.to_owned(), alias.to_lowercase()));
+                    let here = attachment.network_id.clone();
+                    links.push((
+                        (record.id.clone(), here),
+                        (other.to_owned(), alias.to_lowercase()),
+                    ));
                 }
             }
             index.askers.insert(record.id.clone(), asker);
         }
-        for (asker, other, alias) in links {
+        for ((asker, network), (other, alias)) in links {
             let Ok(other) = engine.container(&other) else {
                 continue;
             };
@@ -89,13 +96,15 @@ impl Index {
                 let inner = other.lock();
                 let places = inner.record.networks.values();
                 places
+                    // A link is one of a network.
+                    .filter(|attachment| attachment.network_id == network)
                     .filter_map(|attachment| attachment.endpoint.as_ref())
                     .flat_map(network::Endpoint::addresses)
                     .map(|address| address.ip)
                     .collect()
             };
             if let Some(asker) = index.askers.get_mut(&asker) {
-                asker.links.insert(alias, theirs);
+                asker.links.entry(alias).or_default().extend(theirs);
             }
         }
         index
@@ -107,7 +116,7 @@ impl Index {
 
     /// Addresses of a name, as a container knows it; nothing when it is nobody's.
     pub(super) fn find(&self, asker: &Asker, name: &str) -> Option<Vec<IpAddr>> {
-        if let Some(found) = asker.links.get(name) {
+        if let Some(found) = asker.links.get(name).filter(|found| !found.is_empty()) {
             return Some(found.clone());
         }
         let known = asker.networks.iter().filter_map(|id| self.networks.get(id));

@@ -1,0 +1,268 @@
+//! What Docker's own tests look at beside what everybody sees at once.
+
+use std::io::{Read, Write};
+use std::os::unix::net::UnixStream;
+use std::time::{Duration, Instant};
+
+use crate::support::{Host, host, request};
+
+/// Attaches to a container's output; what follows the answer's head is raw.
+fn attached(host: &Host, name: &str, query: &str) -> UnixStream {
+    let path = format!("/containers/{name}/attach?stream=1&stdout=1&stderr=1{query}");
+    let mut stream = UnixStream::connect(host.socket()).unwrap();
+    let limit = Some(Duration::from_secs(60));
+    stream.set_read_timeout(limit).unwrap();
+    write!(
+        stream,
+        "POST {path} HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: tcp\r\n\r\n"
+    )
+    .unwrap();
+    let mut head = Vec::new();
+    while !head.ends_with(b"\r\n\r\n") {
+        let mut byte = [0];
+        stream.read_exact(&mut byte).unwrap();
+        head.push(byte[0]);
+    }
+    stream
+}
+
+fn rest(stream: &mut UnixStream) -> String {
+    let mut bytes = Vec::new();
+    stream.read_to_end(&mut bytes).unwrap();
+    String::from_utf8_lossy(&bytes).into_owned()
+}
+
+#[test]
+fn an_attachment_ends_when_everybody_knows_the_end() {
+    let host = host!();
+    for turn in 0..20 {
+        let create = ["create", "--name", "short", "busybox", "sh", "-c", "exit 7"];
+        host.docker(&create).good();
+        let mut stream = attached(&host, "short", "");
+        host.send("POST", "/containers/short/start", b"");
+        assert_eq!(rest(&mut stream), "");
+        let state = host.send("GET", "/containers/short/json", b"").body;
+        assert!(
+            state.contains(r#""Status":"exited""#) && state.contains(r#""ExitCode":7"#),
+            "turn {turn}: {state}"
+        );
+        let removed = host.send("DELETE", "/containers/short", b"");
+        assert_eq!(removed.status, 204, "turn {turn}");
+    }
+    // A process that closes its output has not ended; who attaches then does not hold it up.
+    let script = "exec > /dev/null 2>&1; sleep 2; exit 3";
+    host.docker(&["run", "-d", "--name", "mute", "busybox", "sh", "-c", script])
+        .good();
+    let begun = Instant::now();
+    std::thread::sleep(Duration::from_millis(500));
+    let mut stream = attached(&host, "mute", "");
+    rest(&mut stream);
+    assert_eq!(host.field("mute", ".State.ExitCode"), "3");
+    assert!(begun.elapsed() < Duration::from_secs(8));
+}
+
+#[test]
+fn the_end_of_ones_input_ends_an_attachment_that_others_may_follow() {
+    let host = host!();
+    for (name, once) in [("many", false), ("once", true)] {
+        let body = format!(
+            r#"{{"Image":"busybox","Cmd":["sh","-c","cat; echo over; sleep 1000"],"OpenStdin":true,"StdinOnce":{once}}}"#
+        );
+        let path = format!("/containers/create?name={name}");
+        let made = request(&host, "POST", &path, "application/json", &body);
+        assert_eq!(made.0, 201, "{}", made.1);
+        host.send("POST", &format!("/containers/{name}/start"), b"");
+    }
+    let mut stream = attached(&host, "many", "&stdin=1");
+    stream.shutdown(std::net::Shutdown::Write).unwrap();
+    assert_eq!(rest(&mut stream), "");
+    assert!(host.docker(&["logs", "many"]).good().is_empty());
+    // Where the input is for one client only it ends, and the output flows on.
+    let mut stream = attached(&host, "once", "&stdin=1");
+    stream.write_all(b"in\n").unwrap();
+    stream.shutdown(std::net::Shutdown::Write).unwrap();
+    let mut heard = [0; 8 + 3 + 8 + 5];
+    stream.read_exact(&mut heard).unwrap();
+    assert!(heard.ends_with(b"over\n"), "{heard:?}");
+}
+
+#[test]
+fn the_image_of_a_mount_is_what_it_was_and_in_use() {
+    let host = host!();
+    // An archive of nothing.
+    let empty = "\0".repeat(1024);
+    host.docker_with_input(&["import", "-", "files:1"], &empty)
+        .good();
+    host.docker(&["tag", "busybox", "keep:1"]).good();
+    let mount = "type=image,source=keep:1,target=/keep";
+    let create = [
+        "create",
+        "--name",
+        "one",
+        "--mount",
+        mount,
+        "slipway/other",
+        "x",
+    ];
+    let other = ["import", "--change", "CMD [\"x\"]", "-", "slipway/other"];
+    host.docker_with_input(&other, &empty).good();
+    host.docker(&create).good();
+    // A name that means something else now.
+    host.docker(&["tag", "files:1", "keep:1"]).good();
+    let removed = host.docker(&["rmi", "busybox"]);
+    removed.bad(1, "container");
+    host.docker(&["rm", "one"]).good();
+    host.docker(&["rmi", "busybox"]).good();
+}
+
+#[test]
+fn a_volume_whose_files_are_gone_can_be_removed() {
+    let host = host!();
+    for (name, args) in [
+        ("one", &["rm"][..]),
+        ("two", &["rm", "-f"]),
+        ("three", &["prune", "-af"]),
+    ] {
+        host.docker(&["volume", "create", name]).good();
+        let at = ["volume", "inspect", "-f", "{{.Mountpoint}}", name];
+        let at = host.docker(&at).good();
+        let folder = std::path::Path::new(&at).parent().unwrap();
+        std::fs::remove_dir_all(folder).unwrap();
+        let mut words = vec!["volume"];
+        words.extend(args);
+        if args[0] == "rm" {
+            words.push(name);
+        }
+        host.docker(&words).good();
+        assert_eq!(host.docker(&["volume", "ls", "-q"]).good(), "");
+    }
+}
+
+#[test]
+fn a_containers_own_files_are_there_whatever_is_around_them() {
+    let host = host!();
+    let run = |options: &[&str], script: &str| {
+        let words = [&["run", "--rm"], options, &["busybox", "sh", "-c", script]].concat();
+        host.docker(&words).good()
+    };
+    // A volume at /etc is under them.
+    let names = run(
+        &["-v", "/etc"],
+        "wc -l < /etc/hosts; grep -c nameserver /etc/resolv.conf",
+    );
+    assert!(names.lines().all(|line| line.trim() != "0"), "{names}");
+    let hosts = run(&["--hostname", "box.example.com"], "cat /etc/hosts");
+    assert!(hosts.contains("\tbox.example.com box"), "{hosts}");
+    let hosts = run(
+        &["--hostname", "box", "--domainname", "example.com"],
+        "cat /etc/hosts",
+    );
+    assert!(hosts.contains("\tbox.example.com box"), "{hosts}");
+    let more = ["--net", "host", "--add-host", "extra:192.0.2.4"];
+    let hosts = run(&more, "cat /etc/hosts");
+    assert!(
+        hosts.contains("192.0.2.4\textra") && hosts.contains("localhost"),
+        "{hosts}"
+    );
+    assert_eq!(run(&["-e", "HOME="], "echo $HOME"), "/root");
+}
+
+#[test]
+fn neighbours_have_addresses_of_the_link() {
+    let host = host!();
+    host.docker(&["network", "create", "--ipv6", "near"]).good();
+    let link = ["--link-local-ip", "169.254.8.8"];
+    let run = |name: &str, options: &[&str]| {
+        let place = ["run", "-d", "--name", name, "--network", "near"];
+        let words = [&place[..], options, &["busybox", "sleep", "1000"]].concat();
+        host.docker(&words).good();
+    };
+    run("one", &[]);
+    run("two", &link);
+    let script = "ip -6 -o addr show eth0 scope link | sed 's/.*inet6 //; s/\\/.*//'";
+    let two = host.docker(&["exec", "two", "sh", "-c", script]).good();
+    let ping = |address: &str| {
+        let words = ["exec", "one", "ping", "-c", "1", "-W", "2", address];
+        host.docker(&words).code == 0
+    };
+    host.until("an address of the link answers", || {
+        ping(&format!("{two}%eth0"))
+    });
+    host.docker(&[
+        "network",
+        "connect",
+        "--link-local-ip",
+        "169.253.5.5",
+        "bridge",
+        "one",
+    ])
+    .bad(1, "invalid link-local IP address: 169.253.5.5");
+}
+
+#[test]
+fn published_ports_are_found_by_the_hosts_number() {
+    let host = host!();
+    host.docker(&[
+        "run", "-d", "--name", "one", "-p", "1090:90", "busybox", "sleep", "1000",
+    ])
+    .good();
+    for (filter, found) in [
+        ("publish=1090", "one"),
+        ("publish=90", ""),
+        ("expose=90", "one"),
+    ] {
+        let words = ["ps", "--format", "{{.Names}}", "--filter", filter];
+        assert_eq!(host.docker(&words).good(), found, "{filter}");
+    }
+}
+
+#[test]
+fn names_of_links_and_networks_are_dockers() {
+    let host = host!();
+    for network in ["front", "back"] {
+        host.docker(&["network", "create", network]).good();
+    }
+    let run = |words: &[&str]| {
+        let words = [&["run", "-d"], words, &["busybox", "sleep", "1000"]].concat();
+        host.docker(&words).good()
+    };
+    run(&["--name", "server", "--network", "front"]);
+    host.docker(&["network", "connect", "back", "server"])
+        .good();
+    run(&[
+        "--name",
+        "client",
+        "--network",
+        "front",
+        "--link",
+        "server:alias",
+    ]);
+    let knows = || host.docker(&["exec", "client", "nslookup", "alias"]).code == 0;
+    assert!(knows());
+    // A link is one of its network.
+    host.docker(&["network", "connect", "back", "client"])
+        .good();
+    host.docker(&["network", "disconnect", "front", "server"])
+        .good();
+    assert!(!knows());
+    run(&["--name", "joined", "--network", "container:client"]);
+    run(&["--name", "owner"]);
+    run(&["--name", "guest", "--network", "container:owner"]);
+    let words = [
+        "run", "--rm", "--link", "guest:g", "busybox", "ping", "-c", "1", "g",
+    ];
+    host.docker(&words).good();
+    host.docker(&["stop", "-t", "0", "owner"]).good();
+    host.docker(&[
+        "run",
+        "--name",
+        "late",
+        "--network",
+        "container:owner",
+        "busybox",
+    ])
+    .bad(
+        125,
+        "cannot join network namespace of a non running container: container owner is exited",
+    );
+}
