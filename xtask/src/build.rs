@@ -70,7 +70,9 @@ pub(crate) fn host(project: &Project, window: bool) -> Result<()> {
         let mut command = Command::new(cargo());
         command.current_dir(&project.root).arg("build");
         if window && std::env::consts::OS == "linux" {
-            command.args(["--workspace", "--exclude", "xtask", "--exclude", "tests"]);
+            let others = ["xtask", "tests", "fuzz"];
+            command.arg("--workspace");
+            command.args(others.iter().flat_map(|name| ["--exclude", name]));
         } else {
             let native = if std::env::consts::OS == "linux" {
                 &GUEST_PACKAGES[..]

@@ -7,6 +7,7 @@ mod build;
 mod clients;
 mod cross;
 mod elf;
+mod fuzz;
 mod image;
 mod package;
 mod packages;
@@ -45,6 +46,8 @@ enum Command {
     Test(test::Options),
     /// Build the package that people install
     Package,
+    /// Try inputs that nobody would make
+    Fuzz(fuzz::Options),
     /// Measure against a peer
     Bench(bench::Options),
     /// Check that the host's programs compile elsewhere
@@ -72,6 +75,7 @@ fn dispatch(arguments: Arguments) -> Result<()> {
         }
         Command::Run(options) => run::command(&project, &options),
         Command::Test(options) => test::command(&project, &options),
+        Command::Fuzz(options) => fuzz::command(&project, &options),
         Command::Bench(options) => bench::command(&project, &options),
         Command::Check(options) => cross::command(&project, &options),
         Command::Package => {

@@ -13,7 +13,7 @@ use clap::Args;
 use crate::arch::Arch;
 use crate::project::Project;
 use crate::setup::{self, Need};
-use crate::{applications, build, clients, cross, image, package, peers};
+use crate::{applications, build, clients, cross, fuzz, image, package, peers};
 use session::Session;
 
 /// Which tests to run.
@@ -74,16 +74,25 @@ pub(crate) fn command(project: &Project, options: &Options) -> Result<()> {
 
 /// So many cases of each property that sets no number of its own; the usual run has 256.
 const CASES: &str = "20000";
+/// So long each fuzz target runs; `cargo xtask fuzz` takes its time.
+const FUZZ_SECONDS: u64 = 20;
 
 fn everything_else(project: &Project, session: &mut Session) {
-    // Framing, filters and paths, in the place of coverage-guided fuzzing, which needs a nightly
-    // compiler. What fails is kept in `proptest-regressions` beside the source, and tried first from
-    // then on.
+    // Framing, filters and paths. What fails is kept in `proptest-regressions` beside the source, and
+    // tried first from then on.
     let packages = ["link", "engine", "cli"];
     let packages = packages.iter().flat_map(|name| ["--package", name]);
     let mut properties = session.cargo(&["test", "--lib", "--bins", "--no-fail-fast"]);
     properties.args(packages).env("PROPTEST_CASES", CASES);
     session.tests("properties at length", properties);
+    session.outcome("building the fuzz targets", || {
+        fuzz::build(project, None).map(|()| cross::Outcome::Passed)
+    });
+    for name in fuzz::names() {
+        session.outcome(&format!("fuzz {name}"), || {
+            fuzz::fuzz(project, name, FUZZ_SECONDS).map(|()| cross::Outcome::Passed)
+        });
+    }
     for target in cross::TARGETS {
         session.outcome(&format!("check for {target}"), || {
             cross::check(project, target)

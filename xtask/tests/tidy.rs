@@ -14,6 +14,10 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("cli", &["client"]),
     ("client", &[]),
     ("engine", &["images", "network", "runtime", "warden"]),
+    (
+        "fuzz",
+        &["api", "engine", "images", "link", "network", "warden"],
+    ),
     ("hello", &[]),
     ("host-service", &["client", "link"]),
     ("images", &[]),

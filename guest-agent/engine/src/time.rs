@@ -71,8 +71,13 @@ impl Time {
         format!(
             "{}.{:09}Z",
             self.0.strftime("%Y-%m-%dT%H:%M:%S"),
-            self.0.subsec_nanosecond()
+            self.fraction()
         )
+    }
+
+    /// The nanoseconds behind the full second, which count forward before 1970, too.
+    fn fraction(self) -> i128 {
+        self.0.as_nanosecond().rem_euclid(1_000_000_000)
     }
 
     /// Parses what clients send for `since` and `until`: Unix seconds with an optional fraction,
@@ -115,32 +120,50 @@ pub fn parse_go_duration(text: &str) -> Option<i64> {
     if rest.is_empty() {
         return None;
     }
-    let mut total = 0f64;
+    let mut total = 0_u64;
     while !rest.is_empty() {
         let digits = rest.find(|c: char| !c.is_ascii_digit() && c != '.')?;
-        let value: f64 = rest.get(..digits)?.parse().ok()?;
+        let number = rest.get(..digits)?;
         rest = rest.get(digits..)?;
         let unit_end = rest
             .find(|c: char| c.is_ascii_digit() || c == '.')
             .unwrap_or(rest.len());
-        let scale = match rest.get(..unit_end)? {
-            "ns" => 1f64,
-            "us" | "µs" => 1e3,
-            "ms" => 1e6,
-            "s" => 1e9,
-            "m" => 60e9,
-            "h" => 3600e9,
+        let unit = match rest.get(..unit_end)? {
+            "ns" => 1,
+            // The micro sign and the Greek letter.
+            "us" | "\u{b5}s" | "\u{3bc}s" => 1_000,
+            "ms" => 1_000_000,
+            "s" => 1_000_000_000,
+            "m" => 60_000_000_000,
+            "h" => 3_600_000_000_000,
             _ => return None,
         };
-        total += value * scale;
+        total = total.checked_add(times(number, unit)?)?;
         rest = rest.get(unit_end..)?;
     }
-    #[expect(
-        clippy::cast_possible_truncation,
-        reason = "the cast saturates, as wanted"
-    )]
-    let total = total as i64;
+    let total = i64::try_from(total).ok()?;
     Some(if negative { -total } else { total })
+}
+
+/// A number with or without a fraction, so many times; what is less than one is cut off. Nothing where
+/// that is more than fits: Go refuses it.
+fn times(number: &str, unit: u64) -> Option<u64> {
+    /// More digits of a fraction make no difference.
+    const MOST: usize = 18;
+    let (whole, fraction) = number.split_once('.').unwrap_or((number, ""));
+    if (whole.is_empty() && fraction.is_empty()) || fraction.contains('.') {
+        return None;
+    }
+    let value = |digits: &str| match digits {
+        "" => Some(0_u64),
+        digits => digits.parse().ok(),
+    };
+    let fraction = fraction.get(..MOST).unwrap_or(fraction);
+    let scale = 10_u128.pow(u32::try_from(fraction.len()).ok()?);
+    let part = u128::from(value(fraction)?) * u128::from(unit) / scale;
+    value(whole)?
+        .checked_mul(unit)?
+        .checked_add(u64::try_from(part).ok()?)
 }
 
 /// A duration as Go prints it: `1m30s`, `1.5s`, `200ms`.
@@ -178,7 +201,7 @@ pub fn go_duration(duration: Duration) -> String {
 impl fmt::Display for Time {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}", self.0.strftime("%Y-%m-%dT%H:%M:%S"))?;
-        let nanoseconds = self.0.subsec_nanosecond();
+        let nanoseconds = self.fraction();
         if nanoseconds != 0 {
             let digits = format!("{nanoseconds:09}");
             write!(f, ".{}", digits.trim_end_matches('0'))?;
@@ -245,6 +268,10 @@ mod tests {
             Time::from_unix(1, 5).with_nanoseconds(),
             "1970-01-01T00:00:01.000000005Z"
         );
+        let early = "1969-12-31T23:59:58.25Z";
+        let time: Time = early.parse().unwrap();
+        assert_eq!(time.to_string(), early);
+        assert_eq!(time.with_nanoseconds(), "1969-12-31T23:59:58.250000000Z");
     }
 
     #[test]
@@ -263,6 +290,26 @@ mod tests {
             Some(Time::from_unix(2, 0))
         );
         assert_eq!(Time::parse_client("yesterday", now), None);
+    }
+
+    #[test]
+    fn reads_durations_as_go_does() {
+        for (text, nanoseconds) in [
+            ("1.001s", Some(1_001_000_000)),
+            ("1.000000007s", Some(1_000_000_007)),
+            ("2540400h10m10s", Some(9_145_440_610_000_000_000)),
+            ("-1.5h", Some(-5_400_000_000_000)),
+            (".5\u{3bc}s", Some(500)),
+            ("1.s", Some(1_000_000_000)),
+            ("2562048h", None),
+            ("9223372036854775808ns", None),
+            (".s", None),
+            ("1.2.3s", None),
+            ("1", None),
+            ("+", None),
+        ] {
+            assert_eq!(parse_go_duration(text), nanoseconds, "{text}");
+        }
     }
 
     #[test]

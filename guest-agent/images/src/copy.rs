@@ -116,11 +116,7 @@ impl Copy {
         let (target, path) = self.tree.file(above, name, &kept)?;
         self.shares = self.shares && shared(&source, &target);
         if !self.shares {
-            for region in sparse::regions(source.as_fd(), stat) {
-                copy_region(&source, &target, region).map_err(Error::io("copy", &path))?;
-            }
-            let size = u64::try_from(stat.st_size).unwrap_or(0);
-            target.set_len(size).map_err(Error::io("resize", &path))?;
+            copy_content(&source, &target, stat).map_err(Error::io("copy", &path))?;
         }
         self.bytes += u64::try_from(stat.st_size).unwrap_or(0);
         self.tree.seal_file(&target, &kept)
@@ -144,6 +140,14 @@ fn kept(stat: &Stat, xattrs: Vec<(Vec<u8>, Vec<u8>)>) -> Attributes {
 /// Lets the new file share the old one's blocks; false where that can't be.
 fn shared(source: &File, target: &File) -> bool {
     rustix::fs::ioctl_ficlone(target, source).is_ok()
+}
+
+/// Copies a file's data and leaves its holes.
+pub(crate) fn copy_content(source: &File, target: &File, stat: &Stat) -> std::io::Result<()> {
+    for region in sparse::regions(source.as_fd(), stat) {
+        copy_region(source, target, region)?;
+    }
+    target.set_len(u64::try_from(stat.st_size).unwrap_or(0))
 }
 
 /// Copies a stretch of data, in the kernel where it can. A file that has shrunk is left short.

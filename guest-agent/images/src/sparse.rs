@@ -41,3 +41,13 @@ pub(crate) fn regions(file: BorrowedFd<'_>, stat: &Stat) -> Vec<Region> {
     }
     found
 }
+
+/// Where the next data begins, from a place on; nothing when only a hole is left.
+pub(crate) fn next_data(file: BorrowedFd<'_>, at: u64) -> Option<u64> {
+    match seek(file, SeekFrom::Data(at)) {
+        Ok(data) => Some(data),
+        Err(Errno::NXIO) => None,
+        // A file system that does not tell.
+        Err(_) => Some(at),
+    }
+}

@@ -98,9 +98,13 @@ impl Subnet {
     /// address space ends.
     #[must_use]
     pub fn nth(&self, prefix_len: u8, number: u128) -> Option<Self> {
-        let shift = u32::from(length(self.base) - prefix_len.min(length(self.base)));
-        let step = number.checked_shl(shift)?;
+        let length = length(self.base);
+        let shift = u32::from(length - prefix_len.min(length));
+        let step = number.checked_mul(1_u128.checked_shl(shift)?)?;
         let bits = bits(self.base).checked_add(step)?;
+        if bits > u128::MAX >> (128 - length) {
+            return None;
+        }
         Some(Self::new(with_bits(self.base, bits), prefix_len))
     }
 }
@@ -218,5 +222,14 @@ mod tests {
     fn the_next_of_a_size() {
         let pool: Subnet = "192.168.0.0/16".parse().unwrap();
         assert_eq!(pool.nth(20, 2).unwrap().to_string(), "192.168.32.0/20");
+        // Behind the last address there is none.
+        for (last, number) in [
+            ("255.0.0.0/8", 1),
+            ("0.0.0.0/0", 1),
+            ("fd00::/64", u128::MAX),
+        ] {
+            let last: Subnet = last.parse().unwrap();
+            assert_eq!(last.nth(last.prefix_len(), number), None, "{last}");
+        }
     }
 }

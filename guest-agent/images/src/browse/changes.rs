@@ -1,13 +1,19 @@
 //! What is different between two images: files, configuration, layers and sizes.
 
-use std::io::Read as _;
+use std::fs::File;
+use std::os::fd::AsFd as _;
+use std::os::unix::fs::FileExt as _;
 
 use rustix::fs::FileType;
 use serde_json::Value;
 
 use super::{Entry, Touch, entry};
 use crate::merged::{Merged, Node};
+use crate::sparse::next_data;
 use crate::{Digest, Image, Result, Store};
+
+/// Files are compared in pieces of this size.
+const PIECE: usize = 64 * 1024;
 
 /// What is different between two images.
 #[derive(Debug, Clone, PartialEq)]
@@ -136,31 +142,41 @@ impl Comparison {
             let path = String::from_utf8_lossy(path).into_owned();
             crate::Error::io("read", path.as_ref())
         };
-        let mut sides = [
-            (self.before.open(old)?, vec![0; 64 * 1024]),
-            (self.after.open(new)?, vec![0; 64 * 1024]),
-        ];
-        loop {
+        let files = [self.before.open(old)?, self.after.open(new)?];
+        let mut pieces = [vec![0; PIECE], vec![0; PIECE]];
+        let mut at = 0;
+        // Where both have holes they have the same: holes may be of any size.
+        while let Some(data) = files
+            .iter()
+            .filter_map(|file| next_data(file.as_fd(), at))
+            .min()
+        {
             let mut counts = [0; 2];
-            for ((file, buffer), count) in sides.iter_mut().zip(&mut counts) {
-                while *count < buffer.len() {
-                    match file
-                        .read(&mut buffer[*count..])
-                        .map_err(failed(&old.path))?
-                    {
-                        0 => break,
-                        read => *count += read,
-                    }
-                }
+            for ((file, piece), count) in files.iter().zip(&mut pieces).zip(&mut counts) {
+                *count = read_at(file, piece, data).map_err(failed(&old.path))?;
             }
-            if counts[0] != counts[1] || sides[0].1[..counts[0]] != sides[1].1[..counts[1]] {
+            if pieces[0][..counts[0]] != pieces[1][..counts[1]] {
                 return Ok(false);
             }
             if counts[0] == 0 {
-                return Ok(true);
+                break;
             }
+            at = data + counts[0] as u64;
+        }
+        Ok(true)
+    }
+}
+
+/// Fills a piece as far as the file goes.
+fn read_at(file: &File, piece: &mut [u8], at: u64) -> std::io::Result<usize> {
+    let mut done = 0;
+    while done < piece.len() {
+        match file.read_at(&mut piece[done..], at + done as u64)? {
+            0 => break,
+            count => done += count,
         }
     }
+    Ok(done)
 }
 
 fn members_of(merged: &Merged, node: Option<&Node>) -> Result<Vec<Node>> {

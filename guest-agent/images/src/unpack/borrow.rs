@@ -9,6 +9,7 @@ use rustix::fs::FileType;
 use super::entries::Attributes;
 use super::tree::Tree;
 use super::{Below, Written};
+use crate::copy::copy_content;
 use crate::merged::{Merged, Node};
 use crate::{Error, Result};
 
@@ -86,12 +87,12 @@ fn copy(tree: &mut Tree, files: &Merged, found: &Node, link: &Link) -> Result<u6
     };
     match FileType::from_raw_mode(stat.st_mode) {
         FileType::RegularFile => {
-            let mut source = files.open(found)?;
-            let (mut target, path) = tree.file(&link.parent, &link.name, &attributes)?;
-            let size =
-                std::io::copy(&mut source, &mut target).map_err(Error::io("write", &path))?;
+            let source = files.open(found)?;
+            let (target, path) = tree.file(&link.parent, &link.name, &attributes)?;
+            // A hole may be of any size.
+            copy_content(&source, &target, stat).map_err(Error::io("write", &path))?;
             tree.seal_file(&target, &attributes)?;
-            Ok(size)
+            Ok(u64::try_from(stat.st_size).unwrap_or(0))
         }
         FileType::Symlink => {
             let target = files.target(found)?;

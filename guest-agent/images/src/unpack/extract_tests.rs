@@ -213,6 +213,48 @@ fn hard_links_do_not_lead_out() {
 }
 
 #[test]
+fn who_takes_a_name_away_meanwhile_changes_nothing_elsewhere() {
+    use std::os::unix::fs::PermissionsExt as _;
+    use std::sync::atomic::{AtomicBool, Ordering};
+
+    let place = Place::new();
+    let secret = place.dir.path().join("outside/secret");
+    fs::set_permissions(&secret, fs::Permissions::from_mode(0o600)).unwrap();
+    let look = || Look {
+        mode: 0o777,
+        ..Look::default()
+    };
+    let archive = Layer::new()
+        .add(b'6', "fifo", look())
+        .add(b'0', "implied/file", look())
+        .end();
+    let over = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        // A process of the container puts links in the place of what has just been made.
+        scope.spawn(|| {
+            let link = place.at("dest/link");
+            while !over.load(Ordering::Relaxed) {
+                for name in ["dest/fifo", "dest/implied"] {
+                    let name = place.at(name);
+                    let _ = symlink(&secret, &link);
+                    let _ = fs::remove_dir_all(&name);
+                    let _ = fs::rename(&link, &name);
+                }
+            }
+        });
+        for _ in 0..3000 {
+            for name in ["dest/fifo", "dest/implied"] {
+                let _ = fs::remove_file(place.at(name));
+            }
+            let _ = place.extract(&archive, &dest());
+        }
+        over.store(true, Ordering::Relaxed);
+    });
+    let mode = fs::metadata(&secret).unwrap().mode() & 0o7777;
+    assert_eq!(mode, 0o600, "the neighbour's mode was changed");
+}
+
+#[test]
 fn damaged_archives_are_told_apart_from_short_ones() {
     let place = Place::new();
     place.extract(b"", &dest()).unwrap();

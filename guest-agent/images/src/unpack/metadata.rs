@@ -4,8 +4,9 @@
 use std::ffi::CStr;
 use std::os::fd::{AsRawFd as _, BorrowedFd};
 
-use rustix::fs::{AtFlags, Gid, Mode, Stat, Timespec, Timestamps, Uid, XattrFlags};
+use rustix::fs::{AtFlags, Gid, Mode, OFlags, Stat, Timespec, Timestamps, Uid, XattrFlags};
 use rustix::io::{Errno, Result};
+use rustix::path::Arg;
 
 use super::entries::Attributes;
 
@@ -65,6 +66,15 @@ pub(super) fn apply_at(parent: BorrowedFd<'_>, name: &CStr, attributes: &Attribu
 /// Sets the permission bits.
 pub(super) fn mode(file: BorrowedFd<'_>, mode: Mode) -> Result<()> {
     rustix::fs::fchmod(file, mode)
+}
+
+/// Sets the permission bits of a name, whatever has taken its place meanwhile: what a link leads to
+/// stays as it is.
+pub(super) fn mode_at(parent: BorrowedFd<'_>, name: impl Arg, mode: Mode) -> Result<()> {
+    let flags = OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    let handle = rustix::fs::openat(parent, name, flags, Mode::empty())?;
+    // There is no chmod without following before Linux 6.6. This path ends at the handle.
+    rustix::fs::chmod(format!("/proc/self/fd/{}", handle.as_raw_fd()), mode)
 }
 
 /// Sets the modification time, and the access time to the same.

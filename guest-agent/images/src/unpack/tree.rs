@@ -191,7 +191,7 @@ impl Tree {
         self.seal_name(parent, name, attributes)?;
         let at = self.parent(parent)?;
         // After the change of owner, which clears setuid; `mknod` itself applied the umask.
-        rustix::fs::chmodat(at, name, mode, AtFlags::empty())
+        metadata::mode_at(at, name, mode)
             .map_err(|errno| self.failed("change", &join(parent, name), errno))
     }
 
@@ -355,10 +355,8 @@ impl Tree {
             done.extend_from_slice(component);
             at = match self.open_directory(&done, OFlags::PATH) {
                 Err(Errno::NOENT) => {
-                    let made =
-                        rustix::fs::mkdirat(&at, component, IMPLIED_DIRECTORY).and_then(|()| {
-                            rustix::fs::chmodat(&at, component, IMPLIED_DIRECTORY, AtFlags::empty())
-                        });
+                    let made = rustix::fs::mkdirat(&at, component, IMPLIED_DIRECTORY)
+                        .and_then(|()| metadata::mode_at(at.as_fd(), component, IMPLIED_DIRECTORY));
                     match made {
                         Err(Errno::EXIST) => {
                             return Err(Error::invalid(

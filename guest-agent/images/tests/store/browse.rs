@@ -219,6 +219,64 @@ async fn a_layer_may_link_to_a_file_of_one_below() {
     }
 }
 
+/// A terabyte of nothing, and one byte.
+fn holes(byte: u8) -> Vec<u8> {
+    let mut header = tar::Header::new_gnu();
+    header.set_entry_type(tar::EntryType::GNUSparse);
+    header.set_path("holes").unwrap();
+    header.set_mode(0o644);
+    header.set_size(1);
+    let gnu = header.as_gnu_mut().unwrap();
+    let octal = |field: &mut [u8; 12], number: u64| {
+        field[..11].copy_from_slice(format!("{number:011o}").as_bytes());
+    };
+    // The field for the size has room for eight gigabytes in digits, and for more in binary.
+    gnu.realsize[0] = 0x80;
+    gnu.realsize[4..].copy_from_slice(&(1_u64 << 40).to_be_bytes());
+    octal(&mut gnu.sparse[0].offset, 1 << 20);
+    octal(&mut gnu.sparse[0].numbytes, 1);
+    header.set_cksum();
+    let mut layer = header.as_bytes().to_vec();
+    layer.push(byte);
+    layer.resize(1024, 0);
+    layer
+}
+
+#[tokio::test]
+async fn holes_are_not_read() {
+    let place = Place::new();
+    let mut images = Vec::new();
+    for (name, byte) in [("x:1", b'1'), ("x:2", b'1'), ("x:3", b'3')] {
+        let other = Tar::new().bytes("other", 0o644, name.as_bytes()).end();
+        let layer = [holes(byte), other].concat();
+        images.push(loaded(&place, name, vec![layer]).await);
+    }
+    let changed = |after: usize| {
+        let changes = place.store.changes(&images[0], &images[after]).unwrap();
+        let files = changes.files.into_iter();
+        files
+            .map(|change| change.after.unwrap().path)
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(changed(1), ["/other"]);
+    assert_eq!(changed(2), ["/holes", "/other"]);
+}
+
+#[tokio::test]
+async fn a_link_to_a_file_below_keeps_its_holes() {
+    let upper = Tar::new().hard_link("twin", "holes").end();
+    let place = Place::new();
+    let image = loaded(&place, "x:1", vec![holes(b'x'), upper]).await;
+    let twin = place.store.layers(&image).unwrap()[0].join("twin");
+    let meta = std::fs::metadata(&twin).unwrap();
+    assert_eq!(meta.len(), 1 << 40);
+    assert!(std::os::unix::fs::MetadataExt::blocks(&meta) < 1000);
+    let mut byte = [0];
+    let file = std::fs::File::open(&twin).unwrap();
+    std::os::unix::fs::FileExt::read_exact_at(&file, &mut byte, 1 << 20).unwrap();
+    assert_eq!(&byte, b"x");
+}
+
 #[tokio::test]
 async fn damage_is_found_by_the_full_check() {
     let place = Place::new();
