@@ -11,7 +11,7 @@ use clap::Args;
 use clap::builder::PossibleValuesParser;
 
 use crate::progress::{run, say, step};
-use crate::project::{GUEST_TARGET, Project, cargo};
+use crate::project::{Project, cargo};
 use crate::setup::{self, Need};
 
 /// What there is, and the longest input of each.
@@ -80,13 +80,14 @@ pub(crate) fn build(project: &Project, only: Option<&str>) -> Result<()> {
         "-Cllvm-args=-sanitizer-coverage-pc-table",
         "-Cllvm-args=-sanitizer-coverage-trace-compares",
     ];
+    let triple = project.guest.target();
     step("the fuzz targets", || {
         let mut command = Command::new(cargo());
         command
             .current_dir(&project.root)
             .args(["build", "--profile", "fuzz", "--package", "fuzz"])
-            .args(["--target", GUEST_TARGET, "--config"])
-            .arg(format!("target.{GUEST_TARGET}.rustflags={FLAGS:?}"));
+            .args(["--target", &triple, "--config"])
+            .arg(format!("target.{triple}.rustflags={FLAGS:?}"));
         match only {
             Some(name) => command.args(["--bin", &program_name(name)]),
             None => command.arg("--bins"),
@@ -144,7 +145,7 @@ fn once(project: &Project, name: &str, input: &Path) -> Result<()> {
 }
 
 fn target(project: &Project, name: &str, home: &Home) -> Command {
-    let program = project.target.join(GUEST_TARGET).join("fuzz");
+    let program = project.target.join(project.guest.target()).join("fuzz");
     let mut command = Command::new(program.join(program_name(name)));
     command
         .env("SLIPWAY_FUZZ_DIR", &home.0)

@@ -53,7 +53,8 @@ pub(crate) async fn value(request: Request) -> Result<Option<Value>> {
         .as_ref()
         .and_then(|v| v.to_str().ok())
         .unwrap_or_default();
-    match text.split(';').next().unwrap_or_default().trim() {
+    let kind = text.split(';').next().unwrap_or_default().trim();
+    match kind.to_ascii_lowercase().as_str() {
         "application/json" => {}
         "" => {
             return Err(ApiError::invalid(

@@ -12,7 +12,8 @@ use std::task::{Context, Poll};
 use axum::extract::FromRequestParts;
 use http::request::Parts;
 use tokio::io::{
-    AsyncRead, AsyncWrite, AsyncWriteExt, BufReader, DuplexStream, ReadBuf, ReadHalf, WriteHalf,
+    AsyncBufRead, AsyncBufReadExt, AsyncRead, AsyncWrite, AsyncWriteExt, BufReader, DuplexStream,
+    ReadBuf, ReadHalf, WriteHalf,
 };
 use tokio::task::AbortHandle;
 use tokio_util::sync::CancellationToken;
@@ -70,9 +71,34 @@ async fn read_ahead<S: AsyncRead>(
 ) {
     let mut client = BufReader::with_capacity(AHEAD, client);
     // An error and an end are the same here: nothing more will come.
+    let _ = first_line(&mut client, &mut ahead).await;
     let _ = tokio::io::copy_buf(&mut client, &mut ahead).await;
     presence.0.cancel();
     let _ = ahead.shutdown().await;
+}
+
+/// People write `?filters={"name":["a"]}` by hand. Go reads that; hyper refuses marks that should be
+/// escaped. Programs escape them, so the first request of a connection is all that is looked at.
+async fn first_line(
+    client: &mut (impl AsyncBufRead + Unpin),
+    ahead: &mut DuplexStream,
+) -> io::Result<()> {
+    let first = client.fill_buf().await?;
+    let line = first.split(|byte| *byte == b'\n').next();
+    let line = line.unwrap_or_default();
+    if !line.iter().any(|byte| br#""<>`"#.contains(byte)) {
+        return Ok(());
+    }
+    let mut escaped = Vec::with_capacity(line.len() + 64);
+    for byte in line {
+        match byte {
+            b'"' | b'<' | b'>' | b'`' => escaped.extend(format!("%{byte:02X}").bytes()),
+            other => escaped.push(*other),
+        }
+    }
+    let length = line.len();
+    client.consume(length);
+    ahead.write_all(&escaped).await
 }
 
 impl<S> Drop for Connection<S> {

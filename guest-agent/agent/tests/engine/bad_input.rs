@@ -33,6 +33,15 @@ fn requests_are_refused_with_dockers_words() {
         ("GET", "/nonsense", "", "", 404, message("page not found")),
         ("PUT", "/info", "", "", 404, message("page not found")),
         ("HEAD", "/info", "", "", 404, String::new()),
+        ("OPTIONS", "/info", "", "", 200, String::new()),
+        (
+            "GET",
+            "/containers/json?all=1&filters={\"name\":[\"<nobody>\"]}",
+            "",
+            "",
+            200,
+            "[]".to_owned(),
+        ),
         (
             "POST",
             create,

@@ -217,6 +217,33 @@ fn published_ports_are_found_by_the_hosts_number() {
 }
 
 #[test]
+fn ports_are_exposed_before_they_are_published() {
+    let host = host!();
+    let bindings = r#""HostConfig":{"PortBindings":{"81/tcp":[{"HostPort":"1091"}],"82":[{"HostPort":"1092"}],"83/tcp":[{"HostPort":"1093"}]}}"#;
+    let body = format!(
+        r#"{{"Image":"busybox","Cmd":["sleep","1000"],"ExposedPorts":{{"80":{{}},"81":{{}},"82/tcp":{{}}}},{bindings}}}"#
+    );
+    let path = "/containers/create?name=one";
+    let made = request(&host, "POST", path, "application/json", &body);
+    assert_eq!(made.0, 201, "{}", made.1);
+    host.docker(&["start", "one"]).good();
+    let open = |port| {
+        format!(
+            r#"[{{"HostIp":"0.0.0.0","HostPort":"{port}"}},{{"HostIp":"::","HostPort":"{port}"}}]"#
+        )
+    };
+    let ports = host.field("one", "json .NetworkSettings.Ports");
+    let (one, two) = (open(1091), open(1092));
+    assert_eq!(
+        ports,
+        format!(r#"{{"80/tcp":null,"81/tcp":{one},"82/tcp":{two}}}"#)
+    );
+    let listed = host.docker(&["ps", "--format", "{{.Ports}}"]).good();
+    assert_eq!(listed.matches("80/tcp").count(), 1, "{listed}");
+    assert!(!listed.contains("83"), "{listed}");
+}
+
+#[test]
 fn names_of_links_and_networks_are_dockers() {
     let host = host!();
     for network in ["front", "back"] {

@@ -1,5 +1,6 @@
 //! `GET /containers/{name}/json` and `/top`.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use axum::extract::{Path, State};
@@ -141,13 +142,20 @@ fn ports(record: &Record) -> Map<String, Value> {
         return Map::new();
     }
     let exposed = record.config.exposed_ports.keys();
-    let published = record.host_config.port_bindings.iter().flatten();
-    let exposed = exposed.chain(published.map(|(key, _)| key));
-    let mut ports: Map<String, Value> = exposed.map(|key| (key.clone(), Value::Null)).collect();
+    let exposed = exposed.map(|key| (with_protocol(key).into_owned(), Value::Null));
+    let mut ports: Map<String, Value> = exposed.collect();
     for (key, bound) in &record.ports {
         ports.insert(key.clone(), json!(bound));
     }
     ports
+}
+
+/// A port with its protocol, which need not be said of TCP.
+pub(super) fn with_protocol(port: &str) -> Cow<'_, str> {
+    match port.contains('/') {
+        true => port.into(),
+        false => format!("{port}/tcp").into(),
+    }
 }
 
 fn network_settings(record: &Record) -> Value {

@@ -9,6 +9,7 @@ use engine::{ContainerSize, Engine};
 use serde::Serialize;
 
 use super::endpoints::{self, Endpoint};
+use super::inspect::with_protocol;
 use crate::error::{ApiError, Result};
 use crate::query::Query;
 use crate::reply;
@@ -169,7 +170,7 @@ fn ports(record: &Record) -> Vec<Port<'_>> {
         })
     });
     let exposed = record.config.exposed_ports.keys();
-    let exposed = exposed.filter(|name| !record.ports.contains_key(*name));
+    let exposed = exposed.filter(|name| !record.ports.contains_key(&*with_protocol(name)));
     let mut ports: Vec<Port<'_>> = published.chain(exposed.map(|name| port(name))).collect();
     ports.sort_by_key(|port| port.private_port);
     ports

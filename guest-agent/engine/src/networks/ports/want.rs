@@ -35,16 +35,21 @@ pub(super) struct Want {
 /// Everything that a container wants published, checked.
 pub(super) fn all(record: &Record) -> Result<Vec<Want>, Error> {
     let mut wants = Vec::new();
+    let exposed = record.config.exposed_ports.keys();
+    let exposed: Vec<(u16, Protocol)> = exposed.filter_map(|key| parse_key(key).ok()).collect();
     for (key, bindings) in record.host_config.published() {
         let (port, protocol) = parse_key(key)?;
+        // As Docker does: a port that is not exposed is not published either.
+        if !exposed.contains(&(port, protocol)) {
+            continue;
+        }
         let bindings = bindings.iter().flatten();
         for binding in bindings {
             wants.push(one(port, protocol, binding)?);
         }
     }
     if record.host_config.publish_all_ports {
-        for key in record.config.exposed_ports.keys() {
-            let (port, protocol) = parse_key(key)?;
+        for (port, protocol) in exposed {
             let known = wants
                 .iter()
                 .any(|want: &Want| want.port == port && want.protocol == protocol);
