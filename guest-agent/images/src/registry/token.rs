@@ -149,7 +149,10 @@ impl Request<'_> {
                     Err(error) => error,
                 })?;
         if !status.is_success() {
-            if status == http::StatusCode::UNAUTHORIZED && auth.is_some() {
+            // A server that says why is heard.
+            let told: Option<serde_json::Value> = serde_json::from_slice(&body).ok();
+            let told = told.is_some_and(|told| told["errors"][0]["message"].is_string());
+            if status == http::StatusCode::UNAUTHORIZED && auth.is_some() && !told {
                 return Err(Error::Unauthorized(
                     "unauthorized: incorrect username or password".to_owned(),
                 ));
@@ -168,9 +171,9 @@ impl Request<'_> {
             answer.token
         };
         if token.is_empty() {
-            return Err(Error::Network(format!(
-                "the token server {authority} answered without a token"
-            )));
+            return Err(Error::Network(
+                "authorization server did not include a token in the response".to_owned(),
+            ));
         }
         Ok(Granted {
             header: Some(format!("Bearer {token}")),
