@@ -448,3 +448,23 @@ fn a_forms_fields_are_parameters() {
         (204, "/other".into())
     );
 }
+
+#[test]
+fn nulls_in_lists_and_maps_are_empty() {
+    let host = host!();
+    let json = "application/json";
+    let body = r#"{"Image":"busybox","Labels":{"a":null},"HostConfig":{"Tmpfs":{"/t":null}}}"#;
+    let path = "/containers/create?name=box";
+    assert_eq!(request(&host, "POST", path, json, body).0, 201);
+    assert_eq!(host.field("box", "json .Config.Labels"), r#"{"a":""}"#);
+    assert_eq!(host.field("box", "json .HostConfig.Tmpfs"), r#"{"/t":""}"#);
+    let body = r#"{"Name":"v","Labels":{"a":null},"DriverOpts":{"o":null}}"#;
+    let (status, answer) = request(&host, "POST", "/volumes/create", json, body);
+    assert!(status == 201 || !answer.contains("unmarshal"), "{answer}");
+    let body = r#"{"Name":"n","Labels":{"a":null}}"#;
+    assert_eq!(
+        request(&host, "POST", "/networks/create", json, body).0,
+        201
+    );
+    assert_eq!(host.field("n", "json .Labels"), r#"{"a":""}"#);
+}
