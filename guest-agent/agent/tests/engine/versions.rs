@@ -74,3 +74,44 @@ fn answers_follow_the_clients_version() {
         assert_eq!(check.contains("StartInterval"), kept, "{check}");
     }
 }
+
+#[test]
+fn inspect_and_sizes_of_old_tell_more_or_less() {
+    let host = host!();
+    host.docker(&["network", "create", "own"]).good();
+    host.docker(&[
+        "run",
+        "-d",
+        "--name",
+        "box",
+        "--network",
+        "own",
+        "--network-alias",
+        "alias",
+        "-h",
+        "named",
+        "busybox",
+        "sleep",
+        "1000",
+    ])
+    .good();
+    let get = |path: &str| -> serde_json::Value {
+        serde_json::from_str(&request(&host, "GET", path, "", "").1).unwrap()
+    };
+    let id = host.field("box", ".Id");
+    let short = &id[..12];
+    for (version, expected) in [
+        ("1.44", serde_json::json!(["alias", short, "named"])),
+        ("1.45", serde_json::json!(["alias"])),
+    ] {
+        let found = get(&format!("/v{version}/containers/box/json"));
+        let networks = &found["NetworkSettings"]["Networks"];
+        assert_eq!(networks["own"]["Aliases"], expected, "{version}");
+    }
+    for version in ["1.41", "1.51"] {
+        let found = get(&format!("/v{version}/system/df"));
+        assert_eq!(found["Images"][0]["Containers"], 1, "{version} {found}");
+    }
+    let listed = get("/v1.50/images/json");
+    assert_eq!(listed[0]["Containers"], -1);
+}

@@ -12,15 +12,17 @@ use super::list;
 use crate::error::Result;
 use crate::query::Query;
 use crate::reply;
+use crate::version::ApiVersion;
 
 /// `GET /containers/{name}/json`.
 pub(crate) async fn inspect(
     State(engine): State<Arc<Engine>>,
     Path(name): Path<String>,
+    version: ApiVersion,
     query: Query,
 ) -> Result {
     let snapshot = engine.inspect_container(&name)?;
-    let mut value = render(&snapshot);
+    let mut value = render(&snapshot, version);
     if query.flag("size") {
         let size = engine.container_size(&snapshot).await?;
         value["SizeRw"] = json!(size.own);
@@ -33,10 +35,11 @@ pub(crate) async fn inspect(
 pub(crate) async fn inspect_by_link(
     engine: State<Arc<Engine>>,
     Path((parent, alias)): Path<(String, String)>,
+    version: ApiVersion,
     query: Query,
 ) -> Result {
     let id = engine.linked_container(&parent, &alias)?;
-    inspect(engine, Path(id), query).await
+    inspect(engine, Path(id), version, query).await
 }
 
 /// `GET /containers/{name}/top`.
@@ -51,7 +54,7 @@ pub(crate) async fn top(
     ))
 }
 
-fn render(snapshot: &Snapshot) -> Value {
+fn render(snapshot: &Snapshot, version: ApiVersion) -> Value {
     let record = &snapshot.record;
     let (path, args) = snapshot.path_and_args();
     let file = |name: &str| {
@@ -97,7 +100,7 @@ fn render(snapshot: &Snapshot) -> Value {
         },
         "Mounts": list::mounts(record),
         "Config": config(record),
-        "NetworkSettings": network_settings(record),
+        "NetworkSettings": network_settings(record, version),
     })
 }
 
@@ -150,7 +153,7 @@ fn ports(record: &Record) -> Map<String, Value> {
     ports
 }
 
-fn network_settings(record: &Record) -> Value {
+fn network_settings(record: &Record, version: ApiVersion) -> Value {
     // The old fields tell of the default bridge alone.
     let bridge = record.networks.get("bridge");
     let old = bridge.map(|bridge| Endpoint::new(record, "bridge", bridge));
@@ -176,6 +179,6 @@ fn network_settings(record: &Record) -> Value {
         "IPPrefixLen": old.ip_prefix_len,
         "IPv6Gateway": old.ipv6_gateway,
         "MacAddress": old.mac_address,
-        "Networks": endpoints::all(record),
+        "Networks": endpoints::all(record, version),
     })
 }
