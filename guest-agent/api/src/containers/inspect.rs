@@ -88,7 +88,7 @@ fn render(snapshot: &Snapshot, version: ApiVersion) -> Value {
         "ProcessLabel": "",
         "AppArmorProfile": "",
         "ExecIDs": execs,
-        "HostConfig": record.host_config,
+        "HostConfig": host_config(record),
         "GraphDriver": {
             "Data": {
                 "ID": record.id,
@@ -114,6 +114,16 @@ fn config(record: &Record) -> Value {
         config["MacAddress"] = json!(address);
     }
     config
+}
+
+/// The machine's half. What the kernel can't do is taken out of it with the first start, Docker's own
+/// default too.
+fn host_config(record: &Record) -> Value {
+    let mut host = json!(record.host_config);
+    if record.started_at.is_zero() {
+        host["OomKillDisable"] = json!(false);
+    }
+    host
 }
 
 fn state(snapshot: &Snapshot) -> Value {
@@ -159,7 +169,9 @@ fn network_settings(record: &Record, version: ApiVersion) -> Value {
     let old = bridge.map(|bridge| Endpoint::new(record, "bridge", bridge));
     let old = old.unwrap_or_default();
     let endpoint = record.endpoint();
-    let own = record.state.pid().is_some() && record.host_config.network_container().is_none();
+    let own = record.state.pid().is_some()
+        && record.host_config.network_container().is_none()
+        && !record.config.network_disabled;
     let sandbox = endpoint.map_or(String::new(), |e| e.netns.display().to_string());
     json!({
         "Bridge": "",
