@@ -1,10 +1,11 @@
-//! Reading JSON as Go does: keys match without regard to case, and null means "not given".
+//! Reading JSON as Go does: keys match without regard to case, and null means "not given", which
+//! leaves an element of a list or a map empty, 0 or false.
 
 use std::rc::Rc;
 
 use serde::de::value::{MapDeserializer, SeqDeserializer};
 use serde::de::{DeserializeOwned, Deserializer, Error as _, IntoDeserializer, Visitor};
-use serde_json::{Error, Value};
+use serde_json::{Error, Map, Value};
 
 /// Reads a value the lenient way. Errors are in Go's words.
 pub(crate) fn from_value<T: DeserializeOwned>(value: Value) -> Result<T, Error> {
@@ -86,8 +87,11 @@ fn kind(value: &Value) -> &'static str {
 
 /// Methods for simple types: the value goes on when it is of the kind, and is refused otherwise.
 macro_rules! simple {
-    ($($method:ident: $pattern:pat => $wanted:literal,)*) => {
-        $(fn $method<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Error> {
+    ($($method:ident: $pattern:pat => $wanted:literal, $zero:expr;)*) => {
+        $(fn $method<V: Visitor<'de>>(mut self, visitor: V) -> Result<V::Value, Error> {
+            if self.value.is_null() {
+                self.value = Value::from($zero);
+            }
             if !matches!(&self.value, $pattern) {
                 return Err(self.mismatch($wanted));
             }
@@ -108,16 +112,16 @@ impl<'de> Deserializer<'de> for Lenient {
     type Error = Error;
 
     simple! {
-        deserialize_bool: Value::Bool(_) => "bool",
-        deserialize_i16: Value::Number(_) => "int16",
-        deserialize_i32: Value::Number(_) => "int",
-        deserialize_i64: Value::Number(_) => "int64",
-        deserialize_u16: Value::Number(_) => "uint16",
-        deserialize_u32: Value::Number(_) => "uint",
-        deserialize_u64: Value::Number(_) => "uint64",
-        deserialize_f64: Value::Number(_) => "float64",
-        deserialize_str: Value::String(_) => "string",
-        deserialize_string: Value::String(_) => "string",
+        deserialize_bool: Value::Bool(_) => "bool", false;
+        deserialize_i16: Value::Number(_) => "int16", 0;
+        deserialize_i32: Value::Number(_) => "int", 0;
+        deserialize_i64: Value::Number(_) => "int64", 0;
+        deserialize_u16: Value::Number(_) => "uint16", 0;
+        deserialize_u32: Value::Number(_) => "uint", 0;
+        deserialize_u64: Value::Number(_) => "uint64", 0;
+        deserialize_f64: Value::Number(_) => "float64", 0.0;
+        deserialize_str: Value::String(_) => "string", "";
+        deserialize_string: Value::String(_) => "string", "";
     }
 
     fn deserialize_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Error> {
@@ -134,14 +138,32 @@ impl<'de> Deserializer<'de> for Lenient {
         }
     }
 
-    fn deserialize_seq<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Error> {
+    fn deserialize_seq<V: Visitor<'de>>(mut self, visitor: V) -> Result<V::Value, Error> {
+        if self.value.is_null() {
+            self.value = Value::Array(Vec::new());
+        }
         if !self.value.is_array() {
             return Err(self.mismatch("[]string"));
         }
         self.deserialize_any(visitor)
     }
 
-    fn deserialize_map<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Error> {
+    /// Go's arrays are as long as they are, whatever is sent.
+    fn deserialize_tuple<V: Visitor<'de>>(
+        mut self,
+        len: usize,
+        visitor: V,
+    ) -> Result<V::Value, Error> {
+        if let Value::Array(items) = &mut self.value {
+            items.resize(len, Value::Null);
+        }
+        self.deserialize_any(visitor)
+    }
+
+    fn deserialize_map<V: Visitor<'de>>(mut self, visitor: V) -> Result<V::Value, Error> {
+        if self.value.is_null() {
+            self.value = Value::Object(Map::new());
+        }
         if !self.value.is_object() {
             return Err(self.mismatch("map[string]string"));
         }
@@ -162,8 +184,10 @@ impl<'de> Deserializer<'de> for Lenient {
         visitor: V,
     ) -> Result<V::Value, Error> {
         let path = self.path(name);
-        let Value::Object(entries) = self.value else {
-            return Err(self.mismatch(name));
+        let entries = match self.value {
+            Value::Object(entries) => entries,
+            Value::Null => Map::new(),
+            _ => return Err(self.mismatch(name)),
         };
         let mut found: Vec<(&'static str, Lenient)> = Vec::new();
         for (key, value) in entries {
@@ -201,7 +225,7 @@ impl<'de> Deserializer<'de> for Lenient {
     }
 
     serde::forward_to_deserialize_any! {
-        i8 i128 u8 u128 f32 char bytes byte_buf unit unit_struct tuple tuple_struct identifier
+        i8 i128 u8 u128 f32 char bytes byte_buf unit unit_struct tuple_struct identifier
         ignored_any
     }
 }
@@ -223,6 +247,30 @@ mod tests {
         assert_eq!(config.cmd, Some(vec!["true".to_owned()]));
         assert!(config.env.is_empty());
         assert_eq!(config.labels["Keep"], "Case");
+    }
+
+    #[test]
+    fn a_null_in_a_list_or_a_map_is_empty() {
+        let config: Config = from_value(json!({
+            "Image": "x", "Labels": {"a": null}, "Env": ["A=1", null], "Cmd": ["true", null],
+            "Healthcheck": {"Test": ["CMD", null]}, "ExposedPorts": {"80/tcp": null},
+        }))
+        .unwrap();
+        assert_eq!(config.exposed_ports["80/tcp"], json!({}));
+        assert_eq!(config.labels["a"], "");
+        assert_eq!(config.env, ["A=1", ""]);
+        assert_eq!(config.cmd.unwrap(), ["true", ""]);
+        let host: HostConfig = from_value(json!({
+            "Tmpfs": {"/t": null}, "Sysctls": {"a": null}, "Dns": [null], "Mounts": [null],
+            "PortBindings": {"80/tcp": [null]}, "ConsoleSize": [null],
+            "LogConfig": {"Config": {"max-size": null}},
+        }))
+        .unwrap();
+        assert_eq!((&*host.tmpfs["/t"], &*host.sysctls["a"]), ("", ""));
+        assert_eq!(host.dns.unwrap(), [""]);
+        assert_eq!(host.mounts, [engine::containers::MountRequest::default()]);
+        assert_eq!(host.console_size, [0, 0]);
+        assert_eq!(host.log_config.config["max-size"], "");
     }
 
     #[test]

@@ -9,6 +9,7 @@ mod containers;
 mod error;
 mod events;
 mod exec;
+mod form;
 mod hijack;
 mod images;
 mod lenient;

@@ -1,4 +1,4 @@
-//! The query string, read as Docker reads forms.
+//! The query string, read as Docker reads forms, with the fields of a form in the body before it.
 
 use std::collections::BTreeMap;
 use std::convert::Infallible;
@@ -19,7 +19,10 @@ impl<S: Sync> FromRequestParts<S> for Query {
     type Rejection = Infallible;
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> std::result::Result<Self, Infallible> {
-        Ok(Self::parse(parts.uri.query().unwrap_or_default()))
+        // What the body says comes first, and so wins.
+        let mut query: Self = parts.extensions.get().cloned().unwrap_or_default();
+        query.add(parts.uri.query().unwrap_or_default());
+        Ok(query)
     }
 }
 
@@ -32,15 +35,16 @@ fn decode(text: &str) -> String {
 impl Query {
     /// Parses `a=1&b=2`.
     pub(crate) fn parse(text: &str) -> Self {
-        let mut parameters: BTreeMap<String, Vec<String>> = BTreeMap::new();
+        let mut query = Self::default();
+        query.add(text);
+        query
+    }
+
+    fn add(&mut self, text: &str) {
         for pair in text.split('&').filter(|pair| !pair.is_empty()) {
             let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
-            parameters
-                .entry(decode(name))
-                .or_default()
-                .push(decode(value));
+            self.0.entry(decode(name)).or_default().push(decode(value));
         }
-        Self(parameters)
     }
 
     /// The first value, `""` when absent.

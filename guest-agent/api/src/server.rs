@@ -16,7 +16,7 @@ use tower::ServiceExt;
 
 use crate::presence::Connection;
 use crate::read_out::ReadOut;
-use crate::{router, version};
+use crate::{form, router, version};
 
 /// The API of one engine. Cheap to clone.
 #[derive(Clone)]
@@ -65,9 +65,12 @@ impl Api {
             Ok(()) if !router::has_place(request.method(), request.uri().path()) => {
                 router::not_found().await.into_response()
             }
-            Ok(()) => match self.router.clone().oneshot(request).await {
-                Ok(response) => response,
-                Err(never) => match never {},
+            Ok(()) => match form::read(request).await {
+                Ok(request) => match self.router.clone().oneshot(request).await {
+                    Ok(response) => response,
+                    Err(never) => match never {},
+                },
+                Err(error) => error.into_response(),
             },
             Err(error) => error.into_response(),
         };

@@ -27,6 +27,12 @@ pub(crate) struct ApiVersion {
 }
 
 impl ApiVersion {
+    /// `1.minor`.
+    #[cfg(test)]
+    pub(crate) fn minor(minor: u32) -> Self {
+        Self { major: 1, minor }
+    }
+
     /// Whether this is at least `1.minor`.
     pub(crate) fn at_least(self, minor: u32) -> bool {
         self >= Self { major: 1, minor }

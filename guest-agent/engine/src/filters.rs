@@ -29,7 +29,11 @@ impl Filters {
             let values = match wanted {
                 serde_json::Value::Array(values) => values
                     .iter()
-                    .map(|v| v.as_str().map(str::to_owned).ok_or_else(invalid))
+                    .map(|v| match v {
+                        // As Go reads a list of strings.
+                        serde_json::Value::Null => Ok(String::new()),
+                        _ => v.as_str().map(str::to_owned).ok_or_else(invalid),
+                    })
                     .collect::<Result<_, _>>()?,
                 serde_json::Value::Object(values) => values
                     .iter()

@@ -34,6 +34,8 @@ struct Found {
     index: Option<Bytes>,
     /// Diff id and blob of each layer, lowest first.
     layers: Vec<(Digest, Descriptor)>,
+    /// That it is for another platform than the one asked for.
+    mismatch: Option<String>,
 }
 
 /// See [`crate::Store::pull`].
@@ -108,6 +110,10 @@ pub(crate) async fn pull(
             "Status: {status} for {familiar}"
         )))
         .await;
+    if let Some(mismatch) = found.mismatch {
+        let line = format!("WARNING: {mismatch}");
+        reporter.say(PullProgress::whole(line)).await;
+    }
     Ok(Pulled {
         id: found.id,
         reference: familiar,
@@ -195,11 +201,17 @@ async fn describe(
     let document = registry.small_blob(&config.digest, MAX_CONFIG).await?;
     let parsed = ImageConfig::parse(&document)?;
     let platform = parsed.platform();
+    let mut mismatch = None;
     if options.platform.is_some() && wanted.rank(&platform).is_none() {
-        return Err(Error::NotFound(format!(
+        let message = format!(
             "image with reference {} was found but its platform ({platform}) does not match the specified platform ({wanted})",
             reference.familiar()
-        )));
+        );
+        // An image of its own, without an index, is all that there is: Docker has always taken it.
+        if platform.os != wanted.os {
+            return Err(Error::NotFound(message));
+        }
+        mismatch = Some(message);
     }
     let diff_ids = parsed.diff_ids()?;
     if diff_ids.len() != layers.len() {
@@ -216,6 +228,7 @@ async fn describe(
         manifest: bytes,
         index,
         layers,
+        mismatch,
     })
 }
 

@@ -431,3 +431,49 @@ fn networks_volumes_and_images_are_refused_with_dockers_words() {
     assert_eq!(request(&host, "POST", "/images/busybox/tag", "", "").0, 200);
     assert_eq!(host.docker(&["volume", "ls", "-q"]).good(), "");
 }
+
+#[test]
+fn a_forms_fields_are_parameters() {
+    let host = host!();
+    host.docker(&["run", "-d", "--name", "box", "busybox", "sleep", "1000"])
+        .good();
+    let form = "application/x-www-form-urlencoded";
+    let kill = "/containers/box/kill";
+    // The body wins.
+    let path = format!("{kill}?signal=KILL");
+    assert_eq!(request(&host, "POST", &path, form, "signal=WINCH").0, 204);
+    assert_eq!(host.field("box", ".State.Running"), "true");
+    let refused = request(&host, "POST", kill, form, "signal=NOPE");
+    let words = "cannot kill container: box: invalid signal: NOPE";
+    assert_eq!(refused, (400, message(words)));
+    let (status, answer) = request(&host, "POST", "/containers/create", form, "{}");
+    let unsupported = message(&format!(
+        "unsupported Content-Type header ({form}): must be 'application/json'"
+    ));
+    assert_eq!((status, answer), (400, unsupported));
+    let (status, _) = request(&host, "POST", "/containers/box/rename", form, "name=other");
+    assert_eq!(
+        (status, host.field("other", ".Name")),
+        (204, "/other".into())
+    );
+}
+
+#[test]
+fn nulls_in_lists_and_maps_are_empty() {
+    let host = host!();
+    let json = "application/json";
+    let body = r#"{"Image":"busybox","Labels":{"a":null},"HostConfig":{"Tmpfs":{"/t":null}}}"#;
+    let path = "/containers/create?name=box";
+    assert_eq!(request(&host, "POST", path, json, body).0, 201);
+    assert_eq!(host.field("box", "json .Config.Labels"), r#"{"a":""}"#);
+    assert_eq!(host.field("box", "json .HostConfig.Tmpfs"), r#"{"/t":""}"#);
+    let body = r#"{"Name":"v","Labels":{"a":null},"DriverOpts":{"o":null}}"#;
+    let (status, answer) = request(&host, "POST", "/volumes/create", json, body);
+    assert!(status == 201 || !answer.contains("unmarshal"), "{answer}");
+    let body = r#"{"Name":"n","Labels":{"a":null}}"#;
+    assert_eq!(
+        request(&host, "POST", "/networks/create", json, body).0,
+        201
+    );
+    assert_eq!(host.field("n", "json .Labels"), r#"{"a":""}"#);
+}

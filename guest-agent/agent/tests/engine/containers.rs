@@ -213,6 +213,8 @@ fn ps_shows_and_filters_as_docker_does() {
         table.contains("UID") && table.contains("sleep 1000"),
         "{table}"
     );
+    let events = host.events(&["--filter", "event=top"]);
+    assert!(events.contains("container top"), "{events}");
     let pruned = host.docker(&["container", "prune", "-f"]).good();
     assert!(pruned.contains("Total reclaimed space"), "{pruned}");
     assert_eq!(
@@ -352,4 +354,34 @@ fn events_tell_the_story() {
     let story = host.docker(&args).good();
     let actions: Vec<&str> = story.lines().map(str::trim).collect();
     assert_eq!(actions, ["create", "attach", "start", "die 5", "destroy"]);
+}
+
+#[test]
+fn a_container_without_network_has_no_place_on_any() {
+    let host = host!();
+    let body = r#"{"Image":"busybox","Cmd":["sleep","1000"],"NetworkDisabled":true}"#;
+    let path = "/containers/create?name=alone";
+    let answer = request(&host, "POST", path, "application/json", body);
+    assert_eq!(answer.0, 201, "{answer:?}");
+    let told = || {
+        [
+            "json .NetworkSettings.Networks",
+            ".NetworkSettings.SandboxID",
+        ]
+        .map(|field| host.field("alone", field))
+    };
+    let killer = || host.field("alone", "json .HostConfig.OomKillDisable");
+    assert_eq!(
+        (told(), killer()),
+        (["{}".into(), String::new()], "false".into())
+    );
+    host.docker(&["start", "alone"]).good();
+    assert_eq!(
+        (told(), killer()),
+        (["{}".into(), String::new()], "null".into())
+    );
+    let devices = host
+        .docker(&["exec", "alone", "ls", "/sys/class/net"])
+        .good();
+    assert_eq!(devices, "lo");
 }

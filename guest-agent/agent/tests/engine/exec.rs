@@ -1,6 +1,6 @@
 //! exec: other processes in a running container.
 
-use crate::support::host;
+use crate::support::{host, request};
 
 #[test]
 fn exec_prints_the_output_and_passes_the_exit_code_on() {
@@ -61,4 +61,37 @@ fn exec_prints_the_output_and_passes_the_exit_code_on() {
     let error = format!("Error response from daemon: container {id} is not running");
     host.docker(&["exec", "box", "true"]).bad(1, &error);
     assert_eq!(host.field("box", ".ExecIDs"), "[]");
+}
+
+#[test]
+fn a_session_keeps_its_process_id_and_answers_whom_it_owes_nothing() {
+    let host = host!();
+    host.docker(&["run", "-d", "--name", "box", "busybox", "sleep", "1000"])
+        .good();
+    let json = "application/json";
+    let session = |body: &str| {
+        let (status, answer) = request(&host, "POST", "/containers/box/exec", json, body);
+        assert_eq!(status, 201, "{answer}");
+        let answer: serde_json::Value = serde_json::from_str(&answer).unwrap();
+        answer["Id"].as_str().unwrap().to_owned()
+    };
+    let start = |id: &str| request(&host, "POST", &format!("/exec/{id}/start"), json, "{}");
+    let inspect = |id: &str| -> serde_json::Value {
+        let path = format!("/exec/{id}/json");
+        serde_json::from_str(&request(&host, "GET", &path, "", "").1).unwrap()
+    };
+    // Nothing is attached: the answer does not wait for the end.
+    let id = session(r#"{"Cmd":["sleep","1000"]}"#);
+    assert_eq!(inspect(&id)["Pid"], 0);
+    assert_eq!(start(&id), (200, String::new()));
+    assert_eq!(inspect(&id)["Running"], true);
+
+    let id = session(r#"{"Cmd":["true"],"AttachStdout":true}"#);
+    assert_eq!(start(&id).0, 200);
+    let ended = inspect(&id);
+    assert_eq!(
+        (&ended["Running"], &ended["ExitCode"]),
+        (&false.into(), &0.into())
+    );
+    assert!(ended["Pid"].as_i64().unwrap() > 0, "{ended}");
 }

@@ -7,6 +7,11 @@ use engine::containers::Record;
 use engine::{Address, Attachment, EndpointIpam};
 use serde::Serialize;
 
+use crate::version::ApiVersion;
+
+/// Networks on which containers have no names.
+const PREDEFINED: [&str; 4] = ["default", "bridge", "host", "none"];
+
 /// A place on a network.
 #[derive(Default, Serialize)]
 #[serde(rename_all = "PascalCase")]
@@ -14,7 +19,7 @@ pub(crate) struct Endpoint<'a> {
     #[serde(rename = "IPAMConfig")]
     ipam_config: Option<Cow<'a, EndpointIpam>>,
     links: Option<&'a [String]>,
-    aliases: Option<&'a [String]>,
+    aliases: Option<Cow<'a, [String]>>,
     pub(crate) mac_address: &'a str,
     driver_opts: Option<&'a BTreeMap<String, String>>,
     gw_priority: i64,
@@ -91,13 +96,27 @@ impl<'a> Endpoint<'a> {
         }
     }
 
+    /// Before 1.45, when there were no `DNSNames`, the container's own names were among its aliases.
+    fn add_own_names(&mut self, record: &Record) {
+        let short = record.id.get(..12).unwrap_or(&record.id);
+        let aliases = self.aliases.iter().flat_map(|aliases| aliases.iter());
+        let all = aliases.map(String::as_str);
+        let mut names: Vec<String> = Vec::new();
+        for name in all.chain([short, &record.config.hostname]) {
+            if !names.iter().any(|known| known == name) {
+                names.push(name.to_owned());
+            }
+        }
+        self.aliases = Some(Cow::Owned(names));
+    }
+
     /// All of it.
     pub(crate) fn new(record: &'a Record, name: &str, attachment: &'a Attachment) -> Self {
         let settings = &attachment.settings;
         Self {
             ipam_config: settings.ipam_config.as_ref().map(Cow::Borrowed),
             links: settings.links.as_deref(),
-            aliases: settings.aliases.as_deref(),
+            aliases: settings.aliases.as_deref().map(Cow::Borrowed),
             driver_opts: settings.driver_opts.as_ref(),
             dns_names: engine::dns_names(record, name),
             ..Self::bare(attachment)
@@ -106,10 +125,16 @@ impl<'a> Endpoint<'a> {
 }
 
 /// The networks that the container is on, by name.
-pub(crate) fn all(record: &Record) -> BTreeMap<&str, Endpoint<'_>> {
+pub(crate) fn all(record: &Record, version: ApiVersion) -> BTreeMap<&str, Endpoint<'_>> {
     let networks = record.networks.iter();
     networks
-        .map(|(name, attachment)| (name.as_str(), Endpoint::new(record, name, attachment)))
+        .map(|(name, attachment)| {
+            let mut endpoint = Endpoint::new(record, name, attachment);
+            if !version.at_least(45) && !PREDEFINED.contains(&name.as_str()) {
+                endpoint.add_own_names(record);
+            }
+            (name.as_str(), endpoint)
+        })
         .collect()
 }
 

@@ -13,15 +13,17 @@ use super::list;
 use crate::error::Result;
 use crate::query::Query;
 use crate::reply;
+use crate::version::ApiVersion;
 
 /// `GET /containers/{name}/json`.
 pub(crate) async fn inspect(
     State(engine): State<Arc<Engine>>,
     Path(name): Path<String>,
+    version: ApiVersion,
     query: Query,
 ) -> Result {
     let snapshot = engine.inspect_container(&name)?;
-    let mut value = render(&snapshot);
+    let mut value = render(&snapshot, version);
     if query.flag("size") {
         let size = engine.container_size(&snapshot).await?;
         value["SizeRw"] = json!(size.own);
@@ -34,10 +36,11 @@ pub(crate) async fn inspect(
 pub(crate) async fn inspect_by_link(
     engine: State<Arc<Engine>>,
     Path((parent, alias)): Path<(String, String)>,
+    version: ApiVersion,
     query: Query,
 ) -> Result {
     let id = engine.linked_container(&parent, &alias)?;
-    inspect(engine, Path(id), query).await
+    inspect(engine, Path(id), version, query).await
 }
 
 /// `GET /containers/{name}/top`.
@@ -52,7 +55,7 @@ pub(crate) async fn top(
     ))
 }
 
-fn render(snapshot: &Snapshot) -> Value {
+fn render(snapshot: &Snapshot, version: ApiVersion) -> Value {
     let record = &snapshot.record;
     let (path, args) = snapshot.path_and_args();
     let file = |name: &str| {
@@ -86,7 +89,7 @@ fn render(snapshot: &Snapshot) -> Value {
         "ProcessLabel": "",
         "AppArmorProfile": "",
         "ExecIDs": execs,
-        "HostConfig": record.host_config,
+        "HostConfig": host_config(record),
         "GraphDriver": {
             "Data": {
                 "ID": record.id,
@@ -98,7 +101,7 @@ fn render(snapshot: &Snapshot) -> Value {
         },
         "Mounts": list::mounts(record),
         "Config": config(record),
-        "NetworkSettings": network_settings(record),
+        "NetworkSettings": network_settings(record, version),
     })
 }
 
@@ -112,6 +115,16 @@ fn config(record: &Record) -> Value {
         config["MacAddress"] = json!(address);
     }
     config
+}
+
+/// The machine's half. What the kernel can't do is taken out of it with the first start, Docker's own
+/// default too.
+fn host_config(record: &Record) -> Value {
+    let mut host = json!(record.host_config);
+    if record.started_at.is_zero() {
+        host["OomKillDisable"] = json!(false);
+    }
+    host
 }
 
 fn state(snapshot: &Snapshot) -> Value {
@@ -158,13 +171,15 @@ pub(super) fn with_protocol(port: &str) -> Cow<'_, str> {
     }
 }
 
-fn network_settings(record: &Record) -> Value {
+fn network_settings(record: &Record, version: ApiVersion) -> Value {
     // The old fields tell of the default bridge alone.
     let bridge = record.networks.get("bridge");
     let old = bridge.map(|bridge| Endpoint::new(record, "bridge", bridge));
     let old = old.unwrap_or_default();
     let endpoint = record.endpoint();
-    let own = record.state.pid().is_some() && record.host_config.network_container().is_none();
+    let own = record.state.pid().is_some()
+        && record.host_config.network_container().is_none()
+        && !record.config.network_disabled;
     let sandbox = endpoint.map_or(String::new(), |e| e.netns.display().to_string());
     json!({
         "Bridge": "",
@@ -184,6 +199,6 @@ fn network_settings(record: &Record) -> Value {
         "IPPrefixLen": old.ip_prefix_len,
         "IPv6Gateway": old.ipv6_gateway,
         "MacAddress": old.mac_address,
-        "Networks": endpoints::all(record),
+        "Networks": endpoints::all(record, version),
     })
 }

@@ -9,6 +9,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use crate::error::{ApiError, Result};
+use crate::version::ApiVersion;
 use crate::{body, reply};
 
 type Shared = State<Arc<Engine>>;
@@ -17,9 +18,13 @@ type Shared = State<Arc<Engine>>;
 pub(crate) async fn update(
     State(engine): Shared,
     Path(name): Path<String>,
+    version: ApiVersion,
     request: Request,
 ) -> Result {
-    let limits: HostConfig = body::json(request).await?;
+    let mut limits: HostConfig = body::json(request).await?;
+    if version.at_least(42) {
+        limits.kernel_memory = 0;
+    }
     let restart_policy: RestartPolicy = limits.restart_policy.clone();
     let request = UpdateRequest {
         limits,

@@ -39,6 +39,8 @@ pub(crate) async fn disk_usage(
         .iter()
         .map(|listed| {
             let mut value = images::summary(listed, version);
+            // The list of images tells clients of old nothing of this; here it was always told.
+            value["Containers"] = json!(listed.containers.len());
             for key in ["RepoTags", "RepoDigests"] {
                 if value[key] == json!([]) {
                     value[key] = json!(null);

@@ -26,7 +26,7 @@ pub struct Config {
     /// … standard error.
     pub attach_stderr: bool,
     /// `80/tcp` …
-    #[serde(skip_serializing_if = "Map::is_empty")]
+    #[serde(deserialize_with = "names", skip_serializing_if = "Map::is_empty")]
     pub exposed_ports: Map<String, Value>,
     /// Allocate a terminal.
     pub tty: bool,
@@ -49,6 +49,7 @@ pub struct Config {
     /// Image as the client named it.
     pub image: String,
     /// Anonymous volumes: paths in the container.
+    #[serde(deserialize_with = "some_names")]
     pub volumes: Option<Map<String, Value>>,
     /// Working directory; empty is `/`.
     pub working_dir: String,
@@ -92,6 +93,7 @@ fn one_or_many<'de, D: Deserializer<'de>>(
             .into_iter()
             .map(|item| match item {
                 Value::String(text) => Ok(text),
+                Value::Null => Ok(String::new()),
                 _ => Err(wrong("array")),
             })
             .collect::<Result<_, _>>()
@@ -100,6 +102,23 @@ fn one_or_many<'de, D: Deserializer<'de>>(
         Value::Number(_) => Err(wrong("number")),
         Value::Object(_) => Err(wrong("object")),
     }
+}
+
+/// Reads a map of which only the names count: nothing is in its values, not even null.
+fn names<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Map<String, Value>, D::Error> {
+    Ok(some_names(deserializer)?.unwrap_or_default())
+}
+
+fn some_names<'de, D: Deserializer<'de>>(
+    deserializer: D,
+) -> Result<Option<Map<String, Value>>, D::Error> {
+    let mut read: Option<Map<String, Value>> = Option::deserialize(deserializer)?;
+    for value in read.iter_mut().flat_map(Map::values_mut) {
+        if value.is_null() {
+            *value = Value::Object(Map::new());
+        }
+    }
+    Ok(read)
 }
 
 /// Writes an empty list as null, as Docker does where nobody gave one.

@@ -28,6 +28,8 @@ pub struct CreateRequest {
     pub networks: BTreeMap<String, EndpointSettings>,
     /// Wanted platform, such as `linux/arm64`.
     pub platform: Option<String>,
+    /// Read-only bind mounts leave what is mounted below them writable, as all did before 1.44.
+    pub shallow_read_only: bool,
 }
 
 /// What came of it.
@@ -76,6 +78,7 @@ impl Engine {
             mut config,
             mut host_config,
             platform,
+            shallow_read_only,
             ..
         } = request;
         if config.image.is_empty() {
@@ -117,7 +120,8 @@ impl Engine {
         let dir = self.containers_dir().join(&id);
         let links = self.register_links(&mut host_config)?;
         let inherited = self.volumes_from(&host_config)?;
-        let mut mounts = mounts::plan(&config, &host_config, inherited, &self.options.root)?;
+        let root = &self.options.root;
+        let mut mounts = mounts::plan(&config, &host_config, inherited, root, shallow_read_only)?;
         for mount in mounts.iter_mut().filter(|mount| mount.kind == "image") {
             mount.image = store.resolve(&mount.name)?.id.to_string();
         }

@@ -51,8 +51,30 @@ pub struct ExecRequest {
 enum ExecState {
     Created,
     Starting,
-    Running { pid: i32 },
-    Ended { code: i32 },
+    Running {
+        pid: i32,
+    },
+    /// The process id is 0 when there was no process.
+    Ended {
+        pid: i32,
+        code: i32,
+    },
+}
+
+impl ExecState {
+    fn pid(self) -> i32 {
+        match self {
+            Self::Running { pid } | Self::Ended { pid, .. } => pid,
+            Self::Created | Self::Starting => 0,
+        }
+    }
+
+    fn exit_code(self) -> Option<i32> {
+        match self {
+            Self::Ended { code, .. } => Some(code),
+            _ => None,
+        }
+    }
 }
 
 /// An exec session.
@@ -78,7 +100,7 @@ pub struct ExecSnapshot {
     pub request: ExecRequest,
     /// Whether it runs.
     pub running: bool,
-    /// Process id on the machine, 0 when it doesn't run.
+    /// Process id on the machine, kept after the end; 0 before the start.
     pub pid: i32,
     /// How it ended.
     pub exit_code: Option<i32>,
@@ -100,7 +122,7 @@ pub enum ExecOutput {
 /// A started exec session.
 #[derive(Debug)]
 pub struct ExecStart {
-    /// Its streams; nothing when it was started detached.
+    /// Its streams; nothing when it was started detached or attaches none.
     pub stream: Option<UnixStream>,
     /// Watches for the detach keys, with a terminal.
     pub scanner: Option<DetachScanner>,
@@ -119,10 +141,7 @@ impl Exec {
 
     /// How it ended, if it has.
     pub(crate) fn exit_code(&self) -> Option<i32> {
-        match *self.state() {
-            ExecState::Ended { code } => Some(code),
-            _ => None,
-        }
+        self.state().exit_code()
     }
 
     /// The program and its arguments, as events say them.
@@ -279,7 +298,7 @@ impl Engine {
         if started.is_err() {
             let mut state = exec.state();
             if *state == ExecState::Starting {
-                *state = ExecState::Ended { code: 126 };
+                *state = ExecState::Ended { pid: 0, code: 126 };
             }
             drop(state);
             self.exec_over(&exec);
@@ -306,7 +325,9 @@ impl Engine {
             stderr: request.attach_stderr && output == ExecOutput::Framed,
             raw: output == ExecOutput::Raw,
         };
-        let (attached, fds, stream) = if output == ExecOutput::Nowhere {
+        // A client that wants none of the streams has its answer with the start.
+        let nothing = !(request.attach_stdin || request.attach_stdout || request.attach_stderr);
+        let (attached, fds, stream) = if nothing || output == ExecOutput::Nowhere {
             (Vec::new(), Vec::new(), None)
         } else {
             let (theirs, ours) = socket_pair()?;
@@ -321,10 +342,11 @@ impl Engine {
         match self.warden.call(call, fds).await {
             Ok(Outcome::Started { pid, .. }) => {
                 let mut state = exec.state();
-                // A short process may have ended before this answer was read.
-                if *state == ExecState::Starting {
-                    *state = ExecState::Running { pid };
-                }
+                *state = match *state {
+                    // A short process may have ended before this answer was read.
+                    ExecState::Ended { code, .. } => ExecState::Ended { pid, code },
+                    _ => ExecState::Running { pid },
+                };
                 exec.ended.send_modify(|_| ());
             }
             Ok(other) => {
@@ -338,6 +360,7 @@ impl Engine {
                     "OCI runtime exec failed: exec failed: unable to start container process: ",
                 );
                 *exec.state() = ExecState::Ended {
+                    pid: 0,
                     code: refused.exit_code,
                 };
                 return Err(refused.error);
@@ -364,14 +387,8 @@ impl Engine {
             container: exec.container.id.clone(),
             request: exec.request.clone(),
             running: matches!(state, ExecState::Running { .. } | ExecState::Starting),
-            pid: match state {
-                ExecState::Running { pid } => pid,
-                _ => 0,
-            },
-            exit_code: match state {
-                ExecState::Ended { code } => Some(code),
-                _ => None,
-            },
+            pid: state.pid(),
+            exit_code: state.exit_code(),
             detach_keys: match exec.request.detach_keys.as_str() {
                 "" => Vec::new(),
                 keys => DetachScanner::parse(keys)?.keys().to_vec(),
@@ -422,7 +439,14 @@ impl Engine {
         let Some(Ok(exec)) = target.exec.as_deref().map(|id| self.exec(id)) else {
             return;
         };
-        *exec.state() = ExecState::Ended { code: exit.code };
+        {
+            let mut state = exec.state();
+            let pid = state.pid();
+            *state = ExecState::Ended {
+                pid,
+                code: exit.code,
+            };
+        }
         self.container_event(
             &exec.container,
             "exec_die",
@@ -456,7 +480,7 @@ impl Engine {
             .cloned()
             .collect();
         for exec in left {
-            *exec.state() = ExecState::Ended { code: 137 };
+            *exec.state() = ExecState::Ended { pid: 0, code: 137 };
             self.exec_over(&exec);
         }
     }

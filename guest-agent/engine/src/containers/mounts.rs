@@ -21,6 +21,7 @@ pub(crate) fn plan(
     host: &HostConfig,
     inherited: Vec<MountPoint>,
     root: &Path,
+    shallow_read_only: bool,
 ) -> Result<Vec<MountPoint>, Error> {
     let mut points = Vec::new();
     for bind in host.binds.iter().flatten() {
@@ -42,6 +43,7 @@ pub(crate) fn plan(
     }
     for point in points.iter_mut().filter(|point| point.kind == "bind") {
         propagate(point, root)?;
+        point.read_only_non_recursive |= shallow_read_only && !point.rw;
     }
     let mut seen = BTreeSet::new();
     for point in &points {
@@ -122,22 +124,6 @@ fn from_request(request: &MountRequest) -> Result<MountPoint, Error> {
             "invalid mount config for type \"{kind}\": {why}"
         )))
     };
-    for (given, options, kinds) in [
-        (request.bind_options.is_some(), "BindOptions", "bind"),
-        (
-            request.volume_options.is_some(),
-            "VolumeOptions",
-            "volume cluster",
-        ),
-        (request.image_options.is_some(), "ImageOptions", "image"),
-        (request.tmpfs_options.is_some(), "TmpfsOptions", "tmpfs"),
-    ] {
-        if given && !kinds.split(' ').any(|one| one == kind) {
-            return Err(Error::Invalid(format!(
-                "{options} must not be specified on mount type \"{kind}\""
-            )));
-        }
-    }
     if request.target.is_empty() {
         return invalid("field Target must not be empty");
     }
@@ -150,6 +136,19 @@ fn from_request(request: &MountRequest) -> Result<MountPoint, Error> {
     let destination = clean_path(&request.target);
     if destination == "/" {
         return invalid("invalid specification: destination can't be '/'");
+    }
+    for (given, field, kinds) in [
+        (request.bind_options.is_some(), "BindOptions", "bind"),
+        (
+            request.volume_options.is_some(),
+            "VolumeOptions",
+            "volume tmpfs",
+        ),
+        (request.image_options.is_some(), "ImageOptions", "image"),
+    ] {
+        if given && !kinds.split(' ').any(|one| one == kind) {
+            return invalid(&format!("field {field} must not be specified"));
+        }
     }
     match kind {
         "bind" => {
@@ -332,16 +331,26 @@ pub(crate) fn prepare(
 
 /// What Docker refuses with the start only.
 pub(crate) fn check(requests: &[MountRequest]) -> Result<(), Error> {
-    let strict = |request: &&MountRequest| {
-        let options = request.bind_options.as_ref();
-        options.is_some_and(|options| options.read_only_force_recursive) && !request.read_only
-    };
-    match requests.iter().find(strict) {
-        Some(_) => Err(Error::System(
-            "mount options conflict: !ReadOnly && BindOptions.ReadOnlyForceRecursive".into(),
-        )),
-        None => Ok(()),
+    for request in requests {
+        let Some(options) = &request.bind_options else {
+            continue;
+        };
+        let (spare, force) = (
+            options.read_only_non_recursive,
+            options.read_only_force_recursive,
+        );
+        let conflict = if spare && !request.read_only {
+            "!ReadOnly && BindOptions.ReadOnlyNonRecursive"
+        } else if force && !request.read_only {
+            "!ReadOnly && BindOptions.ReadOnlyForceRecursive"
+        } else if spare && force {
+            "ReadOnlyNonRecursive && BindOptions.ReadOnlyForceRecursive"
+        } else {
+            continue;
+        };
+        return Err(Error::System(format!("mount options conflict: {conflict}")));
     }
+    Ok(())
 }
 
 /// Whether all are options of a tmpfs mount.
@@ -459,7 +468,14 @@ mod tests {
             destination: path.into(),
             ..MountPoint::default()
         });
-        let points = plan(&config, &host, inherited.to_vec(), Path::new("/data")).unwrap();
+        let points = plan(
+            &config,
+            &host,
+            inherited.to_vec(),
+            Path::new("/data"),
+            false,
+        )
+        .unwrap();
         let kinds: Vec<_> = points
             .iter()
             .map(|p| (p.kind.as_str(), p.destination.as_str()))
@@ -472,5 +488,57 @@ mod tests {
                 ("volume", "/other")
             ]
         );
+    }
+
+    #[test]
+    fn conflicts_show_with_the_start() {
+        let mount = |read_only, spare, force| MountRequest {
+            read_only,
+            bind_options: Some(crate::containers::BindOptions {
+                read_only_non_recursive: spare,
+                read_only_force_recursive: force,
+                ..Default::default()
+            }),
+            ..MountRequest::default()
+        };
+        let prefix = "mount options conflict: ";
+        for (mount, expected) in [
+            (
+                mount(false, true, true),
+                "!ReadOnly && BindOptions.ReadOnlyNonRecursive",
+            ),
+            (
+                mount(false, false, true),
+                "!ReadOnly && BindOptions.ReadOnlyForceRecursive",
+            ),
+            (
+                mount(true, true, true),
+                "ReadOnlyNonRecursive && BindOptions.ReadOnlyForceRecursive",
+            ),
+        ] {
+            let refused = check(&[MountRequest::default(), mount]).unwrap_err();
+            assert_eq!(refused.to_string(), format!("{prefix}{expected}"));
+        }
+        assert!(check(&[mount(true, true, false), mount(true, false, true)]).is_ok());
+    }
+
+    #[test]
+    fn only_read_only_binds_of_its_own_are_shallow() {
+        let host = HostConfig {
+            binds: Some(vec!["/tmp:/a:ro".into(), "/tmp:/b".into()]),
+            ..HostConfig::default()
+        };
+        let inherited = MountPoint {
+            kind: "bind".into(),
+            destination: "/c".into(),
+            ..MountPoint::default()
+        };
+        for asked in [false, true] {
+            let config = Config::default();
+            let inherited = vec![inherited.clone()];
+            let points = plan(&config, &host, inherited, Path::new("/data"), asked).unwrap();
+            let shallow: Vec<_> = points.iter().map(|p| p.read_only_non_recursive).collect();
+            assert_eq!(shallow, [asked, false, false]);
+        }
     }
 }

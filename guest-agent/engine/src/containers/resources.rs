@@ -86,6 +86,10 @@ fn memory(
             "Minimum memory limit can not be less than memory reservation limit, see usage",
         );
     }
+    // Nor has it a limit of the kernel's memory alone.
+    if std::mem::take(&mut host.kernel_memory) > 0 {
+        warnings.push("Your kernel does not support kernel memory limit capabilities or the cgroup is not mounted. Limitation discarded.".into());
+    }
     if host.oom_kill_disable.take() == Some(true) {
         warnings
             .push("Your kernel does not support OomKillDisable. OomKillDisable discarded.".into());

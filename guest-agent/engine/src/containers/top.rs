@@ -47,7 +47,9 @@ impl Engine {
             _ => return Err(Error::not_running(&container.id)),
         };
         let columns = columns(arguments)?;
-        blocking::run(move || table(pid, &columns)).await
+        let table = blocking::run(move || table(pid, &columns)).await?;
+        self.container_event(&container, "top", &[]);
+        Ok(table)
     }
 }
 

@@ -26,7 +26,9 @@ impl Engine {
         let mode = record.host_config.network_mode.as_str();
         if record.config.network_disabled || mode == "none" {
             let network = self.network().await?;
-            self.note_predefined(container, "none")?;
+            if !record.config.network_disabled {
+                self.note_predefined(container, "none")?;
+            }
             let made = blocking::here(|| network.open_sandbox(&id, &[], false))?;
             return Ok(Namespace::Path(made.netns));
         }

@@ -220,17 +220,19 @@ async fn the_right_platform_is_chosen() {
         )
     );
     let single = format!("{}/multi@{}", registry.address, Digest::of(&manifests[0]));
-    let error = place
-        .pull_with(&single, platform(&ours_platform))
-        .await
-        .0
-        .unwrap_err();
-    assert!(
-        error
-            .to_string()
-            .contains("does not match the specified platform"),
-        "{error}"
+    // An image without an index is taken, with a warning.
+    let (pulled, messages) = place.pull_with(&single, platform(&ours_platform)).await;
+    assert_eq!(pulled.unwrap().id, theirs.id());
+    let last = messages.last().unwrap();
+    assert_eq!(
+        last.status,
+        format!(
+            "WARNING: image with reference {single} was found but its platform (linux/s390x) does not match the specified platform ({ours_platform})"
+        )
     );
+    let other = place.pull_with(&single, platform("windows/s390x")).await;
+    let error = other.0.unwrap_err().to_string();
+    assert!(error.contains("does not match"), "{error}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
