@@ -337,7 +337,7 @@ mod tests {
         let mut host = HostConfig {
             network_mode: "default".into(),
             memory: 64 << 20,
-            extra_hosts: Some(vec!["a:host-gateway".into(), "b:[::1]".into()]),
+            extra_hosts: Some(vec!["a:host-gateway".into(), "b:::1".into()]),
             ..HostConfig::default()
         };
         assert!(host_config(&mut host, &MACHINE).unwrap().is_empty());
