@@ -14,6 +14,8 @@ pub struct Request {
     pub ipv4: Option<IpAddr>,
     /// This IPv6 address, or any.
     pub ipv6: Option<IpAddr>,
+    /// None of either: the container is to do without IPv6.
+    pub without_ipv6: bool,
     /// These as well, of its link alone.
     pub link_local: Vec<IpAddr>,
     /// This hardware address, or one that follows from the IPv4 address.

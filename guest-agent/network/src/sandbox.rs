@@ -240,7 +240,10 @@ impl Networks {
         let name = &request.name;
         let choose = |leases: &Leases| -> Result<_, Error> {
             let ipv4 = leases.choose(&spec, id, name, true, request.ipv4)?;
-            let ipv6 = leases.choose(&spec, id, name, false, request.ipv6)?;
+            let ipv6 = match request.without_ipv6 {
+                true => None,
+                false => leases.choose(&spec, id, name, false, request.ipv6)?,
+            };
             Ok((ipv4, ipv6))
         };
         let (ipv4, ipv6) = match choose(&leases) {

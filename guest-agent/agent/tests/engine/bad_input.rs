@@ -33,6 +33,15 @@ fn requests_are_refused_with_dockers_words() {
         ("GET", "/nonsense", "", "", 404, message("page not found")),
         ("PUT", "/info", "", "", 404, message("page not found")),
         ("HEAD", "/info", "", "", 404, String::new()),
+        // One capability is a list of one.
+        (
+            "POST",
+            create,
+            "Application/JSON",
+            r#"{"Image":"busybox","Cmd":"true","HostConfig":{"CapAdd":"NOPE"}}"#,
+            400,
+            message("invalid CapAdd: unknown capability: \"CAP_NOPE\""),
+        ),
         ("OPTIONS", "/info", "", "", 200, String::new()),
         (
             "GET",

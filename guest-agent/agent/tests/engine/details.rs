@@ -200,6 +200,45 @@ fn neighbours_have_addresses_of_the_link() {
 }
 
 #[test]
+fn who_does_without_ipv6_has_no_address_of_it() {
+    let host = host!();
+    host.docker(&["network", "create", "--ipv6", "both"]).good();
+    let off = "net.ipv6.conf.all.disable_ipv6=1";
+    let place = [
+        "run",
+        "-d",
+        "--name",
+        "old",
+        "--network",
+        "both",
+        "--sysctl",
+        off,
+    ];
+    host.docker(&[&place[..], &["busybox", "sleep", "1000"]].concat())
+        .good();
+    let field = ".NetworkSettings.Networks.both.GlobalIPv6Address";
+    assert_eq!(host.field("old", field), "");
+    let hosts = host.docker(&["exec", "old", "cat", "/etc/hosts"]).good();
+    assert!(
+        hosts.contains("localhost") && !hosts.contains("::1"),
+        "{hosts}"
+    );
+    let ask = "nslookup -type=aaaa old; nslookup -type=a old";
+    let place = [
+        "run",
+        "--rm",
+        "--network",
+        "both",
+        "busybox",
+        "sh",
+        "-c",
+        ask,
+    ];
+    let told = host.docker(&place).stdout;
+    assert_eq!(told.matches("Name:").count(), 1, "{told}");
+}
+
+#[test]
 fn published_ports_are_found_by_the_hosts_number() {
     let host = host!();
     host.docker(&[

@@ -78,7 +78,7 @@ pub struct Config {
 }
 
 /// Reads a list of strings, or a single string as a list of one, as Docker does.
-fn one_or_many<'de, D: Deserializer<'de>>(
+pub(super) fn one_or_many<'de, D: Deserializer<'de>>(
     deserializer: D,
 ) -> Result<Option<Vec<String>>, D::Error> {
     let wrong = |found: &str| {

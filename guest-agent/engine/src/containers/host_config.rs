@@ -5,6 +5,8 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use super::config::one_or_many;
+
 /// Docker's `HostConfig`. Lists that Docker writes as null when absent are options here.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default, rename_all = "PascalCase")]
@@ -26,7 +28,9 @@ pub struct HostConfig {
     pub console_size: [u32; 2],
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub annotations: BTreeMap<String, String>,
+    #[serde(deserialize_with = "one_or_many")]
     pub cap_add: Option<Vec<String>>,
+    #[serde(deserialize_with = "one_or_many")]
     pub cap_drop: Option<Vec<String>>,
     pub cgroupns_mode: String,
     pub dns: Option<Vec<String>>,
@@ -312,6 +316,12 @@ fn is_zero_mode(value: &u32) -> bool {
 }
 
 impl HostConfig {
+    /// Whether it asks the kernel for no IPv6 at all.
+    pub(crate) fn is_without_ipv6(&self) -> bool {
+        let setting = self.sysctls.get("net.ipv6.conf.all.disable_ipv6");
+        setting.is_some_and(|value| value == "1")
+    }
+
     /// The ports to publish, and where.
     pub(crate) fn published(&self) -> impl Iterator<Item = (&String, &Option<Vec<PortBinding>>)> {
         self.port_bindings.iter().flatten()

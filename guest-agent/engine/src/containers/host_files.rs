@@ -173,9 +173,10 @@ fn resolv_conf(facts: &Facts<'_>) -> String {
 
 fn hosts_file(facts: &Facts<'_>) -> String {
     let record = facts.record;
-    let mut text = String::from(
-        "127.0.0.1\tlocalhost\n::1\tlocalhost ip6-localhost ip6-loopback\nfe00::\tip6-localnet\nff00::\tip6-mcastprefix\nff02::1\tip6-allnodes\nff02::2\tip6-allrouters\n",
-    );
+    let mut text = String::from("127.0.0.1\tlocalhost\n");
+    if !record.host_config.is_without_ipv6() {
+        text += "::1\tlocalhost ip6-localhost ip6-loopback\nfe00::\tip6-localnet\nff00::\tip6-mcastprefix\nff02::1\tip6-allnodes\nff02::2\tip6-allrouters\n";
+    }
     text += &extra_hosts(facts);
     for (address, names) in &facts.surroundings.links {
         text += &format!("{address}\t{names}\n");

@@ -66,7 +66,7 @@ impl Engine {
         let names = wanted.iter().any(|(network, _)| network.has_names());
         let requests = wanted
             .iter()
-            .map(|(network, attachment)| request(network, &attachment.settings))
+            .map(|(network, attachment)| request(record, network, &attachment.settings))
             .collect::<Result<Vec<_>, _>>()
             .map_err(|e| e.prefixed(FAILED))?;
         let opened = blocking::here(|| -> Result<_, Error> {
@@ -228,6 +228,7 @@ fn has_own_network(container: &Container) -> bool {
 
 /// What the network is asked for.
 pub(super) fn request(
+    record: &Record,
     network: &NetworkRecord,
     settings: &EndpointSettings,
 ) -> Result<Request, Error> {
@@ -238,6 +239,7 @@ pub(super) fn request(
         network: network.id.clone(),
         ipv4: ipam.ipv4_address.parse().ok(),
         ipv6: ipam.ipv6_address.parse().ok(),
+        without_ipv6: record.host_config.is_without_ipv6(),
         link_local: ipam
             .link_local_ips
             .iter()

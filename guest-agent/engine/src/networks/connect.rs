@@ -84,7 +84,7 @@ impl Engine {
         if network.config_only {
             return Err(Error::Forbidden(ONLY_PATTERN.into()));
         }
-        let wanted = request(network, &settings)?;
+        let wanted = request(&container.lock().record, network, &settings)?;
         let before = way_in_id(container);
         let endpoint = self.join_running(container, network, wanted).await?;
         let attachment = Attachment {
