@@ -174,7 +174,7 @@ fn update(machine: &Machine) {
         machine
             .docker(&["inspect", "--format", format, "changing"])
             .text(),
-        "100663296 500000000 -1"
+        "100663296 500000000 0"
     );
     machine.docker(&["rm", "-f", "changing"]).ok();
 }
