@@ -42,6 +42,12 @@ pub(crate) async fn bytes(body: Body) -> Result<Bytes> {
     }
 }
 
+/// What a Content-Type header says, without its parameters.
+pub(crate) fn media_type(header: &str) -> String {
+    let kind = header.split(';').next().unwrap_or_default();
+    kind.trim().to_ascii_lowercase()
+}
+
 /// Reads a JSON body; nothing when it is empty.
 pub(crate) async fn value(request: Request) -> Result<Option<Value>> {
     let content_type = request.headers().get(header::CONTENT_TYPE).cloned();
@@ -53,8 +59,7 @@ pub(crate) async fn value(request: Request) -> Result<Option<Value>> {
         .as_ref()
         .and_then(|v| v.to_str().ok())
         .unwrap_or_default();
-    let kind = text.split(';').next().unwrap_or_default().trim();
-    match kind.to_ascii_lowercase().as_str() {
+    match media_type(text).as_str() {
         "application/json" => {}
         "" => {
             return Err(ApiError::invalid(

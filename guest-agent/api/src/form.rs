@@ -5,6 +5,7 @@ use axum::extract::Request;
 use http::{Method, Uri, header};
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 
+use crate::body;
 use crate::error::{ApiError, Result};
 use crate::query::Query;
 
@@ -36,9 +37,8 @@ pub(crate) async fn read(request: Request) -> Result<Request> {
 fn is_form(request: &Request) -> bool {
     let kind = request.headers().get(header::CONTENT_TYPE);
     let kind = kind.and_then(|kind| kind.to_str().ok()).unwrap_or_default();
-    let kind = kind.split(';').next().unwrap_or_default().trim();
     matches!(*request.method(), Method::POST | Method::PUT)
-        && kind.eq_ignore_ascii_case("application/x-www-form-urlencoded")
+        && body::media_type(kind) == "application/x-www-form-urlencoded"
         && !takes_a_stream(request.uri())
 }
 

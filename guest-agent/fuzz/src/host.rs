@@ -12,12 +12,14 @@ use std::time::{Duration, Instant};
 
 use api::Api;
 use engine::{Engine, Machine, Options};
+use images::Digest;
 use rustix::process::{PidfdFlags, PidfdGetfdFlags, Signal};
 use rustix::thread::UnshareFlags;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::runtime::Runtime;
 use tokio::time::timeout;
 
+use crate::image::{Form, Image, config, tar};
 use crate::place::{Place, leave};
 
 /// Tells this program that it is to be a warden, with its directory.
@@ -136,6 +138,21 @@ impl Host {
         let answer = String::from_utf8(answer).unwrap();
         assert!(answer.starts_with("HTTP/1.1 2"), "{path}: {answer}");
         answer.split_once("\r\n\r\n").unwrap().1.to_owned()
+    }
+
+    /// Loads an image of one layer with these files, and says its id.
+    ///
+    /// # Panics
+    /// Where the engine can't be asked.
+    pub fn load(&self, files: &[(String, Vec<u8>)]) -> Digest {
+        let layer = tar(files);
+        let image = Image {
+            layers: vec![(layer.clone(), layer)],
+            config: config(),
+        };
+        let archive = image.archive(Form::Docker);
+        let _ = self.ask("POST", "/images/load", "application/x-tar", &archive);
+        Digest::of(&image.document())
     }
 }
 

@@ -13,3 +13,12 @@ pub mod image;
 pub mod json;
 pub mod place;
 pub mod seeds;
+
+/// What runs asynchronous code in a target: one thread, so that an input always does the same.
+#[must_use]
+pub fn runtime() -> tokio::runtime::Runtime {
+    tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .unwrap()
+}

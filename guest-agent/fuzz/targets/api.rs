@@ -19,7 +19,6 @@ use arbitrary::Unstructured;
 use engine::Machine;
 use engine::containers::ListRequest;
 use fuzz::host::Host;
-use fuzz::image::{Form, Image, config, tar};
 use fuzz::seeds;
 use libfuzzer_sys::fuzz_target;
 
@@ -46,18 +45,11 @@ fuzz_target!(init: begin(), |bytes: &[u8]| {
 fn begin() {
     seeds::write(seeds::noise());
     let host = Host::start(Machine::Native);
-    let layer = tar(&[
+    let id = host.load(&[
         ("a/b".into(), b"content".to_vec()),
         ("etc/passwd".into(), b"root:x:0:0::/:/a\n".to_vec()),
         ("etc/group".into(), b"root:x:0:\n".to_vec()),
     ]);
-    let image = Image {
-        layers: vec![(layer.clone(), layer)],
-        config: config(),
-    };
-    let archive = image.archive(Form::Docker);
-    let _ = host.ask("POST", "/images/load", "application/x-tar", &archive);
-    let id = images::Digest::of(&image.document());
     let path = format!("/images/{id}/tag?repo=image&tag=latest");
     let _ = host.ask("POST", &path, "text/plain", b"");
     populate(&host);

@@ -47,10 +47,7 @@ fn begin() {
     let place = Place::new();
     let root = place.fresh("images");
     let store = Store::open(&root).unwrap();
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .unwrap();
+    let runtime = fuzz::runtime();
     WORK.set(Some(Work {
         place,
         root,

@@ -38,10 +38,7 @@ fuzz_target!(init: begin(), |bytes: &[u8]| {
 
 fn begin() {
     seeds::write(examples());
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .unwrap();
+    let runtime = fuzz::runtime();
     RUNTIME.set(Some(runtime));
 }
 

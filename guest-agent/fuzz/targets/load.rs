@@ -42,10 +42,7 @@ fuzz_target!(init: begin(), |bytes: &[u8]| {
 
 fn begin() {
     seeds::write(examples());
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .unwrap();
+    let runtime = fuzz::runtime();
     WORK.set(Some(Work {
         place: Place::new(),
         store: None,

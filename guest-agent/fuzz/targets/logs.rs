@@ -17,7 +17,6 @@ use engine::containers::LogRequest;
 use engine::time::Time;
 use fuzz::archive::Packing;
 use fuzz::host::Host;
-use fuzz::image::{Form, Image, config, tar};
 use fuzz::seeds;
 use libfuzzer_sys::fuzz_target;
 use tokio::time::timeout;
@@ -72,14 +71,7 @@ const HEAD: usize = 24;
 fn begin() {
     seeds::write(examples());
     let host = Host::start(Machine::Native);
-    let layer = tar(&[("a".into(), Vec::new())]);
-    let image = Image {
-        layers: vec![(layer.clone(), layer)],
-        config: config(),
-    };
-    let archive = image.archive(Form::Docker);
-    let _ = host.ask("POST", "/images/load", "application/x-tar", &archive);
-    let image = images::Digest::of(&image.document());
+    let image = host.load(&[("a".into(), Vec::new())]);
     let make = |driver: &str| {
         let body =
             format!(r#"{{"Image":"{image}","HostConfig":{{"LogConfig":{{"Type":"{driver}"}}}}}}"#);

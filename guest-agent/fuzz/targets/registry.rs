@@ -74,10 +74,7 @@ fn begin() {
     seeds::write(seeds::noise());
     let place = Place::new();
     let store = Store::open(&place.fresh("images")).unwrap();
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .unwrap();
+    let runtime = fuzz::runtime();
     let layer = |text: &str| {
         let plain = tar(&[(text.to_owned(), text.as_bytes().to_vec())]);
         (plain.clone(), plain)

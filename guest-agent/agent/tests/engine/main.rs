@@ -24,6 +24,7 @@ mod host_link;
 mod images;
 mod limits;
 mod logs;
+mod network_options;
 mod networks;
 mod noise;
 mod outside;

@@ -98,7 +98,7 @@ impl<'a> Endpoint<'a> {
 
     /// Before 1.45, when there were no `DNSNames`, the container's own names were among its aliases.
     fn add_own_names(&mut self, record: &Record) {
-        let short = record.id.get(..12).unwrap_or(&record.id);
+        let short = engine::short(&record.id);
         let aliases = self.aliases.iter().flat_map(|aliases| aliases.iter());
         let all = aliases.map(String::as_str);
         let mut names: Vec<String> = Vec::new();
