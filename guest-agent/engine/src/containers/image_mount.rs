@@ -16,7 +16,9 @@ pub(crate) fn place(
     dir: &Path,
     number: usize,
 ) -> Result<PathBuf, Error> {
-    let image = store.resolve(&point.image)?;
+    // A record of an engine that did not write the id down.
+    let known = Some(&point.image).filter(|id| !id.is_empty());
+    let image = store.resolve(known.unwrap_or(&point.name))?;
     let own = dir.join("image-mounts").join(number.to_string());
     let root = Root {
         lower: store.layers(&image)?,
