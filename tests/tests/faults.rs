@@ -174,6 +174,8 @@ fn corrupt_blob(machine: &Machine, registry: &Registry) {
             || ran.stdout.contains("digest"),
         "{ran}"
     );
+    let ran = machine.slipway(&["pull", &name]).run().exits(1);
+    let _ = ran.complains("hint: pull again");
     nothing_loaded(machine);
 }
 
@@ -208,6 +210,13 @@ fn full_disk(machine: &Machine) {
         .within(Duration::from_secs(300))
         .run();
     let _ = filled.exits(1).complains("No space left on device");
+    let none = machine
+        .slipway(&["run", "--rm", busybox::NAME, "true"])
+        .run();
+    let _ = none
+        .exits(125)
+        .complains("no space left on device: remove images")
+        .complains("hint: ");
 
     machine.docker(&["tag", busybox::NAME, "kept:1"]);
     let mut image = Image::make().expect("busybox");
@@ -231,7 +240,7 @@ fn full_disk(machine: &Machine) {
         .within(Duration::from_secs(120))
         .run()
         .exits(1)
-        .complains("No space left on device");
+        .complains("no space left on device");
     let look = |verb: &[&str]| machine.slipway(verb).run().ok();
     assert_eq!(look(&["volume", "cat", "kept", "file"]), "old\n");
     assert!(!look(&["volume", "browse", "kept"]).contains("big"));

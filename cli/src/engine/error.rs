@@ -80,7 +80,7 @@ impl Error {
 
 /// What the person can do about words of the engine.
 pub(crate) fn hint_for(message: &str) -> Option<&'static str> {
-    const HINTS: [(&str, &str); 9] = [
+    const HINTS: [(&str, &str); 16] = [
         ("No such container", "`slipway ps -a` lists the containers"),
         (
             "No such image",
@@ -101,6 +101,34 @@ pub(crate) fn hint_for(message: &str) -> Option<&'static str> {
         (
             "no basic auth credentials",
             "`slipway login REGISTRY` tells the registry who you are",
+        ),
+        (
+            "pull access denied",
+            "check the name; if the repository is private, `slipway login REGISTRY` comes first",
+        ),
+        (
+            "toomanyrequests",
+            "wait a while: the registry limits downloads; it allows more after `slipway login REGISTRY`",
+        ),
+        (
+            "verification failed for digest",
+            "pull again; if it fails the same way, the registry's copy is damaged: push the image again. Nothing of it was kept",
+        ),
+        (
+            "layer verification failed:",
+            "the archive is damaged: save or download it again; nothing of it was kept",
+        ),
+        (
+            "server gave HTTP response to HTTPS client",
+            "the registry speaks plain HTTP: `slipway image registries --help` tells how to allow that for it",
+        ),
+        (
+            "invalid reference format",
+            "an image's name is in small letters: name, team/name:tag or registry:port/name@sha256:…",
+        ),
+        (
+            "port is already allocated",
+            "publish another port, or stop the container that has this one: `slipway ps` shows the ports",
         ),
         (
             "the archive is cut off",

@@ -1,5 +1,6 @@
 //! Errors of the engine. Each kind maps to one HTTP status; the message is what Docker prints.
 
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 /// Why the engine could not do what was asked.
@@ -33,7 +34,7 @@ pub enum Error {
     #[error("{0}")]
     System(String),
     /// A file operation failed.
-    #[error("{action} {}: {source}", path.display())]
+    #[error("{action} {}: {}", path.display(), why(source))]
     File {
         /// What was tried: `reading`, `writing` …
         action: &'static str,
@@ -129,6 +130,19 @@ pub fn go_bool(text: &str) -> Result<bool, String> {
         _ => Err(format!(
             "strconv.ParseBool: parsing \"{text}\": invalid syntax"
         )),
+    }
+}
+
+/// What a person can do when nothing more fits.
+pub(crate) const MAKE_ROOM: &str =
+    "remove images, containers or volumes that you no longer need, or enlarge the disk";
+
+/// Why a file operation failed, and what helps against a full disk.
+fn why(error: &std::io::Error) -> String {
+    let text = go_text(error);
+    match error.kind() {
+        ErrorKind::StorageFull | ErrorKind::QuotaExceeded => format!("{text}: {MAKE_ROOM}"),
+        _ => text,
     }
 }
 

@@ -1,15 +1,18 @@
 //! Containers: run, start, stop, restart, look inside.
 
-use bollard::models::{ContainerCreateBody, ContainerInspectResponse};
+use bollard::models::{
+    ContainerCreateBody, ContainerInspectResponse, HostConfig, PortBinding, PortMap,
+};
 use bollard::query_parameters::{
-    CreateContainerOptionsBuilder, InspectContainerOptions, RestartContainerOptions,
-    StartContainerOptions, StopContainerOptions,
+    CreateContainerOptionsBuilder, InspectContainerOptions, RemoveContainerOptionsBuilder,
+    RestartContainerOptions, StartContainerOptions, StopContainerOptions,
 };
 
 use super::{Answer, State};
-use crate::view::{ContainerDetail, Mount, NetworkAddress, Problem, RunSpec};
+use crate::view::{ContainerDetail, Mount, NetworkAddress, Problem, PublishSpec, RunSpec};
 
-/// Creates a container and starts it; answers with its id. The image must be there.
+/// Creates a container and starts it; answers with its id. The image must be there. A container that
+/// doesn't start is removed again, so that the person can change what was wrong and try once more.
 #[tauri::command]
 pub(crate) async fn container_run(desk: State<'_>, spec: RunSpec) -> Answer<String> {
     let docker = desk.docker()?;
@@ -19,13 +22,41 @@ pub(crate) async fn container_run(desk: State<'_>, spec: RunSpec) -> Answer<Stri
         image: Some(spec.image),
         cmd: (!spec.command.is_empty()).then_some(spec.command),
         env: Some(spec.env),
+        exposed_ports: Some(
+            spec.ports
+                .iter()
+                .map(|port| port.container.clone())
+                .collect(),
+        ),
+        host_config: Some(HostConfig {
+            binds: Some(spec.volumes),
+            port_bindings: Some(bindings(spec.ports)),
+            ..HostConfig::default()
+        }),
         ..ContainerCreateBody::default()
     };
     let id = docker.create_container(options, body).await?.id;
-    docker
-        .start_container(&id, None::<StartContainerOptions>)
-        .await?;
+    let started = docker.start_container(&id, None::<StartContainerOptions>);
+    if let Err(error) = started.await {
+        let all = RemoveContainerOptionsBuilder::new().force(true).v(true);
+        // What the person is told is why it did not start.
+        let _ = docker.remove_container(&id, Some(all.build())).await;
+        return Err(error.into());
+    }
     Ok(id)
+}
+
+/// The wishes of each port of the container; several may lead to the same one.
+fn bindings(ports: Vec<PublishSpec>) -> PortMap {
+    let mut map = PortMap::new();
+    for PublishSpec { host, container } in ports {
+        let wishes = map.entry(container).or_default();
+        wishes.get_or_insert_default().push(PortBinding {
+            host_ip: None,
+            host_port: Some(host),
+        });
+    }
+    map
 }
 
 /// Starts a container.

@@ -166,4 +166,18 @@ pub(crate) struct RunSpec {
     pub(crate) command: Vec<String>,
     /// Environment, `NAME=value`.
     pub(crate) env: Vec<String>,
+    /// Ports to publish.
+    pub(crate) ports: Vec<PublishSpec>,
+    /// Volumes, `NAME:/path`.
+    pub(crate) volumes: Vec<String>,
+}
+
+/// A port that the run sheet wants published.
+#[derive(Debug, Clone, Deserialize, TS)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct PublishSpec {
+    /// This computer's port; any free one when empty.
+    pub(crate) host: String,
+    /// The container's, `80/tcp`.
+    pub(crate) container: String,
 }

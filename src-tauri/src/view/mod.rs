@@ -12,7 +12,8 @@ mod problem;
 mod bindings;
 
 pub(crate) use container::{
-    ContainerDetail, ContainerRow, ContainerState, Health, Mount, NetworkAddress, Port, RunSpec,
+    ContainerDetail, ContainerRow, ContainerState, Health, Mount, NetworkAddress, Port,
+    PublishSpec, RunSpec,
 };
 pub(crate) use event::WindowEvent;
 pub(crate) use image::{ImageRow, LayerProgress, PullEvent};

@@ -1,20 +1,17 @@
 // The `docker run` line that does what the run sheet does, and reading a command line.
 
-export interface RunParts {
-  image: string
-  name: string | null
-  command: string[]
-  env: string[]
-}
+import type { RunSpec } from './bindings/RunSpec'
 
 /** A word as a POSIX shell would read it back. */
 export function quote(word: string): string {
   return word !== '' && /^[\w@%+=:,./-]+$/.test(word) ? word : `'${word.replaceAll("'", `'\\''`)}'`
 }
 
-export function runLine(parts: RunParts): string {
+export function runLine(parts: RunSpec): string {
   const words = ['docker', 'run', '-d']
   if (parts.name) words.push('--name', parts.name)
+  for (const { host, container } of parts.ports) words.push('-p', (host && `${host}:`) + container.replace('/tcp', ''))
+  for (const one of parts.volumes) words.push('-v', one)
   for (const one of parts.env) words.push('-e', one)
   words.push(parts.image, ...parts.command)
   return words.map(quote).join(' ')

@@ -9,8 +9,12 @@ import { initials, score } from './search'
 
 describe('run line', () => {
   it('can be pasted into a shell', () => {
-    expect(runLine({ image: 'postgres:17', name: 'db', command: ['sh', '-c', 'echo "$HOME"'], env: ["P=it's"] })).toBe(
-      `docker run -d --name db -e 'P=it'\\''s' postgres:17 sh -c 'echo "$HOME"'`,
+    const ports = [
+      { host: '5432', container: '5432/tcp' },
+      { host: '', container: '53/udp' },
+    ]
+    expect(runLine({ image: 'postgres:17', name: 'db', command: ['sh', '-c', 'echo "$HOME"'], env: ["P=it's"], ports, volumes: ['data:/var/lib/my data'] })).toBe(
+      `docker run -d --name db -p 5432:5432 -p 53/udp -v 'data:/var/lib/my data' -e 'P=it'\\''s' postgres:17 sh -c 'echo "$HOME"'`,
     )
     expect(quote('')).toBe("''")
   })

@@ -36,7 +36,12 @@ pub(crate) async fn stats(
     let first = engine.container_stats(&name).await?;
     if !stream {
         if one_shot || first.usage.is_none() {
-            return Ok(reply::ok(&render(&first, None)));
+            let mut object = render(&first, None);
+            // As in Docker, whose sample of a running container is told without whose it is.
+            if let (Some(_), Some(fields)) = (&first.usage, object.as_object_mut()) {
+                fields.retain(|name, _| name != "name" && name != "id");
+            }
+            return Ok(reply::ok(&object));
         }
         tokio::time::sleep(TICK).await;
         let second = engine.container_stats(&first.id).await?;

@@ -101,12 +101,27 @@ impl Engine {
         let thaw = async {
             // When the sender is dropped the work has failed, which is as good a time.
             let _ = done_with_files.await;
-            if paused && let Err(error) = self.unpause_container(&container.id).await {
+            if paused && let Err(error) = self.let_go_on(container).await {
                 tracing::warn!(container = container.id, %error, "thawing after a commit");
             }
         };
         let (id, ()) = tokio::join!(work, thaw);
-        let id = id?.to_string();
+        let made = id.map(|id| self.tell_of_commit(container, request, name, id.to_string()));
+        if paused {
+            // Behind the commit, as Docker tells it, whose container waits for the whole of it.
+            self.container_event(container, "unpause", &[]);
+        }
+        made
+    }
+
+    /// The events of a commit; returns the image's id.
+    fn tell_of_commit(
+        &self,
+        container: &Container,
+        request: CommitRequest,
+        name: Option<Reference>,
+        id: String,
+    ) -> String {
         self.image_event("create", &id, &id);
         let name = name.map_or_else(String::new, |name| name.familiar());
         if !name.is_empty() {
@@ -121,7 +136,7 @@ impl Engine {
                 ("imageRef", name),
             ],
         );
-        Ok(id)
+        id
     }
 }
 

@@ -61,6 +61,16 @@ impl Engine {
                 container.id
             )));
         }
+        self.let_go_on(&container).await?;
+        self.container_event(&container, "unpause", &[]);
+        Ok(())
+    }
+
+    /// Thaws a container without telling of it.
+    pub(super) async fn let_go_on(
+        self: &Arc<Self>,
+        container: &Arc<Container>,
+    ) -> Result<(), Error> {
         let call = Call::Freeze {
             container: container.id.clone(),
             frozen: false,
@@ -68,8 +78,7 @@ impl Engine {
         self.warden.call(call, Vec::new()).await.map_err(|e| {
             Error::System(format!("Cannot unpause container {}: {e}", container.id))
         })?;
-        self.thawed(&container);
-        self.container_event(&container, "unpause", &[]);
+        self.thawed(container);
         container.save_or_log().await;
         Ok(())
     }

@@ -173,10 +173,14 @@ impl Engine {
                 )));
             }
         }
+        self.container_event(container, "kill", &[("signal", signal.to_string())]);
         if thaw {
+            // SIGKILL ends what is frozen too, and nobody goes on.
+            if signal != signals::KILL {
+                self.container_event(container, "unpause", &[]);
+            }
             self.thaw(container).await;
         }
-        self.container_event(container, "kill", &[("signal", signal.to_string())]);
         Ok(())
     }
 

@@ -18,6 +18,7 @@ use std::path::{Path, PathBuf};
 use rustix::fs::{CWD, RenameFlags};
 
 use super::store::{Volume, Volumes, erase};
+use crate::error::MAKE_ROOM;
 use crate::time::Time;
 use crate::{Error, ids};
 
@@ -153,9 +154,9 @@ fn failed(action: &'static str, path: &Path, error: std::io::Error) -> Error {
 }
 
 fn no_room() -> Error {
-    Error::System(
-        "No space left on device: the files do not fit on the data disk, and nothing was changed; remove images, containers or volumes that you no longer need, or enlarge the disk".into(),
-    )
+    Error::System(format!(
+        "no space left on device: the files do not fit on the data disk, and nothing was changed; {MAKE_ROOM}"
+    ))
 }
 
 fn sync_directory(path: &Path) -> Result<(), Error> {

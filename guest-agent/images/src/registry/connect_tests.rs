@@ -89,28 +89,33 @@ impl TlsServer {
     }
 
     async fn ping(&self, insecure: bool, ca_bundles: Vec<PathBuf>) -> Result<HeaderMap> {
-        let authority = format!("127.0.0.1:{}", self.port);
-        let access = Access {
-            registries: crate::Registries {
-                ca_bundles,
-                ..crate::Registries::default()
-            },
-            ..Access::default()
-        };
-        let place = Place {
-            scheme: "https",
-            dial: authority.clone(),
-            authority,
-        };
-        let candidate = Candidate {
-            places: vec![place.clone()],
-            local: true,
-            insecure,
-            mirror: false,
-        };
-        let http = client::build(&candidate, &access)?;
-        super::ping(&http, &place).await
+        ping(self.port, insecure, ca_bundles).await
     }
+}
+
+/// Asks over HTTPS at a port of this computer.
+async fn ping(port: u16, insecure: bool, ca_bundles: Vec<PathBuf>) -> Result<HeaderMap> {
+    let authority = format!("127.0.0.1:{port}");
+    let access = Access {
+        registries: crate::Registries {
+            ca_bundles,
+            ..crate::Registries::default()
+        },
+        ..Access::default()
+    };
+    let place = Place {
+        scheme: "https",
+        dial: authority.clone(),
+        authority,
+    };
+    let candidate = Candidate {
+        places: vec![place.clone()],
+        local: true,
+        insecure,
+        mirror: false,
+    };
+    let http = client::build(&candidate, &access)?;
+    super::ping(&http, &place).await
 }
 
 impl Drop for TlsServer {
@@ -145,4 +150,25 @@ async fn only_known_authorities_are_believed() {
         missing.to_string().contains("/nonexistent.pem"),
         "{missing}"
     );
+}
+
+#[tokio::test]
+async fn a_registry_without_tls_is_told_as_docker_does() {
+    use std::io::{Read as _, Write as _};
+
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let server = std::thread::spawn(move || {
+        let (mut client, _) = listener.accept().unwrap();
+        let _ = client.read(&mut [0; 1024]).unwrap();
+        client
+            .write_all(b"HTTP/1.0 400 Bad Request\r\n\r\nClient sent an HTTP request\n")
+            .unwrap();
+    });
+    let error = ping(port, false, Vec::new()).await.unwrap_err();
+    server.join().unwrap();
+    let words = format!(
+        "Get \"https://127.0.0.1:{port}/v2/\": http: server gave HTTP response to HTTPS client"
+    );
+    assert_eq!(error.to_string(), words);
 }

@@ -121,6 +121,9 @@ fn cause(authority: &str, error: &reqwest::Error) -> String {
             rustls::Error::InvalidCertificate(other) => {
                 format!("tls: failed to verify certificate: x509: {other}")
             }
+            rustls::Error::InvalidMessage(rustls::InvalidMessage::InvalidContentType) => {
+                "http: server gave HTTP response to HTTPS client".to_owned()
+            }
             other => format!("tls: {other}"),
         };
     }
