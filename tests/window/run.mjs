@@ -4,6 +4,7 @@
 //   SLIPWAY_DESKTOP_BIN=… SLIPWAY_HOME=… node tests/window/run.mjs [folder for pictures]
 import { mkdirSync } from 'node:fs'
 import { request } from 'node:http'
+import { createServer } from 'node:net'
 import { join } from 'node:path'
 import { display, openWindow, until } from './webdriver.mjs'
 
@@ -32,12 +33,24 @@ const reach = (wanted, seconds) =>
   })
 const menuItem = (label) => window.script('[...document.querySelectorAll("[role=menuitem]")].find((item) => item.innerText.includes(arguments[0])).click()', label)
 
-function ping() {
+/** Asks the engine: the answer's status and text. */
+function ask(path) {
   return new Promise((resolve) => {
-    const asked = request({ socketPath: join(home, 'run', 'docker.sock'), path: '/_ping' }, (answer) => resolve(answer.statusCode))
-    asked.on('error', (error) => resolve(error.message))
+    const asked = request({ socketPath: join(home, 'run', 'docker.sock'), path }, async (answer) => {
+      let text = ''
+      for await (const part of answer) text += part
+      resolve({ status: answer.statusCode, text })
+    })
+    asked.on('error', (error) => resolve({ status: error.message, text: '' }))
     asked.end()
   })
+}
+
+const containers = async () => JSON.parse((await ask('/containers/json?all=1')).text)
+
+async function shows(line) {
+  const shown = await window.text('[data-testid=run-line]')
+  if (shown !== line) throw new Error(`the run sheet shows: ${shown}`)
 }
 
 async function steps() {
@@ -63,11 +76,33 @@ async function steps() {
   await window.click('[data-testid=run-open]')
   await window.type('[data-testid=run-image]', 'slipway/hello')
   await window.type('[data-testid=run-name]', NAME)
-  const line = await window.text('[data-testid=run-line]')
-  if (line !== `docker run -d --name ${NAME} slipway/hello`) throw new Error(`the run sheet shows: ${line}`)
+  await window.click('[data-testid=run-volumes-add]')
+  await window.type('[data-testid=run-volumes-left]', 'kept')
+  await window.type('[data-testid=run-volumes-right]', '/data')
+  await window.click('[data-testid=run-ports-add]')
+  await window.type('[data-testid=run-ports-right]', '80')
+  console.log('a port that is taken is told, and what was made for it is gone')
+  const taken = createServer()
+  await new Promise((resolve) => taken.listen(0, '0.0.0.0', resolve))
+  const { port } = taken.address()
+  await window.type('[data-testid=run-ports-left]', String(port))
+  await shows(`docker run -d --name ${NAME} -p ${port}:80 -v kept:/data slipway/hello`)
+  await window.click('[data-testid=run-confirm]')
+  const refused = await window.text('[data-testid=problem]')
+  if (!refused.includes(`${port}`) || !refused.includes('in use')) throw new Error(`a taken port is told as: ${refused}`)
+  await snap('port-taken')
+  if ((await containers()).length > 0) throw new Error('a container that did not start is still there')
+  taken.close()
+
+  await window.click('[data-testid=run-ports-add]')
+  await window.script('document.querySelectorAll("[data-testid=run-ports-left]")[0].closest("div").querySelector("button").click()')
+  await window.type('[data-testid=run-ports-right]', '80')
+  await shows(`docker run -d --name ${NAME} -p 80 -v kept:/data slipway/hello`)
   await snap('run-sheet')
   await window.click('[data-testid=run-confirm]')
   await window.visible(ROW, 60)
+  const [made] = await containers()
+  if (made?.Mounts?.[0]?.Name !== 'kept' || made.Mounts[0].Destination !== '/data') throw new Error(`the volume: ${JSON.stringify(made)}`)
 
   console.log('read its output')
   await window.click(ROW)
@@ -95,8 +130,8 @@ try {
   await window.close()
   window = undefined
   console.log('the engine outlives the window')
-  const answer = await ping()
-  if (answer !== 200) throw new Error(`after closing the window, /_ping answers ${answer}`)
+  const { status } = await ask('/_ping')
+  if (status !== 200) throw new Error(`after closing the window, /_ping answers ${status}`)
   console.log(`ok, ${shots} pictures in ${pictures}`)
 } catch (error) {
   console.error(`failed: ${error.message}`)
