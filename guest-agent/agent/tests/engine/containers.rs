@@ -101,6 +101,27 @@ fn a_container_goes_through_its_states() {
 }
 
 #[test]
+fn what_pauses_and_goes_on_is_told_in_dockers_order() {
+    let host = host!();
+    let trap = "trap 'exit 0' TERM; while :; do sleep 0.05; done";
+    host.docker(&["run", "-d", "--name", "held", "busybox", "sh", "-c", trap])
+        .good();
+    host.docker(&["commit", "held", "made"]).good();
+    host.docker(&["pause", "held"]).good();
+    host.docker(&["stop", "held"]).good();
+    let told = host.events(&["--filter", "container=held", "--format", "{{.Action}}"]);
+    let told: Vec<&str> = told.lines().collect();
+    let expected = [
+        "create", "start", "pause", "commit", "unpause", "pause", "kill", "unpause",
+    ];
+    assert_eq!(told[..expected.len()], expected);
+    // Who of these two is first is the container's affair.
+    let mut last = told[expected.len()..].to_vec();
+    last.sort_unstable();
+    assert_eq!(last, ["die", "stop"]);
+}
+
+#[test]
 fn stop_sends_the_stop_signal_and_waits() {
     let host = host!();
     let script = "trap 'echo got it; exit 3' USR1; echo ready; while :; do sleep 0.05; done";
