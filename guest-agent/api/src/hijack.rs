@@ -1,7 +1,8 @@
 //! Taking a connection over from HTTP: the raw streams of attach and exec.
 //!
 //! Clients ask for it with `Upgrade: tcp` and get 101. Old ones send no such header and get a
-//! plain 200 whose body is the stream, ended by the end of the connection.
+//! plain 200 whose body is the stream, ended by the end of the connection; what they send behind
+//! the request's body is input too (if it is the connection's first).
 
 use axum::body::Body;
 use axum::extract::Request;
@@ -14,10 +15,11 @@ use http_body_util::BodyExt;
 use hyper::ext::ReasonPhrase;
 use hyper::upgrade::OnUpgrade;
 use hyper_util::rt::TokioIo;
-use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, DuplexStream};
 use tokio::net::UnixStream;
 use tokio_util::io::{ReaderStream, StreamReader};
 
+use crate::presence::Presence;
 use crate::version::ApiVersion;
 
 /// Bytes are moved in pieces of this size.
@@ -26,8 +28,9 @@ const PIECE: usize = 32 * 1024;
 /// A connection about to be taken over.
 pub(crate) struct Hijack {
     upgrade: Option<OnUpgrade>,
-    /// What old clients send after the request's head.
+    /// What old clients send in the request and behind it.
     body: Body,
+    rest: Option<DuplexStream>,
 }
 
 /// What is pumped.
@@ -65,9 +68,14 @@ impl Hijack {
         } else {
             None
         };
+        let rest = request
+            .extensions()
+            .get::<Presence>()
+            .and_then(Presence::take_over);
         Self {
             upgrade,
             body: request.into_body(),
+            rest,
         }
     }
 
@@ -83,7 +91,7 @@ impl Hijack {
         F: FnOnce(Ended) + Send + 'static,
     {
         let Some(upgrade) = self.upgrade else {
-            return legacy(self.body, streams, after);
+            return legacy(self.body, self.rest, streams, after);
         };
         tokio::spawn(async move {
             match upgrade.await {
@@ -111,6 +119,7 @@ impl Hijack {
 
 fn legacy<F>(
     body: Body,
+    rest: Option<DuplexStream>,
     streams: impl Future<Output = Streams> + Send + 'static,
     after: F,
 ) -> Response
@@ -119,7 +128,12 @@ where
 {
     let (ours, theirs) = tokio::io::duplex(PIECE);
     tokio::spawn(async move {
-        let input = StreamReader::new(body.into_data_stream_with_io_errors());
+        let body = StreamReader::new(body.into_data_stream_with_io_errors());
+        let rest: Box<dyn AsyncRead + Send + Unpin> = match rest {
+            Some(rest) => Box::new(rest),
+            None => Box::new(tokio::io::empty()),
+        };
+        let input = body.chain(rest);
         after(pump(tokio::io::join(input, ours), streams.await).await);
     });
     let mut response = Response::new(Body::from_stream(ReaderStream::new(theirs)));

@@ -40,9 +40,13 @@ impl Api {
     {
         let (stream, presence) = Connection::new(stream);
         let service = service_fn(|mut request: Request<Incoming>| {
-            let this = self.clone();
+            let (this, presence) = (self.clone(), presence.clone());
             request.extensions_mut().insert(presence.clone());
-            async move { Ok::<_, Infallible>(this.answer(request).await) }
+            async move {
+                let response = this.answer(request).await;
+                presence.goes_on();
+                Ok::<_, Infallible>(response)
+            }
         });
         let served = hyper::server::conn::http1::Builder::new()
             // A client that closes its sending side still wants its answer: this is how standard

@@ -332,3 +332,24 @@ fn names_of_links_and_networks_are_dockers() {
         "cannot join network namespace of a non running container: container owner is exited",
     );
 }
+
+#[test]
+fn a_start_that_fails_early_leaves_the_last_runs_exit_code() {
+    let host = host!();
+    host.docker(&["network", "create", "gone"]).good();
+    host.docker(&["run", "--name", "ended", "busybox", "sh", "-c", "exit 7"])
+        .bad(7, "");
+    host.docker(&["network", "connect", "gone", "ended"]).good();
+    host.docker(&["network", "rm", "gone"]).good();
+    assert_eq!(
+        host.send("POST", "/containers/ended/start", b"").status,
+        404
+    );
+    assert_eq!(host.field("ended", ".State.ExitCode"), "7");
+    host.docker(&["create", "--name", "new", "--network", "never", "busybox"])
+        .good();
+    assert_eq!(host.send("POST", "/containers/new/start", b"").status, 404);
+    assert_eq!(host.field("new", ".State.ExitCode"), "128");
+    let refused = host.send("POST", "/containers/ended/stop?t=x", b"");
+    assert_eq!(refused.status, 500, "{}", refused.body);
+}

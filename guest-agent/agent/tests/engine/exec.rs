@@ -1,6 +1,71 @@
 //! exec: other processes in a running container.
 
-use crate::support::{host, request};
+use std::io::{Read, Write};
+use std::net::Shutdown;
+use std::os::unix::net::UnixStream;
+
+use crate::support::{Host, host, request};
+
+/// What comes back when input follows a request that names no upgrade, with one byte of the head
+/// and the input's first half in pieces of their own, as clients without a buffer send them.
+fn speak(host: &Host, path: &str, body: &str, input: &str) -> String {
+    let mut stream = UnixStream::connect(host.socket()).unwrap();
+    let limit = Some(std::time::Duration::from_secs(60));
+    stream.set_read_timeout(limit).unwrap();
+    let length = body.len();
+    let head = format!(
+        "OST {path} HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: {length}\r\n\r\n"
+    );
+    let (first, second) = input.split_at(input.len() / 2);
+    for piece in ["P", &head, &format!("{body}{first}"), second] {
+        stream.write_all(piece.as_bytes()).unwrap();
+        std::thread::sleep(std::time::Duration::from_millis(50));
+    }
+    stream.shutdown(Shutdown::Write).unwrap();
+    let mut bytes = Vec::new();
+    stream.read_to_end(&mut bytes).unwrap();
+    String::from_utf8(bytes).unwrap()
+}
+
+#[test]
+fn old_clients_take_the_connection_over_without_saying_so() {
+    let host = host!();
+    host.docker(&["run", "-di", "--name", "cat", "busybox", "cat"])
+        .good();
+    let session = r#"{"AttachStdin":true,"AttachStdout":true,"Cmd":["cat"],"Tty":true}"#;
+    let json = "Content-Type: application/json";
+    let created = host.send_with(
+        "POST",
+        "/containers/cat/exec",
+        json,
+        session.as_bytes(),
+        session.len(),
+    );
+    let created: serde_json::Value = serde_json::from_str(&created.body).unwrap();
+    let start = format!("/exec/{}/start", created["Id"].as_str().unwrap());
+    let answer = speak(&host, &start, r#"{"Tty":true}"#, "hello\n\u{4}");
+    let (head, said) = answer.split_once("\r\n\r\n").unwrap();
+    assert!(head.contains(" 200 OK\r\n") && head.contains("application/vnd.docker.raw-stream"));
+    assert_eq!(said, "hello\r\nhello\r\n");
+    let attach = "/containers/cat/attach?stream=1&stdin=1&stdout=1";
+    let answer = speak(&host, attach, "", "hi\n");
+    let (_, said) = answer.split_once("\r\n\r\n").unwrap();
+    // However many frames it came in.
+    let (mut frames, mut text) = (said, String::new());
+    while let Some(frame) = frames.strip_prefix("\u{1}\0\0\0\0\0\0") {
+        let (piece, next) = frame[1..].split_at(frame.as_bytes()[0].into());
+        text.push_str(piece);
+        frames = next;
+    }
+    assert_eq!((text.as_str(), frames), ("hi\n", ""));
+    // Where nothing was taken over the next request is one.
+    let next = "GET /_ping HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n";
+    let answer = speak(&host, "/containers/nobody/attach", "", next);
+    assert!(
+        answer.contains(" 404 ") && answer.ends_with("OK"),
+        "{answer}"
+    );
+}
 
 #[test]
 fn exec_prints_the_output_and_passes_the_exit_code_on() {

@@ -45,8 +45,9 @@ pub(crate) async fn stop(
     version: ApiVersion,
     query: Query,
 ) -> Result {
+    let timeout = query.number("t").map_err(ApiError::system)?;
     engine
-        .stop_container(&name, signal(&query, version), query.number("t")?)
+        .stop_container(&name, signal(&query, version), timeout)
         .await?;
     Ok(reply::nothing())
 }

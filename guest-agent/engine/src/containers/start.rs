@@ -81,7 +81,10 @@ impl Engine {
                     inner.early_exit = None;
                     let record = &mut inner.record;
                     record.state = before;
-                    record.exit_code = exit_code;
+                    // As in Docker: what the last run ended with says more than this.
+                    if exit_code != UNKNOWN || record.exit_code == 0 {
+                        record.exit_code = exit_code;
+                    }
                     record.error = error.to_string();
                     record.leave_all();
                     record.host_config.auto_remove
