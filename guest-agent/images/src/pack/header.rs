@@ -73,7 +73,8 @@ pub(super) fn encode(name: &[u8], stat: &Stat, link: &Link<'_>, more: &More) -> 
         0
     };
     builder
-        .mode(stat.st_mode)
+        // The kind of file is told elsewhere; Go leaves its bits out, and clients compare.
+        .mode(stat.st_mode & 0o7777)
         .and_then(|builder| builder.uid(u64::from(stat.st_uid)))
         .and_then(|builder| builder.gid(u64::from(stat.st_gid)))
         .and_then(|builder| builder.size(content))

@@ -113,6 +113,16 @@ fn every_kind_of_file_comes_back_as_it_was() {
 }
 
 #[test]
+fn a_headers_mode_is_permissions_alone() {
+    let tree = tempfile::tempdir().unwrap();
+    let file = tree.path().join("file");
+    fs::write(&file, "").unwrap();
+    fs::set_permissions(&file, fs::Permissions::from_mode(0o4640)).unwrap();
+    let bytes = archive(Form::Plain, tree.path()).unwrap();
+    assert_eq!(&bytes[100..108], b"0004640\0");
+}
+
+#[test]
 fn deeper_than_descriptors_go() {
     let tree = tempfile::tempdir().unwrap();
     let mut path = tree.path().to_owned();
