@@ -134,6 +134,7 @@ async fn start(
             Ok(started) => Streams {
                 replay: None,
                 process: started.stream,
+                listener: None,
                 scanner: started.scanner,
                 exit: known(started.ended).boxed(),
                 ends_with_input: false,
@@ -142,6 +143,7 @@ async fn start(
             Err(error) => Streams {
                 replay: None,
                 process: None,
+                listener: None,
                 scanner: None,
                 exit: ready(()).boxed(),
                 ends_with_input: false,

@@ -4,11 +4,13 @@
 //! plain 200 whose body is the stream, ended by the end of the connection; what they send behind
 //! the request's body is input too (if it is the connection's first).
 
+use std::time::Duration;
+
 use axum::body::Body;
 use axum::extract::Request;
 use axum::response::Response;
 use bytes::Bytes;
-use engine::containers::{DetachScanner, LogChunks, Scanned};
+use engine::containers::{DetachScanner, Listener, LogChunks, Scanned};
 use futures::future::BoxFuture;
 use http::{HeaderValue, StatusCode, Version, header};
 use http_body_util::BodyExt;
@@ -17,6 +19,7 @@ use hyper::upgrade::OnUpgrade;
 use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, DuplexStream};
 use tokio::net::UnixStream;
+use tokio::time::timeout;
 use tokio_util::io::{ReaderStream, StreamReader};
 
 use crate::presence::Presence;
@@ -24,6 +27,9 @@ use crate::version::ApiVersion;
 
 /// Bytes are moved in pieces of this size.
 const PIECE: usize = 32 * 1024;
+
+/// How long a client may go on writing behind the end.
+const LINGER: Duration = Duration::from_secs(60);
 
 /// A connection about to be taken over.
 pub(crate) struct Hijack {
@@ -39,6 +45,8 @@ pub(crate) struct Streams {
     pub(crate) replay: Option<LogChunks>,
     /// The process's streams.
     pub(crate) process: Option<UnixStream>,
+    /// Dropped when the client has had all of the output.
+    pub(crate) listener: Option<Listener>,
     /// Watches for the detach keys.
     pub(crate) scanner: Option<DetachScanner>,
     /// Ready when everybody can know that the process has ended: a client asks for its exit code as
@@ -162,17 +170,20 @@ impl IntoIoStream for Body {
 }
 
 /// Moves bytes until the process's output ends or the client is gone.
-async fn pump(client: impl AsyncRead + AsyncWrite, streams: Streams) -> Ended {
+async fn pump<C>(client: C, streams: Streams) -> Ended
+where
+    C: AsyncRead + AsyncWrite + Send + Unpin + 'static,
+{
     let Streams {
         replay,
         process,
+        listener,
         scanner,
         exit,
         ends_with_input,
         epilogue,
     } = streams;
-    let (client_reads, client_writes) = tokio::io::split(client);
-    tokio::pin!(client_reads, client_writes);
+    let (mut client_reads, mut client_writes) = tokio::io::split(client);
     if let Some(mut replay) = replay {
         while let Some(chunk) = replay.chunks.recv().await {
             if client_writes.write_all(&chunk).await.is_err() {
@@ -184,11 +195,12 @@ async fn pump(client: impl AsyncRead + AsyncWrite, streams: Streams) -> Ended {
     if let Some(process) = process {
         let (process_reads, process_writes) = process.into_split();
         let output = async {
-            output(process_reads, client_writes.as_mut()).await;
+            output(process_reads, &mut client_writes).await;
+            drop(listener);
             exit.await;
         };
         let input = async {
-            let end = input(client_reads.as_mut(), process_writes, scanner).await;
+            let end = input(&mut client_reads, process_writes, scanner).await;
             match end {
                 // After a half-close the output still flows.
                 None if !ends_with_input => std::future::pending().await,
@@ -204,6 +216,11 @@ async fn pump(client: impl AsyncRead + AsyncWrite, streams: Streams) -> Ended {
     // A client that is gone can't be told anything.
     let _ = client_writes.write_all(&epilogue).await;
     let _ = client_writes.shutdown().await;
+    // As in Docker only our end is closed: who is still writing is not cut off.
+    tokio::spawn(async move {
+        let silence = &mut tokio::io::sink();
+        let _ = timeout(LINGER, tokio::io::copy(&mut client_reads, silence)).await;
+    });
     ended
 }
 

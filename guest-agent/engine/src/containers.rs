@@ -50,7 +50,7 @@ mod volumes_from;
 mod wait;
 
 pub use ::runtime::cgroup::Counters;
-pub use attach::{AttachRequest, Attachment};
+pub use attach::{AttachRequest, Attachment, Listener};
 pub use bandwidth::{Bandwidth, rate_text};
 pub use commit::CommitRequest;
 pub(crate) use commit::{apply_changes, config_document};

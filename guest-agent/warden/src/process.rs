@@ -15,8 +15,9 @@ pub(crate) const LEFT_OVER: Duration = Duration::from_millis(200);
 /// How long such a process may go on writing without a pause.
 pub(crate) const FLOOD: Duration = Duration::from_secs(5);
 
-/// How long an exit is held back for a client that does not read.
-pub(crate) const SLOW_CLIENT: Duration = Duration::from_secs(10);
+/// How long an exit is held back for a client that does not read, as in Docker. What it has not
+/// taken by then is kept for it.
+pub(crate) const SLOW_CLIENT: Duration = Duration::from_secs(2);
 
 /// In the place of a request's number: who asked is gone.
 pub(crate) const NOBODY: u64 = 0;
@@ -94,9 +95,12 @@ impl Process {
             Phase::Draining { since, .. } if self.streams.is_drained() => {
                 Some(*since + SLOW_CLIENT)
             }
-            // Later than that, only an event can bring it further.
-            Phase::Draining { since, .. } if since.elapsed() < LEFT_OVER => {
-                Some(*since + LEFT_OVER)
+            Phase::Draining { since, .. } => {
+                let elapsed = since.elapsed();
+                let next = [LEFT_OVER, SLOW_CLIENT]
+                    .into_iter()
+                    .find(|at| elapsed < *at);
+                Some(*since + next.unwrap_or(FLOOD))
             }
             _ => None,
         }

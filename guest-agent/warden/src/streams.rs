@@ -145,9 +145,9 @@ impl Streams {
         self.clients.values().all(Client::is_finished)
     }
 
-    /// Reads what is there now, as far as the clients keep up. Bounded, for a process that never
-    /// stops writing.
-    pub(crate) fn read_rest(&mut self, poller: &mut Poller<Source>) {
+    /// Reads what is there now, as far as the clients keep up if there is `patience` with them.
+    /// Bounded, for a process that never stops writing.
+    pub(crate) fn read_rest(&mut self, poller: &mut Poller<Source>, patience: bool) {
         for stream in [Stream::Stdout, Stream::Stderr] {
             for _ in 0..64 {
                 let slot = match stream {
@@ -155,7 +155,7 @@ impl Streams {
                     Stream::Stderr => &self.stderr,
                 };
                 let done = slot.as_ref().is_none_or(|output| output.drained);
-                if done || self.clients.values().any(Client::is_full) {
+                if done || patience && self.clients.values().any(Client::is_full) {
                     break;
                 }
                 self.on_output(poller, stream);

@@ -323,7 +323,7 @@ impl Supervisor {
         };
         let elapsed = since.elapsed();
         let streams = &mut process.streams;
-        streams.read_rest(&mut self.poller);
+        streams.read_rest(&mut self.poller, elapsed < SLOW_CLIENT);
         if !streams.is_drained()
             && ((elapsed >= LEFT_OVER && streams.is_quiet()) || elapsed >= FLOOD)
         {

@@ -215,6 +215,9 @@ fn mirrors_are_asked_first() {
     assert_eq!(status, 200, "{body}");
     let said = host.docker(&["pull", "mirrored:1"]).good();
     assert!(said.contains("1: Pulling from library/mirrored"), "{said}");
+    let info = host.docker(&["info"]).good();
+    let shown = format!(" Registry Mirrors:\n  http://{}/", registry.address);
+    assert!(info.contains(&shown), "{info}");
     assert_eq!(host.field("mirrored:1", ".Id"), host.field(&name, ".Id"));
     let bad = r#"{"registry-mirrors":["nonsense"]}"#;
     let (status, body) = request(&host, "PUT", path, "application/json", bad);

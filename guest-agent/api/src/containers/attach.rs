@@ -38,6 +38,7 @@ pub(crate) async fn attach(
     let streams = Streams {
         replay: attachment.replay,
         process: attachment.stream,
+        listener: attachment.listener,
         scanner: attachment.scanner,
         exit: exit.map(drop).boxed(),
         ends_with_input: attachment.ends_with_input,

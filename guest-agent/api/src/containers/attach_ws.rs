@@ -70,7 +70,10 @@ async fn pump(
         let (reads, writes) = process.into_split();
         tokio::select! {
             biased;
-            () = output(reads, &mut client, attachment.tty).then(|()| exit) => {}
+            () = output(reads, &mut client, attachment.tty).then(|()| {
+                drop(attachment.listener);
+                exit
+            }) => {}
             how = input(stream, writes, attachment.scanner) => ended = how,
         }
     }

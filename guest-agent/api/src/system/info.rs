@@ -3,9 +3,10 @@
 use std::sync::Arc;
 
 use axum::extract::State;
+use engine::image::Registries;
 use engine::time::Time;
 use engine::{Engine, VERSION};
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 use crate::error::Result;
 use crate::reply;
@@ -15,6 +16,7 @@ use crate::version::ApiVersion;
 pub(crate) async fn info(State(engine): State<Arc<Engine>>, version: ApiVersion) -> Result {
     let info = engine.info().await?;
     let limits = info.limits;
+    let registries = engine.registries_in_use()?;
     let mut value = json!({
         "ID": info.id,
         "Containers": info.containers,
@@ -59,25 +61,14 @@ pub(crate) async fn info(State(engine): State<Arc<Engine>>, version: ApiVersion)
         "OSType": "linux",
         "Architecture": info.architecture,
         "IndexServerAddress": "https://index.docker.io/v1/",
-        "RegistryConfig": {
-            "InsecureRegistryCIDRs": ["::1/128", "127.0.0.0/8"],
-            "IndexConfigs": {
-                "docker.io": {
-                    "Name": "docker.io",
-                    "Mirrors": [],
-                    "Secure": true,
-                    "Official": true,
-                },
-            },
-            "Mirrors": null,
-        },
+        "RegistryConfig": registry_config(&registries),
         "NCPU": info.cpus,
         "MemTotal": info.memory_bytes,
         "GenericResources": null,
         "DockerRootDir": info.root,
-        "HttpProxy": "",
-        "HttpsProxy": "",
-        "NoProxy": "",
+        "HttpProxy": without_password(&registries.proxies.http_proxy),
+        "HttpsProxy": without_password(&registries.proxies.https_proxy),
+        "NoProxy": registries.proxies.no_proxy,
         "Name": info.name,
         "Labels": [],
         "ExperimentalBuild": false,
@@ -109,6 +100,43 @@ pub(crate) async fn info(State(engine): State<Arc<Engine>>, version: ApiVersion)
     });
     for_older(&mut value, version);
     Ok(reply::ok(&value))
+}
+
+/// What is set for registries, as Docker tells it.
+fn registry_config(registries: &Registries) -> Value {
+    let mirrors: Vec<String> = registries
+        .registry_mirrors
+        .iter()
+        .map(|url| format!("{}/", url.trim_end_matches('/')))
+        .collect();
+    let (ranges, names): (Vec<&String>, Vec<&String>) = registries
+        .insecure_registries
+        .iter()
+        .partition(|name| name.contains('/'));
+    let ranges = ["::1/128", "127.0.0.0/8"]
+        .into_iter()
+        .chain(ranges.into_iter().map(String::as_str));
+    let index = |name: &str, mirrors: &[String], hub: bool| json!({ "Name": name, "Mirrors": mirrors, "Secure": hub, "Official": hub });
+    let mut indexes = Map::new();
+    indexes.insert("docker.io".into(), index("docker.io", &mirrors, true));
+    for name in names {
+        indexes.insert(name.clone(), index(name, &[], false));
+    }
+    json!({
+        "InsecureRegistryCIDRs": ranges.collect::<Vec<_>>(),
+        "IndexConfigs": indexes,
+        "Mirrors": if mirrors.is_empty() { Value::Null } else { json!(mirrors) },
+    })
+}
+
+/// A proxy's address as it may be shown.
+fn without_password(url: &str) -> String {
+    let (scheme, rest) = url.split_once("://").unwrap_or(("", url));
+    match rest.rsplit_once('@') {
+        Some((_, host)) if scheme.is_empty() => format!("xxxxx:xxxxx@{host}"),
+        Some((_, host)) => format!("{scheme}://xxxxx:xxxxx@{host}"),
+        None => url.to_owned(),
+    }
 }
 
 /// What older clients find otherwise.

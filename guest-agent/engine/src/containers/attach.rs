@@ -40,11 +40,31 @@ pub struct Attachment {
     pub replay: Option<LogChunks>,
     /// The live streams, if they were asked for.
     pub stream: Option<UnixStream>,
+    /// To be dropped when the client has had all of the output: nobody hears of the end before.
+    pub listener: Option<Listener>,
     /// Watches for the detach keys, with a terminal.
     pub scanner: Option<DetachScanner>,
     /// Whether the attachment ends with the client's input. Where it does not, the container's own
     /// input ends instead, or there is none.
     pub ends_with_input: bool,
+}
+
+/// A client that is attached to a container's output.
+#[derive(Debug)]
+pub struct Listener(Arc<Container>);
+
+impl Listener {
+    fn new(container: &Arc<Container>) -> Self {
+        container.lock().listeners += 1;
+        Self(Arc::clone(container))
+    }
+}
+
+impl Drop for Listener {
+    fn drop(&mut self) {
+        self.0.lock().listeners -= 1;
+        self.0.changed();
+    }
 }
 
 /// A socket pair: one end for the warden, the other for us.
@@ -80,6 +100,7 @@ impl Engine {
         } else {
             None
         };
+        let listener = request.stream.then(|| Listener::new(&container));
         let stream = if request.stream {
             let (theirs, ours) = socket_pair()?;
             let streams = AttachStreams {
@@ -98,6 +119,7 @@ impl Engine {
             tty,
             replay,
             stream,
+            listener,
             scanner: tty.then_some(scanner),
             ends_with_input: stdin && (tty || !once),
         })

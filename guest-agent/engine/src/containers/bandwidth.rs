@@ -147,7 +147,7 @@ impl Engine {
                     .changed(egress.as_deref(), ingress.as_deref())?;
                 let mode = record.host_config.network_mode.as_str();
                 if !wanted.is_unlimited()
-                    && (mode == "host" || mode == "none" || mode.starts_with("container:"))
+                    && (record.is_cut_off() || mode == "host" || mode.starts_with("container:"))
                 {
                     return Err(Error::Conflict(format!(
                         "container {} has no network of its own to limit: its network mode is {mode}",

@@ -14,6 +14,8 @@ use crate::time::Time;
 const FIRST_BACK_OFF_MS: u64 = 100;
 /// The longest delay.
 const LONGEST_BACK_OFF_MS: u64 = 60_000;
+/// How long an end waits for clients that are slow to take the last of the output, as in Docker.
+const LAST_OUTPUT: Duration = Duration::from_secs(2);
 /// Who ran this long is healthy: the delay starts anew.
 const HEALTHY_SECONDS: u64 = 10;
 
@@ -46,6 +48,9 @@ impl Engine {
         }
         Self::end_health_checks(&container);
         self.release_network(&container).await;
+        // Whoever is attached has the last output before anybody hears of the end.
+        let heard = container.until(|inner| (inner.listeners == 0).then_some(()));
+        let _ = tokio::time::timeout(LAST_OUTPUT, heard).await;
         let finished_at = exit.finished_at.parse().unwrap_or_else(|_| Time::now());
         let (restart, ran_seconds, auto_remove) = {
             let mut inner = container.lock();

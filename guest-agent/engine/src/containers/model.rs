@@ -46,6 +46,8 @@ pub(crate) struct Container {
 pub(crate) struct Inner {
     /// The record, as it is or will be on disk.
     pub(crate) record: Shared<Record>,
+    /// Attachments that have not had all of the output yet.
+    pub(crate) listeners: usize,
     /// Clients that attached before the start.
     pub(crate) early_clients: Vec<(AttachStreams, OwnedFd)>,
     /// The exit of a process whose start has not been recorded yet.
@@ -100,6 +102,7 @@ impl Container {
             dir,
             inner: Mutex::new(Inner {
                 record: record.into(),
+                listeners: 0,
                 early_clients: Vec::new(),
                 early_exit: None,
                 exec_ids: Vec::new(),

@@ -122,6 +122,13 @@ impl MountPoint {
 }
 
 impl Record {
+    /// Whether it is on no network. One made so may have been moved to others since.
+    pub(crate) fn is_cut_off(&self) -> bool {
+        let none = |name: &String| name == "none";
+        self.config.network_disabled
+            || none(&self.host_config.network_mode) && self.networks.keys().all(none)
+    }
+
     /// Its place on the network of its mode; of another one where it has none there.
     #[must_use]
     pub fn endpoint(&self) -> Option<&network::Endpoint> {

@@ -231,10 +231,10 @@ impl Engine {
         self: &Arc<Self>,
         record: &Record,
     ) -> Result<host_files::Surroundings, Error> {
-        let mode = record.host_config.network_mode.as_str();
-        let resolvers = match mode {
-            "none" | "host" => network::Resolvers::default(),
-            _ => self.network().await?.resolvers(),
+        let apart = record.is_cut_off() || record.host_config.network_mode == "host";
+        let resolvers = match apart {
+            true => network::Resolvers::default(),
+            false => self.network().await?.resolvers(),
         };
         let bridge = || {
             let mut places = record.networks.values();
@@ -244,10 +244,7 @@ impl Engine {
             resolvers,
             links: self.link_hosts(record),
             own_names: self.asks_us_for_names(record),
-            gateway: self
-                .localhost_alias()
-                .filter(|_| !matches!(mode, "none" | "host"))
-                .or_else(bridge),
+            gateway: self.localhost_alias().filter(|_| !apart).or_else(bridge),
         })
     }
 

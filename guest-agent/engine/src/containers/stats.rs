@@ -63,8 +63,7 @@ impl Engine {
         let (name, state, no_network, cgroup) = {
             let inner = container.lock();
             let record = &inner.record;
-            let mode = record.host_config.network_mode.as_str();
-            let no_network = record.config.network_disabled || mode == "none" || mode == "host";
+            let no_network = record.is_cut_off() || record.host_config.network_mode == "host";
             (
                 record.name.clone(),
                 record.state,

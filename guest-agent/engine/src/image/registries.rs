@@ -59,15 +59,20 @@ impl Engine {
         blocking::run(move || state_file::keep_settings(&path, &registries)).await
     }
 
-    pub(crate) fn access(&self, auth: Option<Auth>) -> Result<Access, Error> {
+    /// What counts for registries: what is set, and what the host has.
+    pub fn registries_in_use(&self) -> Result<Registries, Error> {
         let mut registries = self.registries()?;
         self.host_network
             .read()
             .unwrap_or_else(PoisonError::into_inner)
             .fill(&mut registries);
+        Ok(registries)
+    }
+
+    pub(crate) fn access(&self, auth: Option<Auth>) -> Result<Access, Error> {
         Ok(Access {
             auth,
-            registries,
+            registries: self.registries_in_use()?,
             localhost_alias: self.localhost_alias(),
         })
     }

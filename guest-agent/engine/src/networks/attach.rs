@@ -24,7 +24,7 @@ impl Engine {
     ) -> Result<Namespace, Error> {
         let id = container.id.clone();
         let mode = record.host_config.network_mode.as_str();
-        if record.config.network_disabled || mode == "none" {
+        if record.is_cut_off() {
             let network = self.network().await?;
             if !record.config.network_disabled {
                 self.note_predefined(container, "none")?;
