@@ -5,8 +5,10 @@
 
 mod docker_archive;
 mod files;
+mod legacy;
 mod oci_layout;
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -16,7 +18,7 @@ use tokio::sync::mpsc;
 use self::files::Files;
 use crate::progress::Reporter;
 use crate::store::versions::{How, Origin};
-use crate::store::{Import, Inner, Lower, NewImage};
+use crate::store::{Import, Inner, Lower, NewImage, Snapshot};
 use crate::stream::{Decompressed, Fed, feed, feed_from};
 use crate::{
     Digest, Error, ImageConfig, LoadOptions, LoadedImage, Platform, PullProgress, Reference, Result,
@@ -24,13 +26,18 @@ use crate::{
 
 /// A document larger than this is not an image's.
 const MAX_DOCUMENT: u64 = 8 << 20;
+/// Where archives of old have their tags; newer ones have it for old loaders.
+pub(crate) const LEGACY_TAGS: &str = "repositories";
 
 /// An image as an archive describes it.
+#[derive(Default)]
 struct Planned {
     config: Vec<u8>,
     /// Names of the layers' files, lowest first.
     layers: Vec<String>,
     names: Vec<Reference>,
+    /// The image that it was made from.
+    parent: Option<Digest>,
     manifest: Option<Bytes>,
     index: Option<Bytes>,
 }
@@ -62,16 +69,15 @@ fn take_in(
         docker_archive::plan(&files)?
     } else if files.contains("index.json") {
         oci_layout::plan(&files, options.platform.as_ref())?
+    } else if files.contains(LEGACY_TAGS) {
+        legacy::plan(&files)?
     } else {
         return Err(Error::invalid(
-            "the archive holds neither manifest.json nor index.json; expected the output of docker save or an OCI image layout",
+            "the archive holds neither manifest.json nor index.json nor repositories; expected the output of docker save or an OCI image layout",
         ));
     };
-    let before = import.store().index.snapshot();
     let mut images = Vec::new();
-    let mut loaded = Vec::new();
     for image in planned {
-        let id = Digest::of(&image.config);
         let config = ImageConfig::parse(&image.config)?;
         if let Some(wanted) = &options.platform
             && wanted.rank(&config.platform()).is_none()
@@ -79,27 +85,10 @@ fn take_in(
             continue;
         }
         take_layers(&import, &mut files, &image, &config, reporter)?;
-        if image.names.is_empty() {
-            loaded.push(LoadedImage {
-                id,
-                reference: None,
-                replaced: None,
-            });
-        }
-        loaded.extend(image.names.iter().map(|name| {
-            LoadedImage {
-                id,
-                reference: Some(name.familiar()),
-                replaced: before
-                    .names
-                    .get(&name.to_string())
-                    .copied()
-                    .filter(|old| *old != id),
-            }
-        }));
         images.push(NewImage {
             config: image.config,
             names: image.names,
+            parent: image.parent,
             manifest: image.manifest,
             index: image.index,
             ..NewImage::default()
@@ -108,8 +97,38 @@ fn take_in(
     if let (true, Some(wanted)) = (images.is_empty(), &options.platform) {
         return Err(no_image_for(wanted));
     }
+    let loaded = to_tell(&images, &import.store().index.snapshot());
     import.commit(images, &Origin::new(How::Load, &options.by))?;
     Ok(loaded)
+}
+
+/// What is told of new images. Those without a name that others were made from come along in silence.
+fn to_tell(images: &[NewImage], before: &Snapshot) -> Vec<LoadedImage> {
+    let ids = images.iter().map(|image| Digest::of(&image.config));
+    let ids: Vec<Digest> = ids.collect();
+    // Of two descriptions of the same image the last counts.
+    let parents = ids.iter().zip(images).map(|(id, image)| (id, image.parent));
+    let parents: BTreeMap<&Digest, Option<Digest>> = parents.collect();
+    let parents: BTreeSet<Digest> = parents.into_values().flatten().collect();
+    let mut loaded = Vec::new();
+    for (id, image) in ids.iter().zip(images) {
+        if image.names.is_empty() && !parents.contains(id) {
+            loaded.push(LoadedImage {
+                id: *id,
+                reference: None,
+                replaced: None,
+            });
+        }
+        loaded.extend(image.names.iter().map(|name| {
+            let old = before.names.get(&name.to_string()).copied();
+            LoadedImage {
+                id: *id,
+                reference: Some(name.familiar()),
+                replaced: old.filter(|old| old != id),
+            }
+        }));
+    }
+    loaded
 }
 
 fn no_image_for(platform: &Platform) -> Error {

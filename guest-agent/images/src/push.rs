@@ -46,9 +46,20 @@ pub(crate) async fn push(
         reporter,
         platform: options.platform,
         done: HashMap::new(),
+        sent: 0,
+        saved: 0,
     };
-    for (name, id) in tags {
-        job.tag(&name, &id).await?;
+    let mut tags = tags.into_iter().peekable();
+    while let Some((name, id)) = tags.next() {
+        let pushed = job.tag(&name, &id).await?;
+        if tags.peek().is_none() {
+            job.tell_saved().await;
+        }
+        let Pushed { tag, digest, size } = &pushed;
+        let line = format!("{tag}: digest: {digest} size: {size}");
+        job.reporter.say(PullProgress::whole(line)).await;
+        let aux = json!({ "Tag": tag, "Digest": digest, "Size": size });
+        job.reporter.say(PullProgress::aux(aux)).await;
     }
     Ok(())
 }
@@ -119,10 +130,21 @@ struct Push {
     platform: Option<Platform>,
     /// Layers that the repository has by now.
     done: HashMap<Digest, Described>,
+    /// Bytes of layers that travelled.
+    sent: u64,
+    /// Bytes of layers that the registry had before.
+    saved: u64,
+}
+
+/// The manifest that a tag leads to now.
+struct Pushed {
+    tag: String,
+    digest: Digest,
+    size: usize,
 }
 
 impl Push {
-    async fn tag(&mut self, name: &Reference, id: &Digest) -> Result<()> {
+    async fn tag(&mut self, name: &Reference, id: &Digest) -> Result<Pushed> {
         let store = self.import.store();
         let config = store
             .index
@@ -141,7 +163,7 @@ impl Push {
         let diff_ids = parsed.diff_ids()?;
         let kept = store.index.snapshot();
         let kept = kept.images.get(id).and_then(|row| row.manifest);
-        let outcomes = self.layers(name, &diff_ids).await?;
+        self.layers(name, &diff_ids).await?;
         let described: Vec<Described> = diff_ids
             .iter()
             .filter_map(|diff_id| self.done.get(diff_id).copied())
@@ -158,12 +180,15 @@ impl Push {
             .put_manifest(tag, &media_type, manifest.clone())
             .await?;
         self.remember(name, id, digest, &diff_ids)?;
-        self.conclude(tag, digest, manifest.len(), &outcomes).await;
-        Ok(())
+        Ok(Pushed {
+            tag: tag.to_owned(),
+            digest,
+            size: manifest.len(),
+        })
     }
 
     /// Sends what is missing of the layers.
-    async fn layers(&mut self, name: &Reference, diff_ids: &[Digest]) -> Result<Vec<Outcome>> {
+    async fn layers(&mut self, name: &Reference, diff_ids: &[Digest]) -> Result<()> {
         // The topmost first, each once, as Docker tells them.
         let mut seen = BTreeSet::new();
         let wanted: Vec<&Digest> = diff_ids
@@ -198,10 +223,17 @@ impl Push {
         });
         let sends: Vec<_> = sends.collect();
         let outcomes = try_join_all(sends).await?;
-        for (diff_id, outcome) in wanted.iter().zip(&outcomes) {
-            self.done.insert(**diff_id, outcome.described);
+        for (diff_id, Outcome { described, sent }) in wanted.iter().zip(outcomes) {
+            // What went with an earlier tag of this push counts once.
+            if self.done.insert(**diff_id, described).is_none() {
+                *(if sent {
+                    &mut self.sent
+                } else {
+                    &mut self.saved
+                }) += described.size;
+            }
         }
-        Ok(outcomes)
+        Ok(())
     }
 
     async fn put_config(&self, id: &Digest, config: &[u8]) -> Result<()> {
@@ -264,24 +296,16 @@ impl Push {
         store.index.apply(change)
     }
 
-    async fn conclude(&self, tag: &str, digest: Digest, size: usize, outcomes: &[Outcome]) {
-        let sum = |sent: bool| -> u64 {
-            let which = outcomes.iter().filter(|outcome| outcome.sent == sent);
-            which.map(|outcome| outcome.described.size).sum()
-        };
-        let saved = sum(false);
-        if saved > 0 {
+    /// Docker has no such line. Its own last two stay the last: scripts read the digest there.
+    async fn tell_saved(&self) {
+        if self.saved > 0 {
             let line = format!(
                 "Saved {}: the registry has it already; sent {}",
-                human_size(saved),
-                human_size(sum(true))
+                human_size(self.saved),
+                human_size(self.sent)
             );
             self.reporter.say(PullProgress::whole(line)).await;
         }
-        let line = format!("{tag}: digest: {digest} size: {size}");
-        self.reporter.say(PullProgress::whole(line)).await;
-        let aux = json!({ "Tag": tag, "Digest": digest, "Size": size });
-        self.reporter.say(PullProgress::aux(aux)).await;
     }
 }
 

@@ -7,15 +7,17 @@ use std::io::{self, Write};
 use std::sync::Arc;
 
 use bytes::Bytes;
+use serde::Serialize;
 use serde_json::{Value, json};
 use tokio::io::{AsyncWrite, AsyncWriteExt as _};
 use tokio::sync::mpsc;
 
 use crate::describe::{self, Described};
+use crate::load::LEGACY_TAGS;
 use crate::manifest::{Manifest, media_type};
 use crate::store::{Import, Inner, LayerRow, names};
 use crate::stream::Decompressed;
-use crate::{Digest, Error, Platform, Reference, Result};
+use crate::{Digest, Error, ImageConfig, Platform, Reference, Result};
 
 const QUEUE: usize = 16;
 const OCI: &str = "application/vnd.oci.image";
@@ -123,31 +125,39 @@ fn write(
         done: BTreeSet::new(),
     };
     let (mut items, mut manifests) = (Vec::new(), Vec::new());
+    let mut tags: BTreeMap<String, BTreeMap<String, String>> = BTreeMap::new();
+    let rows = hold.store().index.snapshot();
     for (id, names) in wanted {
         let store = hold.store();
         let config = store
             .index
             .config(id)?
             .ok_or_else(|| Error::no_such_image(&id.to_string()))?;
+        let parsed = ImageConfig::parse(&config)?;
+        let created = created(&parsed);
         let mut layers = Vec::new();
-        for diff_id in crate::ImageConfig::parse(&config)?.diff_ids()? {
-            hold.hold(&diff_id);
-            let row = hold.row(&diff_id)?;
-            let described = describe::layer(store, &diff_id, &row)?;
-            archive.layer(store, &row, &described)?;
+        for diff_id in &parsed.diff_ids()? {
+            hold.hold(diff_id);
+            let row = hold.row(diff_id)?;
+            let described = describe::layer(store, diff_id, &row)?;
+            archive.layer(store, &row, &described, created)?;
             layers.push(described);
         }
-        archive.blob(&config, "")?;
+        archive.blob(&config, "", created)?;
         let paths: Vec<String> = layers
             .iter()
             .map(|layer| blob_path(&layer.digest.to_string()))
             .collect();
-        items.push(
-            json!({ "Config": blob_path(&id.to_string()), "RepoTags": names, "Layers": paths }),
-        );
+        let mut item =
+            json!({ "Config": blob_path(&id.to_string()), "RepoTags": names, "Layers": paths });
+        let parent = rows.images.get(id).and_then(|row| row.parent);
+        if let Some(parent) = parent.filter(|parent| wanted.contains_key(parent)) {
+            item["Parent"] = json!(parent);
+        }
+        items.push(item);
         let media_type = format!("{OCI}.manifest.v1+json");
         let manifest = manifest(store, id, &config, &layers)?;
-        let entry = archive.blob(&manifest, &media_type)?;
+        let entry = archive.blob(&manifest, &media_type, 0)?;
         if names.is_empty() {
             manifests.push(entry.clone());
         }
@@ -159,12 +169,19 @@ fn write(
                 "org.opencontainers.image.ref.name": full.tag(),
             });
             manifests.push(entry);
+            if let (Some(tag), Some(top)) = (full.tag(), parsed.diff_ids()?.last()) {
+                let known = tags.entry(full.familiar_name()).or_default();
+                known.insert(tag.to_owned(), top.hex());
+            }
         }
     }
     let index = json!({ "schemaVersion": 2, "mediaType": format!("{OCI}.index.v1+json"), "manifests": manifests });
-    archive.file("index.json", &to_bytes(&index)?)?;
-    archive.file("manifest.json", &to_bytes(&Value::Array(items))?)?;
-    archive.file("oci-layout", br#"{"imageLayoutVersion":"1.0.0"}"#)?;
+    archive.file("index.json", &to_bytes(&index)?, 0)?;
+    archive.file("manifest.json", &to_bytes(&items)?, 0)?;
+    archive.file("oci-layout", br#"{"imageLayoutVersion":"1.0.0"}"#, 0)?;
+    if !tags.is_empty() {
+        archive.file(LEGACY_TAGS, &to_bytes(&tags)?, 0)?;
+    }
     archive.finish()
 }
 
@@ -191,7 +208,16 @@ fn manifest(store: &Inner, id: &Digest, config: &[u8], layers: &[Described]) -> 
     describe::oci(config, layers)
 }
 
-/// The archive being written. Equal contents give equal bytes: no times, no owners.
+/// When an image was made, in seconds since 1970: the time of its files in an archive, as with
+/// Docker. What is about the archive as a whole is of 1970.
+fn created(config: &ImageConfig) -> u64 {
+    let time = config.created().and_then(|text| text.parse().ok());
+    time.map_or(0, |time: jiff::Timestamp| {
+        u64::try_from(time.as_second()).unwrap_or(0)
+    })
+}
+
+/// The archive being written. Equal contents give equal bytes: no time of writing, no owners.
 struct Archive {
     tar: tar::Builder<io::BufWriter<Pieces>>,
     done: BTreeSet<Digest>,
@@ -199,23 +225,29 @@ struct Archive {
 
 impl Archive {
     /// Writes a small blob once and describes it.
-    fn blob(&mut self, bytes: &[u8], media_type: &str) -> Result<Value> {
+    fn blob(&mut self, bytes: &[u8], media_type: &str, time: u64) -> Result<Value> {
         let digest = Digest::of(bytes);
         if self.done.insert(digest) {
-            self.file(&blob_path(&digest.to_string()), bytes)?;
+            self.file(&blob_path(&digest.to_string()), bytes, time)?;
         }
         Ok(json!({ "mediaType": media_type, "digest": digest, "size": bytes.len() }))
     }
 
     /// Writes a layer's blob once; one that was compressed here leaves as the plain archive that it
     /// was, which every loader takes.
-    fn layer(&mut self, store: &Inner, row: &LayerRow, described: &Described) -> Result<()> {
+    fn layer(
+        &mut self,
+        store: &Inner,
+        row: &LayerRow,
+        described: &Described,
+        time: u64,
+    ) -> Result<()> {
         if !self.done.insert(described.digest) {
             return Ok(());
         }
         let path = store.files.blob(&row.blob);
         let file = File::open(&path).map_err(Error::io("open", &path))?;
-        let mut header = header(described.size);
+        let mut header = header(described.size, time);
         let name = blob_path(&described.digest.to_string());
         let appended = if row.local {
             self.tar
@@ -229,9 +261,9 @@ impl Archive {
         })
     }
 
-    fn file(&mut self, name: &str, bytes: &[u8]) -> Result<()> {
+    fn file(&mut self, name: &str, bytes: &[u8], time: u64) -> Result<()> {
         self.tar
-            .append_data(&mut header(bytes.len() as u64), name, bytes)
+            .append_data(&mut header(bytes.len() as u64, time), name, bytes)
             .map_err(interrupted)
     }
 
@@ -243,11 +275,11 @@ impl Archive {
     }
 }
 
-fn header(size: u64) -> tar::Header {
+fn header(size: u64, time: u64) -> tar::Header {
     let mut header = tar::Header::new_gnu();
     header.set_size(size);
     header.set_mode(0o644);
-    header.set_mtime(0);
+    header.set_mtime(time);
     header
 }
 
@@ -255,7 +287,7 @@ fn blob_path(digest: &(impl AsRef<str> + ?Sized)) -> String {
     format!("blobs/{}", digest.as_ref().replace(':', "/"))
 }
 
-fn to_bytes(value: &Value) -> Result<Vec<u8>> {
+fn to_bytes(value: &impl Serialize) -> Result<Vec<u8>> {
     serde_json::to_vec(value).map_err(|error| Error::invalid(error.to_string()))
 }
 

@@ -1,6 +1,8 @@
 //! commit: a container becomes an image like any other.
 
-use crate::support::host;
+use serde_json::json;
+
+use crate::support::{archive, host};
 
 #[test]
 fn a_committed_image_runs_and_travels() {
@@ -83,6 +85,32 @@ fn a_committed_image_runs_and_travels() {
         (Some(id.as_str()), Some("mine:1"))
     );
     assert_eq!(event["comment"], "a remark");
+}
+
+#[test]
+fn descendants_are_what_was_made_from_an_image_here() {
+    let host = host!();
+    // The same layer, made elsewhere.
+    let other = archive::image("elsewhere:1", &json!({ "Cmd": ["true"] })).unwrap();
+    std::fs::write(host.dir.path().join("other.tar"), other).unwrap();
+    host.docker(&["load", "-i", &host.path("other.tar")]).good();
+    for (name, image, made) in [
+        ("own", "busybox", "child"),
+        ("near", "child", "grandchild"),
+        ("deep", "grandchild", "last"),
+        ("far", "elsewhere:1", "other"),
+    ] {
+        host.docker(&["create", "--name", name, image]).good();
+        host.docker(&["commit", name, made]).good();
+    }
+    let descendants = |image: &str| {
+        let filter = format!("ancestor={image}");
+        let words = ["ps", "-a", "--filter", &filter, "--format", "{{.Names}}"];
+        host.docker(&words).good()
+    };
+    assert_eq!(descendants("busybox"), "deep\nnear\nown");
+    assert_eq!(descendants("child"), "deep\nnear");
+    assert_eq!(descendants("elsewhere:1"), "far");
 }
 
 #[test]

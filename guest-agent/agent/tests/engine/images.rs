@@ -80,6 +80,66 @@ fn a_saved_image_can_be_loaded_again() {
 }
 
 #[test]
+fn an_archive_of_an_old_docker_is_loaded() {
+    let host = host!();
+    let old = archive::legacy("old/box", "1").unwrap();
+    std::fs::write(host.dir.path().join("old.tar"), old).unwrap();
+    let loaded = host.docker(&["load", "-i", &host.path("old.tar")]).good();
+    assert!(loaded.ends_with("Loaded image: old/box:1"), "{loaded}");
+    let words = ["run", "--rm", "old/box:1", "sh", "-c", "echo $FROM"];
+    assert_eq!(host.docker(&words).good(), "long ago");
+    let history = host
+        .docker(&["history", "--format", "{{.CreatedBy}}", "old/box:1"])
+        .good();
+    assert_eq!(history, "/bin/sh -c #(nop) ENV FROM\n/bin/sh -c #(nop) ADD");
+    // What it was made from has no name, and goes with it.
+    let all = || host.docker(&["images", "-aq"]).good().lines().count();
+    assert_eq!(all(), 3);
+    host.docker(&["rmi", "old/box:1"]).good();
+    assert_eq!(all(), 1);
+}
+
+#[test]
+fn pruning_leaves_a_used_image_the_names_that_it_is_used_by() {
+    let host = host!();
+    let prune = || {
+        let pruned = host.docker(&["image", "prune", "-af"]).good();
+        let gone = pruned
+            .lines()
+            .filter_map(|line| line.strip_prefix("untagged: "));
+        let gone: Vec<String> = gone.map(str::to_owned).collect();
+        (gone.join(" "), pruned.contains("deleted: "))
+    };
+    let tag = |names: &[&str]| {
+        for name in names {
+            host.docker(&["tag", "busybox", name]).good();
+        }
+    };
+    tag(&["far.example/box", "mine:1", "mine:2", "also"]);
+    host.docker(&["create", "--name", "one", "mine:2"]).good();
+    let mount = "type=image,source=also,target=/also";
+    let create = ["create", "--name", "two", "--mount", mount, "busybox"];
+    host.docker(&create).good();
+    let (gone, deleted) = prune();
+    assert_eq!(gone, "mine:1 far.example/box:latest");
+    assert!(!deleted);
+    let left = host.field("busybox", "json .RepoTags");
+    assert_eq!(left, r#"["also:latest","busybox:latest","mine:2"]"#);
+
+    // One name stays when there are only containers that were made with the id.
+    host.docker(&["rm", "one", "two"]).good();
+    let id = host.field("busybox", ".Id");
+    let short = &id["sha256:".len()..][..12];
+    host.docker(&["create", "--name", "three", short]).good();
+    assert_eq!(prune().0, "also:latest busybox:latest");
+    assert_eq!(host.field(&id, "json .RepoTags"), r#"["mine:2"]"#);
+    host.docker(&["rm", "three"]).good();
+    let (gone, deleted) = prune();
+    assert_eq!(gone, "mine:2");
+    assert!(deleted);
+}
+
+#[test]
 fn damaged_archives_change_nothing() {
     let host = host!();
     let whole = archive::image("half:1", &json!({})).unwrap();

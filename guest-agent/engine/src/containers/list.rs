@@ -1,6 +1,6 @@
 //! `docker ps`: which containers, in which order.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::ops::RangeInclusive;
 use std::sync::Arc;
 
@@ -129,8 +129,12 @@ impl Engine {
         }
     }
 
-    /// Image ids that `ancestor` filters mean. Descendants by layers count as well.
-    async fn ancestors(self: &Arc<Self>, filters: &Filters) -> Result<Option<Vec<String>>, Error> {
+    /// Image ids that `ancestor` filters mean: the images themselves and what was made from them
+    /// here. What came from elsewhere has no known parents, with Docker neither.
+    async fn ancestors(
+        self: &Arc<Self>,
+        filters: &Filters,
+    ) -> Result<Option<HashSet<String>>, Error> {
         if !filters.has("ancestor") {
             return Ok(None);
         }
@@ -138,23 +142,17 @@ impl Engine {
         let engine = Arc::clone(self);
         blocking::run(move || {
             let store = engine.store()?;
-            let roots: Vec<_> = wanted
-                .iter()
-                .filter_map(|name| store.resolve(name).ok())
-                .collect();
-            let ids = store
-                .list()?
-                .into_iter()
-                .filter(|image| {
-                    roots.iter().any(|root| {
-                        image.id == root.id
-                            || (!root.layers.is_empty() && image.layers.starts_with(&root.layers))
-                    })
-                })
-                .map(|image| image.id.to_string())
-                .chain(roots.iter().map(|root| root.id.to_string()))
-                .collect();
-            Ok(Some(ids))
+            let images = store.list()?;
+            let roots = wanted.iter().filter_map(|name| store.resolve(name).ok());
+            let mut next: Vec<_> = roots.map(|image| image.id).collect();
+            let mut found = HashSet::new();
+            while let Some(id) = next.pop() {
+                if found.insert(id.to_string()) {
+                    let children = images.iter().filter(|image| image.parent == Some(id));
+                    next.extend(children.map(|image| image.id));
+                }
+            }
+            Ok(Some(found))
         })
         .await
     }

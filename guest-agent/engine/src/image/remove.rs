@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use images::{Image, RemoveOptions, Removed};
+use images::{Image, Reference, RemoveOptions, Removed};
 
 use super::list::created;
 use crate::containers::Pruned;
@@ -52,7 +52,8 @@ impl Engine {
     }
 
     /// Removes images without a tag (or, with the filter `dangling=false`, all that no container
-    /// uses), but for those that a name stood for so lately that they are kept.
+    /// uses, and names that none was made with), but for those that a name stood for so lately that
+    /// they are kept.
     pub async fn prune_images(
         self: &Arc<Self>,
         filters: Filters,
@@ -69,24 +70,22 @@ impl Engine {
         let by = by.to_owned();
         let (steps, pruned) = blocking::run(move || {
             let store = engine.store()?;
-            let users = engine.image_users();
             let kept = store.retained();
             let mut steps = Vec::new();
             let mut pruned = Pruned::default();
             for image in store.list()? {
                 let skip = (only_dangling && !image.repo_tags.is_empty())
                     || kept.contains(&image.id)
-                    || !users(&image.id).is_empty()
                     || !filters.labels(&image.config.labels())
                     || until.is_some_and(|until| created(&image).is_none_or(|time| time > until));
                 if skip {
                     continue;
                 }
-                let mut names = image.repo_tags.clone();
-                names.extend(image.repo_digests.iter().cloned());
-                if names.is_empty() {
-                    names.push(image.id.to_string());
-                }
+                let names = match engine.calls(&image).as_slice() {
+                    [] => all_names(&image),
+                    _ if only_dangling => continue,
+                    calls => spare_names(&image, calls),
+                };
                 for name in names {
                     let options = RemoveOptions::default();
                     // It may have gone with the name before, or be in use by now.
@@ -110,4 +109,59 @@ impl Engine {
         self.events.publish(Subject::Image, "prune", "", reclaimed);
         Ok((steps, pruned))
     }
+
+    /// What the containers that use an image call it, as whoever made them wrote it.
+    fn calls(&self, image: &Image) -> Vec<String> {
+        let id = image.id.to_string();
+        let mut calls = Vec::new();
+        for container in self.all_containers() {
+            let inner = container.lock();
+            let record = &inner.record;
+            if record.image == id {
+                calls.push(record.config.image.clone());
+            }
+            let mounted = record.mounts.iter().filter(|mount| mount.image == id);
+            calls.extend(mounted.map(|mount| mount.name.clone()));
+        }
+        calls
+    }
+}
+
+fn all_names(image: &Image) -> Vec<String> {
+    let mut names = image.repo_tags.clone();
+    names.extend(image.repo_digests.iter().cloned());
+    if names.is_empty() {
+        names.push(image.id.to_string());
+    }
+    names
+}
+
+/// The names of a used image that nobody used. One stays in any case, as an image may be called by
+/// its id, or by a name that means another by now.
+fn spare_names(image: &Image, calls: &[String]) -> Vec<String> {
+    let parse = |names: &[String]| -> Vec<Reference> {
+        let names = names.iter();
+        names
+            .filter_map(|name| Reference::parse(name).ok())
+            .collect()
+    };
+    let tags = parse(&image.repo_tags);
+    // A repository's digests go with its last tag.
+    let mut digests = parse(&image.repo_digests);
+    digests.retain(|digest| tags.iter().all(|tag| tag.name() != digest.name()));
+    let calls = parse(calls);
+    // A digest alone means all tags of its repository.
+    let fits = |tag: Option<&str>, call: &Reference| call.tag().is_none() || call.tag() == tag;
+    let is_called = |name: &Reference| {
+        let mut calls = calls.iter().filter(|call| call.name() == name.name());
+        calls.any(|call| name.digest().is_some() || fits(name.tag(), call))
+    };
+    let mut names = [tags, digests].concat();
+    names.sort_by_cached_key(Reference::to_string);
+    let count = names.len();
+    names.retain(|name| !is_called(name));
+    if names.len() == count {
+        names.pop();
+    }
+    names.iter().map(Reference::familiar).collect()
 }

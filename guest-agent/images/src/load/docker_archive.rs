@@ -4,7 +4,7 @@ use serde::Deserialize;
 
 use super::Planned;
 use super::files::Files;
-use crate::{Digest, Error, Reference, Result};
+use crate::{Digest, Error, ImageConfig, Reference, Result};
 
 #[derive(Deserialize)]
 #[serde(rename_all = "PascalCase")]
@@ -12,6 +12,7 @@ struct Item {
     config: String,
     repo_tags: Option<Vec<String>>,
     layers: Option<Vec<String>>,
+    parent: Option<String>,
 }
 
 /// Reads `manifest.json` and finds what it names.
@@ -19,10 +20,44 @@ pub(super) fn plan(files: &Files) -> Result<Vec<Planned>> {
     let document = files.get("manifest.json")?.document()?;
     let items: Vec<Item> = serde_json::from_slice(document)
         .map_err(|error| Error::invalid(format!("invalid archive: manifest.json: {error}")))?;
-    items
-        .into_iter()
-        .map(|item| plan_one(files, item))
-        .collect()
+    let planned = items.into_iter().map(|item| plan_one(files, item));
+    let mut planned = planned.collect::<Result<Vec<_>>>()?;
+    link_parents(&mut planned)?;
+    Ok(planned)
+}
+
+/// Keeps the parents that the archive holds, and refuses what can't be one.
+fn link_parents(planned: &mut [Planned]) -> Result<()> {
+    let ids: Vec<Digest> = planned
+        .iter()
+        .map(|image| Digest::of(&image.config))
+        .collect();
+    for place in 0..planned.len() {
+        let image = &planned[place];
+        let below = |parent: &Digest| ids.iter().position(|id| id == parent && *id != ids[place]);
+        let below = image.parent.as_ref().and_then(below);
+        if let Some(below) = below
+            && !is_parent(&planned[below].config, &image.config)?
+        {
+            return Err(Error::invalid(format!(
+                "image {} is not a valid parent for {}",
+                ids[below], ids[place]
+            )));
+        }
+        planned[place].parent = below.map(|below| ids[below]);
+    }
+    Ok(())
+}
+
+/// Docker's rule: the image has one step of history more. Where neither has a history it must have
+/// more layers, so that no image is below itself.
+fn is_parent(parent: &[u8], image: &[u8]) -> Result<bool> {
+    let (parent, image) = (ImageConfig::parse(parent)?, ImageConfig::parse(image)?);
+    let (before, after) = (parent.history(), image.history());
+    if before.is_empty() && after.is_empty() {
+        return Ok(parent.diff_ids()?.len() < image.diff_ids()?.len());
+    }
+    Ok(after.len() == before.len() + 1 && after.starts_with(&before))
 }
 
 fn plan_one(files: &Files, item: Item) -> Result<Planned> {
@@ -48,8 +83,8 @@ fn plan_one(files: &Files, item: Item) -> Result<Planned> {
             .iter()
             .map(|tag| Reference::parse(tag))
             .collect::<Result<_>>()?,
-        manifest: None,
-        index: None,
+        parent: item.parent.and_then(|id| Digest::parse(&id).ok()),
+        ..Planned::default()
     })
 }
 

@@ -1,7 +1,7 @@
 //! An archive's files as they pass: documents are kept in memory, layers are unpacked, everything is
 //! hashed, to be looked up by name.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::io::{self, Read};
 
 use sha2::{Digest as _, Sha256};
@@ -17,7 +17,7 @@ use crate::{Digest, Error, PullProgress, Result};
 /// An archive has a few files a layer; more than this is an attack on the file system.
 const MAX_FILES: usize = 20_000;
 /// All documents of an archive together.
-const MAX_DOCUMENTS: u64 = 64 << 20;
+pub(super) const MAX_DOCUMENTS: u64 = 64 << 20;
 const BLOCK: usize = 512;
 /// Bytes between two progress messages of a layer.
 const STEP: u64 = 1 << 20;
@@ -212,6 +212,27 @@ impl Files {
         Ok(file)
     }
 
+    /// The folders at the top that hold such a file, sorted.
+    pub(super) fn folders_with(&self, file: &str) -> BTreeSet<&str> {
+        let names = self.files.keys().chain(self.links.keys());
+        let folders = names.filter_map(|name| name.split_once('/'));
+        let folders = folders.filter(|(_, name)| *name == file);
+        folders.map(|(folder, _)| folder).collect()
+    }
+
+    /// The digest of a layer's content, not compressed.
+    pub(super) fn diff_id(&self, name: &str) -> Result<Digest> {
+        let file = self.get(name)?;
+        match &file.what {
+            What::Layer(layer) => match &**layer {
+                Ok((taken, _)) => Ok(taken.diff_id),
+                Err(error) => Err(Error::invalid(error.to_string())),
+            },
+            What::Known | What::Gone => Ok(file.digest),
+            What::Document(_) | What::Other => Err(not_a_layer(name)),
+        }
+    }
+
     /// Hands a layer out, once.
     pub(super) fn layer(&mut self, name: &str, diff_id: &Digest) -> Result<(Taken, Stage)> {
         let file = self
@@ -231,9 +252,7 @@ impl Files {
                 }
                 Ok((taken, stage))
             }
-            What::Document(_) | What::Other => Err(Error::invalid(format!(
-                "not a valid tar archive: {name:?}, which the archive names as a layer"
-            ))),
+            What::Document(_) | What::Other => Err(not_a_layer(name)),
             What::Known | What::Gone => Err(wrong(&file.digest)),
         }
     }
@@ -261,6 +280,12 @@ impl Passed {
             ))),
         }
     }
+}
+
+fn not_a_layer(name: &str) -> Error {
+    Error::invalid(format!(
+        "not a valid tar archive: {name:?}, which the archive names as a layer"
+    ))
 }
 
 /// Where an OCI layout has a blob.

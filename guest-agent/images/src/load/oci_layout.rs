@@ -65,9 +65,8 @@ fn plan_one(
             Ok(Planned {
                 config: files.blob(&config.digest)?.document()?.to_vec(),
                 layers: names.collect(),
-                names: Vec::new(),
                 manifest: Some(Bytes::copy_from_slice(document)),
-                index: None,
+                ..Planned::default()
             })
         }
         Manifest::Index(_) if depth == 0 => {

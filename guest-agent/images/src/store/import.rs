@@ -11,7 +11,7 @@ use bytes::Bytes;
 use super::Inner;
 use super::index::{Change, ImageRow, LayerRow, Snapshot};
 use super::settle::Writing;
-use super::versions::{self, Origin, Version};
+use super::versions::{self, How, Origin, Version};
 use crate::merged::Merged;
 use crate::unpack::Below;
 use crate::{Digest, Error, ImageConfig, Reference, Result};
@@ -145,11 +145,15 @@ impl Import {
                 digest
             })
         };
+        // Names that come along are no tagging, as Docker has it.
+        let comes_along = matches!(origin.how, How::Pull | How::Load);
+        let tagged = !image.names.is_empty() && !comes_along;
         let row = ImageRow {
             layers,
-            last_tagged: match (image.names.is_empty(), before) {
-                (false, _) => now(),
-                (true, before) => before.map_or(0, |row| row.last_tagged),
+            last_tagged: if tagged {
+                now()
+            } else {
+                before.map_or(0, |row| row.last_tagged)
             },
             hidden: false,
             parent: image.parent.or(before.and_then(|row| row.parent)),

@@ -57,11 +57,12 @@ pub(crate) struct LayerRow {
 const FOUND_IN: usize = 12;
 
 impl LayerRow {
-    /// Notes that a repository has the blob; whether that was news.
+    /// Notes that a repository has the blob, and that it is the latest; whether that was news.
     pub(crate) fn found(&mut self, repository: &str) -> bool {
-        if self.found_in.iter().any(|known| known == repository) {
+        if self.found_in.last().is_some_and(|last| last == repository) {
             return false;
         }
+        self.found_in.retain(|known| known != repository);
         if self.found_in.len() == FOUND_IN {
             self.found_in.remove(0);
         }

@@ -43,7 +43,7 @@ impl Place {
             access,
             platform: None,
         };
-        let reference = Reference::parse(name).unwrap();
+        let reference = Reference::parse_bare(name).unwrap();
         let pushed = self.store.push(&reference, options, sender).await;
         (pushed, messages.await.unwrap())
     }
@@ -166,7 +166,50 @@ async fn only_what_is_missing_travels_and_is_told() {
     pushed.unwrap();
     assert_eq!(said(&messages, "Layer already exists"), 2);
     assert_eq!(said(&messages, "Pushed"), 1);
-    let saved = messages.iter().find(|m| m.status.starts_with("Saved 3.1"));
-    assert!(saved.is_some(), "{messages:?}");
+    // Where scripts look for the digest, it is: at the end.
+    let [.., saved, digest, aux] = messages.as_slice() else {
+        panic!("{messages:?}");
+    };
+    assert!(saved.status.starts_with("Saved 3.1"), "{messages:?}");
+    assert!(digest.status.starts_with("2: digest: "), "{messages:?}");
+    assert_eq!(aux.aux.as_ref().unwrap()["Tag"], "2");
     assert_eq!(image.repo_digests.len(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_an_earlier_tag_of_a_push_brought_is_not_saved() {
+    let Some(registry) = RealRegistry::start() else {
+        return;
+    };
+    let repository = format!("{}/x", registry.address);
+    let names = ["1", "2"].map(|tag| format!("{repository}:{tag}"));
+    let place = with_image(&[&names[0], &names[1]]).await;
+    let saved = async || {
+        let (pushed, messages) = place.push(&repository, Access::default()).await;
+        pushed.unwrap();
+        let lines = messages.into_iter().map(|message| message.status);
+        let lines: Vec<String> = lines.filter(|line| line.starts_with("Saved")).collect();
+        lines
+    };
+    assert_eq!(saved().await, Vec::<String>::new());
+    let again = saved().await;
+    assert_eq!(again.len(), 1, "{again:?}");
+    assert!(again[0].ends_with("; sent 0B"), "{again:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn layers_are_taken_over_from_where_they_were_pushed_last() {
+    let Some(registry) = RealRegistry::start() else {
+        return;
+    };
+    let names = ["a:1", "b:1", "a:2", "c:1"].map(|name| format!("{}/{name}", registry.address));
+    let place = with_image(&names.each_ref().map(String::as_str)).await;
+    let mut last = Vec::new();
+    for name in &names {
+        let (pushed, messages) = place.push(name, Access::default()).await;
+        pushed.unwrap();
+        last = messages;
+    }
+    let mounted = last.iter().filter(|m| m.status == "Mounted from a");
+    assert_eq!(mounted.count(), 2, "{last:?}");
 }

@@ -17,12 +17,91 @@ pub(crate) fn image(name: &str, config: &Value) -> Result<Vec<u8>, String> {
     image_with_links(name, config, &[])
 }
 
+/// What a Docker before 1.10 saved of that image with a variable set above.
+pub(crate) fn legacy(repository: &str, tag: &str) -> Result<Vec<u8>, String> {
+    let (layer, nothing) = (layer(&[])?, Builder::new(Vec::new()).into_inner().unwrap());
+    let (below, above) = ("b".repeat(64), "a".repeat(64));
+    let description = |id: &str, step: &str, env: &[&str]| {
+        json!({
+            "id": id,
+            "created": "2015-05-01T10:00:00Z",
+            "container_config": { "Cmd": ["/bin/sh", "-c", format!("#(nop) {step}")] },
+            "docker_version": "1.9.1",
+            "config": { "Cmd": ["sh"], "Env": env },
+            "architecture": if cfg!(target_arch = "aarch64") { "arm64" } else { "amd64" },
+            "os": "linux",
+        })
+    };
+    let mut set = description(&above, "ENV FROM", &["FROM=long ago"]);
+    set["parent"] = json!(below);
+    let mut archive = Builder::new(Vec::new());
+    let mut put = |path: String, content: &[u8]| {
+        add(&mut archive, &path, EntryType::Regular, 0o644, content);
+    };
+    for (id, description, layer) in [
+        (&above, set, nothing),
+        (&below, description(&below, "ADD", &[]), layer),
+    ] {
+        put(format!("{id}/VERSION"), b"1.0");
+        put(format!("{id}/json"), description.to_string().as_bytes());
+        put(format!("{id}/layer.tar"), &layer);
+    }
+    let repositories = json!({ repository: { tag: above } }).to_string();
+    put("repositories".into(), repositories.as_bytes());
+    Ok(archive.into_inner().unwrap())
+}
+
 /// The same with symbolic links: path and target.
 pub(crate) fn image_with_links(
     name: &str,
     config: &Value,
     links: &[(&str, &str)],
 ) -> Result<Vec<u8>, String> {
+    let layer = layer(links)?;
+    let diff_id = hex(&layer);
+    let document = json!({
+        "architecture": if cfg!(target_arch = "aarch64") { "arm64" } else { "amd64" },
+        "os": "linux",
+        "created": "2024-05-01T10:00:00Z",
+        "config": config,
+        "rootfs": { "type": "layers", "diff_ids": [format!("sha256:{diff_id}")] },
+        "history": [{ "created": "2024-05-01T10:00:00Z", "created_by": "busybox" }],
+    });
+    let document = serde_json::to_vec(&document).unwrap();
+    let id = hex(&document);
+    let manifest = json!([{
+        "Config": format!("{id}.json"),
+        "RepoTags": [name],
+        "Layers": [format!("{diff_id}/layer.tar")],
+    }]);
+    let mut archive = Builder::new(Vec::new());
+    add(
+        &mut archive,
+        &format!("{id}.json"),
+        EntryType::Regular,
+        0o644,
+        &document,
+    );
+    add(
+        &mut archive,
+        &format!("{diff_id}/layer.tar"),
+        EntryType::Regular,
+        0o644,
+        &layer,
+    );
+    let manifest = serde_json::to_vec(&manifest).unwrap();
+    add(
+        &mut archive,
+        "manifest.json",
+        EntryType::Regular,
+        0o644,
+        &manifest,
+    );
+    Ok(archive.into_inner().unwrap())
+}
+
+/// The files of this machine's busybox.
+fn layer(links: &[(&str, &str)]) -> Result<Vec<u8>, String> {
     let program = Path::new("/bin/busybox");
     let bytes = std::fs::read(program)
         .map_err(|_| "no /bin/busybox: install the package busybox-static".to_owned())?;
@@ -72,47 +151,7 @@ pub(crate) fn image_with_links(
         let mut header = header(EntryType::Symlink, 0o777, 0);
         layer.append_link(&mut header, path, target).unwrap();
     }
-    let layer = layer.into_inner().unwrap();
-    let diff_id = hex(&layer);
-    let document = json!({
-        "architecture": if cfg!(target_arch = "aarch64") { "arm64" } else { "amd64" },
-        "os": "linux",
-        "created": "2024-05-01T10:00:00Z",
-        "config": config,
-        "rootfs": { "type": "layers", "diff_ids": [format!("sha256:{diff_id}")] },
-        "history": [{ "created": "2024-05-01T10:00:00Z", "created_by": "busybox" }],
-    });
-    let document = serde_json::to_vec(&document).unwrap();
-    let id = hex(&document);
-    let manifest = json!([{
-        "Config": format!("{id}.json"),
-        "RepoTags": [name],
-        "Layers": [format!("{diff_id}/layer.tar")],
-    }]);
-    let mut archive = Builder::new(Vec::new());
-    add(
-        &mut archive,
-        &format!("{id}.json"),
-        EntryType::Regular,
-        0o644,
-        &document,
-    );
-    add(
-        &mut archive,
-        &format!("{diff_id}/layer.tar"),
-        EntryType::Regular,
-        0o644,
-        &layer,
-    );
-    let manifest = serde_json::to_vec(&manifest).unwrap();
-    add(
-        &mut archive,
-        "manifest.json",
-        EntryType::Regular,
-        0o644,
-        &manifest,
-    );
-    Ok(archive.into_inner().unwrap())
+    Ok(layer.into_inner().unwrap())
 }
 
 fn header(kind: EntryType, mode: u32, size: usize) -> Header {
