@@ -52,6 +52,8 @@ impl Api {
             // A client that closes its sending side still wants its answer: this is how standard
             // input ends.
             .half_close(true)
+            // As Go writes them: scripts look for headers in these letters.
+            .title_case_headers(true)
             .timer(TokioTimer::new())
             .serve_connection(TokioIo::new(stream), service)
             .with_upgrades()

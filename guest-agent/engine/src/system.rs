@@ -289,11 +289,13 @@ impl Engine {
         let volumes = self.volume_usage().await?;
         blocking::run(move || {
             let images = engine.store()?.list()?;
-            let containers: Vec<_> = engine
-                .all_containers()
-                .iter()
-                .map(|c| (c.snapshot(), directory_size(&c.dir.join("upper"))))
-                .map(|(snapshot, own)| {
+            let containers = engine.all_containers();
+            let mut snapshots: Vec<_> = containers.iter().map(|c| c.snapshot()).collect();
+            engine.refresh_images(&mut snapshots)?;
+            let containers: Vec<_> = snapshots
+                .into_iter()
+                .map(|snapshot| {
+                    let own = directory_size(&snapshot.dir.join("upper"));
                     let image = images
                         .iter()
                         .find(|image| image.id.to_string() == snapshot.record.image);

@@ -440,3 +440,64 @@ fn a_container_of_no_network_can_be_moved_to_one() {
     assert!(links.contains("eth0"), "{links}");
     assert_eq!(host.docker(&["exec", "box", "nslookup", "box"]).code, 0);
 }
+
+#[test]
+fn what_ended_containers_and_lost_names_leave_in_answers() {
+    let host = host!();
+    host.docker(&["run", "-d", "--name", "box", "busybox", "sleep", "1000"])
+        .good();
+    let json = "application/json";
+    let exec = r#"{"Cmd":["true"],"AttachStdout":true}"#;
+    let (_, made) = request(&host, "POST", "/containers/box/exec", json, exec);
+    let made: serde_json::Value = serde_json::from_str(&made).unwrap();
+    let session = format!("/exec/{}/json", made["Id"].as_str().unwrap());
+    host.docker(&["pause", "box"]).good();
+    let refused = host.send("POST", "/containers/box/attach?logs=1&stdout=1", b"");
+    assert!(refused.status == 409 && refused.body.contains("is paused"));
+    host.docker(&["unpause", "box"]).good();
+    assert_eq!(host.send("GET", &session, b"").status, 200);
+    host.docker(&["kill", "box"]).good();
+    assert_eq!(host.send("GET", &session, b"").status, 404);
+    // The image has no name any more: another one has it.
+    host.docker_with_input(&["import", "-", "busybox"], &"\0".repeat(1024))
+        .good();
+    let id = host.field("box", ".Image");
+    let usage = |version: &str| -> serde_json::Value {
+        let answer = host.send("GET", &format!("/v{version}/system/df"), b"");
+        assert!(
+            answer.head.contains("\r\nApi-Version: 1.51\r\n"),
+            "{}",
+            answer.head
+        );
+        serde_json::from_str(&answer.body).unwrap()
+    };
+    assert_eq!(usage("1.51")["Containers"][0]["Image"], id);
+    let images = usage("1.39")["Images"].clone();
+    let images = images.as_array().unwrap();
+    let nameless = images.iter().find(|image| image["Id"] == id).unwrap();
+    assert!(nameless["RepoTags"].is_null() && nameless["RepoDigests"].is_null());
+}
+
+#[test]
+fn networks_that_are_named_count_before_the_mode() {
+    let host = host!();
+    let create = |network: &str| {
+        let body = format!(
+            r#"{{"Image":"busybox","Cmd":["sleep","1000"],"NetworkingConfig":{{"EndpointsConfig":{{"{network}":{{}}}}}}}}"#
+        );
+        let path = format!("/containers/create?name=on-{network}");
+        let (status, said) = request(&host, "POST", &path, "application/json", &body);
+        assert_eq!(status, 201, "{said}");
+        host.send("POST", &format!("/containers/on-{network}/start"), b"")
+    };
+    assert_eq!(create("none").status, 204);
+    let links = host.docker(&["exec", "on-none", "ip", "-o", "link"]).good();
+    assert_eq!(links.lines().count(), 1, "{links}");
+    let refused = create("host");
+    assert_eq!(refused.status, 400, "{}", refused.body);
+    assert!(
+        refused
+            .body
+            .contains("cannot connect container to host network")
+    );
+}

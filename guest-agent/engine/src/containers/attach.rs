@@ -49,6 +49,19 @@ pub struct Attachment {
     pub ends_with_input: bool,
 }
 
+/// Whether one can attach in this state.
+fn standing(state: State, name: &str) -> Result<(), Error> {
+    match state {
+        State::Paused { .. } => Err(Error::Conflict(format!(
+            "container {name} is paused, unpause the container before attach"
+        ))),
+        State::Restarting => Err(Error::Conflict(format!(
+            "container {name} is restarting, wait until the container is running"
+        ))),
+        _ => Ok(()),
+    }
+}
+
 /// A client that is attached to a container's output.
 #[derive(Debug)]
 pub struct Listener(Arc<Container>);
@@ -85,7 +98,9 @@ impl Engine {
         let scanner = DetachScanner::parse(&request.detach_keys)?;
         let container = self.container(name)?;
         let (tty, open_stdin, once) = {
-            let config = &container.lock().record.config;
+            let record = &container.lock().record;
+            standing(record.state, name)?;
+            let config = &record.config;
             (config.tty, config.open_stdin, config.stdin_once)
         };
         let stdin = request.stdin && open_stdin;
@@ -138,12 +153,9 @@ impl Engine {
                 Some(match inner.record.state {
                     // The streams of a start under way are already on their way to the warden.
                     State::Starting { .. } => return None,
-                    State::Paused { .. } => Err(Error::Conflict(format!(
-                        "container {name} is paused, unpause the container before attach"
-                    ))),
-                    State::Restarting => Err(Error::Conflict(format!(
-                        "container {name} is restarting, wait until the container is running"
-                    ))),
+                    state @ (State::Paused { .. } | State::Restarting) => {
+                        standing(state, name).map(|()| true)
+                    }
                     State::Running { .. } => Ok(false),
                     State::Created | State::Exited | State::Dead => {
                         inner

@@ -471,17 +471,19 @@ impl Engine {
     }
 
     /// The container has ended: what was never started in it never will be.
-    pub(crate) fn end_execs_of(self: &Arc<Self>, container: &Container) {
-        let left: Vec<_> = self
-            .execs()
-            .values()
-            .filter(|exec| exec.container.id == container.id)
-            .filter(|exec| *exec.state() == ExecState::Created)
-            .cloned()
-            .collect();
-        for exec in left {
-            *exec.state() = ExecState::Ended { pid: 0, code: 137 };
-            self.exec_over(&exec);
+    pub(crate) fn end_execs_of(&self, container: &Container) {
+        let mut unstarted = Vec::new();
+        self.execs().retain(|_, exec| {
+            let stays = exec.container.id != container.id || *exec.state() != ExecState::Created;
+            if !stays {
+                unstarted.push(Arc::clone(exec));
+            }
+            stays
+        });
+        let mut inner = container.lock();
+        for exec in unstarted {
+            exec.ended.send_replace(true);
+            inner.exec_ids.retain(|id| *id != exec.id);
         }
     }
 

@@ -106,7 +106,7 @@ impl Engine {
     }
 
     /// A name that means another image by now, or none, gives way to the image's id.
-    fn refresh_images(&self, found: &mut [Snapshot]) -> Result<(), Error> {
+    pub(crate) fn refresh_images(&self, found: &mut [Snapshot]) -> Result<(), Error> {
         let store = self.store()?;
         let mut known: HashMap<String, Option<String>> = HashMap::new();
         for snapshot in found {

@@ -122,11 +122,11 @@ impl MountPoint {
 }
 
 impl Record {
-    /// Whether it is on no network. One made so may have been moved to others since.
+    /// Whether it is on no network: its networks count before the mode that it was made with.
     pub(crate) fn is_cut_off(&self) -> bool {
         let none = |name: &String| name == "none";
-        self.config.network_disabled
-            || none(&self.host_config.network_mode) && self.networks.keys().all(none)
+        let made_so = !self.networks.is_empty() || none(&self.host_config.network_mode);
+        self.config.network_disabled || made_so && self.networks.keys().all(none)
     }
 
     /// Its place on the network of its mode; of another one where it has none there.

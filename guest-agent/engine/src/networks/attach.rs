@@ -15,6 +15,10 @@ const FAILED: &str = "failed to set up container networking: ";
 /// No container can be on a pattern for networks.
 pub(super) const ONLY_PATTERN: &str = "cannot create endpoint on configuration-only network";
 
+/// Its processes would have to be elsewhere.
+const NOT_HOST: &str =
+    "cannot connect container to host network - container must be created in host network mode";
+
 impl Engine {
     /// Connects a container that starts to its networks.
     pub(crate) async fn join_networks(
@@ -122,6 +126,9 @@ impl Engine {
             })?;
             if network.config_only {
                 return Err(Error::Forbidden(ONLY_PATTERN.into()));
+            }
+            if network.name == "host" {
+                return Err(Error::Invalid(NOT_HOST.into()));
             }
             if let Some((_, known)) = found.iter_mut().find(|(other, _)| other.id == network.id) {
                 if attachment.settings != EndpointSettings::default() {
