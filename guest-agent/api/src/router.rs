@@ -5,7 +5,7 @@ use std::sync::Arc;
 use axum::Router;
 use axum::routing::{get, post};
 use engine::Engine;
-use http::{Method, StatusCode};
+use http::{Method, StatusCode, Uri};
 
 use crate::error::ApiError;
 use crate::routes::{early, to};
@@ -42,9 +42,55 @@ pub(crate) fn has_place(method: &Method, path: &str) -> bool {
     method != Method::HEAD || path == "/_ping" || path.ends_with("/archive")
 }
 
+/// Where a path leads that has empty parts, `.` or `..`.
+pub(crate) fn cleaned(uri: &Uri) -> Option<String> {
+    let path = uri.path();
+    let (mut parts, mut odd) = (Vec::new(), false);
+    let given = path.strip_prefix('/')?;
+    let inner = given.strip_suffix('/').unwrap_or(given);
+    for part in inner.split('/').filter(|_| !inner.is_empty()) {
+        odd |= matches!(part, "" | "." | "..");
+        match part {
+            "" | "." => {}
+            ".." => drop(parts.pop()),
+            part => parts.push(part),
+        }
+    }
+    let end = if path.ends_with('/') && !parts.is_empty() {
+        "/"
+    } else {
+        ""
+    };
+    let query = uri
+        .query()
+        .map_or_else(String::new, |query| format!("?{query}"));
+    odd.then(|| format!("/{}{end}{query}", parts.join("/")))
+}
+
 pub(crate) async fn not_found() -> ApiError {
     ApiError {
         status: StatusCode::NOT_FOUND,
         message: "page not found".into(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn odd_paths_lead_to_plain_ones() {
+        let clean = |text: &'static str| cleaned(&Uri::from_static(text));
+        for (odd, plain) in [
+            ("//info", "/info"),
+            ("/v1.51//images/json?a=//b", "/v1.51/images/json?a=//b"),
+            ("/a/./b/../c/", "/a/c/"),
+            ("/../../etc", "/etc"),
+        ] {
+            assert_eq!(clean(odd).as_deref(), Some(plain), "{odd}");
+        }
+        for plain in ["/", "/info", "/containers/json/", "/images/a/b:1/json?x=.."] {
+            assert_eq!(clean(plain), None, "{plain}");
+        }
     }
 }

@@ -7,7 +7,7 @@ use axum::Router;
 use axum::body::Body;
 use axum::response::{IntoResponse, Response};
 use engine::Engine;
-use http::{HeaderValue, Method, Request, StatusCode};
+use http::{HeaderValue, Method, Request, StatusCode, header};
 use hyper::body::Incoming;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
@@ -65,8 +65,12 @@ impl Api {
 
     async fn answer(&self, request: Request<Incoming>) -> Response {
         let mut request = request.map(|body| Body::new(ReadOut::from(body)));
+        let asked = request.uri().clone();
         let mut response = match version::strip(&mut request) {
-            // Whatever it asks about.
+            // As Go's routers do, whatever it asks about.
+            _ if let Some(clean) = router::cleaned(&asked) => {
+                (StatusCode::MOVED_PERMANENTLY, [(header::LOCATION, clean)]).into_response()
+            }
             Ok(()) if request.method() == Method::OPTIONS => StatusCode::OK.into_response(),
             Ok(()) if !router::has_place(request.method(), request.uri().path()) => {
                 router::not_found().await.into_response()
