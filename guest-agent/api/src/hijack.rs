@@ -36,7 +36,7 @@ pub(crate) struct Hijack {
     upgrade: Option<OnUpgrade>,
     /// What old clients send in the request and behind it.
     body: Body,
-    rest: Option<DuplexStream>,
+    rest: DuplexStream,
 }
 
 /// What is pumped.
@@ -79,7 +79,9 @@ impl Hijack {
         let rest = request
             .extensions()
             .get::<Presence>()
-            .and_then(Presence::take_over);
+            .and_then(Presence::take_over)
+            // Nobody is at its other end: it is empty.
+            .unwrap_or_else(|| tokio::io::duplex(1).0);
         Self {
             upgrade,
             body: request.into_body(),
@@ -127,7 +129,7 @@ impl Hijack {
 
 fn legacy<F>(
     body: Body,
-    rest: Option<DuplexStream>,
+    rest: DuplexStream,
     streams: impl Future<Output = Streams> + Send + 'static,
     after: F,
 ) -> Response
@@ -137,10 +139,6 @@ where
     let (ours, theirs) = tokio::io::duplex(PIECE);
     tokio::spawn(async move {
         let body = StreamReader::new(body.into_data_stream_with_io_errors());
-        let rest: Box<dyn AsyncRead + Send + Unpin> = match rest {
-            Some(rest) => Box::new(rest),
-            None => Box::new(tokio::io::empty()),
-        };
         let input = body.chain(rest);
         after(pump(tokio::io::join(input, ours), streams.await).await);
     });

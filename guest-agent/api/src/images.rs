@@ -24,6 +24,7 @@ use crate::routes::{Routes, to};
 use crate::version::ApiVersion;
 
 pub(crate) use distribution::auth;
+use render::name_as_before;
 pub(crate) use render::summary;
 
 type Shared = State<Arc<Engine>>;
@@ -63,7 +64,13 @@ async fn list(State(engine): Shared, version: ApiVersion, query: Query) -> Resul
     let images = engine.list_images(request).await?;
     let summaries: Vec<Value> = images
         .iter()
-        .map(|listed| summary(listed, version))
+        .map(|listed| {
+            let mut value = summary(listed, version);
+            if !version.at_least(43) {
+                name_as_before(&mut value);
+            }
+            value
+        })
         .collect();
     Ok(reply::ok(&summaries))
 }

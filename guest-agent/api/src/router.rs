@@ -44,27 +44,29 @@ pub(crate) fn has_place(method: &Method, path: &str) -> bool {
 
 /// Where a path leads that has empty parts, `.` or `..`.
 pub(crate) fn cleaned(uri: &Uri) -> Option<String> {
-    let path = uri.path();
-    let (mut parts, mut odd) = (Vec::new(), false);
-    let given = path.strip_prefix('/')?;
+    let given = uri.path().strip_prefix('/')?;
     let inner = given.strip_suffix('/').unwrap_or(given);
-    for part in inner.split('/').filter(|_| !inner.is_empty()) {
-        odd |= matches!(part, "" | "." | "..");
+    let odd = |part| matches!(part, "" | "." | "..");
+    if inner.is_empty() || !inner.split('/').any(odd) {
+        return None;
+    }
+    let mut parts = Vec::new();
+    for part in inner.split('/') {
         match part {
             "" | "." => {}
             ".." => drop(parts.pop()),
             part => parts.push(part),
         }
     }
-    let end = if path.ends_with('/') && !parts.is_empty() {
-        "/"
-    } else {
-        ""
-    };
-    let query = uri
-        .query()
-        .map_or_else(String::new, |query| format!("?{query}"));
-    odd.then(|| format!("/{}{end}{query}", parts.join("/")))
+    let mut clean = format!("/{}", parts.join("/"));
+    if given != inner && !parts.is_empty() {
+        clean.push('/');
+    }
+    if let Some(query) = uri.query() {
+        clean.push('?');
+        clean.push_str(query);
+    }
+    Some(clean)
 }
 
 pub(crate) async fn not_found() -> ApiError {

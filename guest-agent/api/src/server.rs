@@ -65,10 +65,10 @@ impl Api {
 
     async fn answer(&self, request: Request<Incoming>) -> Response {
         let mut request = request.map(|body| Body::new(ReadOut::from(body)));
-        let asked = request.uri().clone();
+        let clean = router::cleaned(request.uri());
         let mut response = match version::strip(&mut request) {
             // As Go's routers do, whatever it asks about.
-            _ if let Some(clean) = router::cleaned(&asked) => {
+            _ if let Some(clean) = &clean => {
                 (StatusCode::MOVED_PERMANENTLY, [(header::LOCATION, clean)]).into_response()
             }
             Ok(()) if request.method() == Method::OPTIONS => StatusCode::OK.into_response(),

@@ -226,11 +226,12 @@ impl Push {
         for (diff_id, Outcome { described, sent }) in wanted.iter().zip(outcomes) {
             // What went with an earlier tag of this push counts once.
             if self.done.insert(**diff_id, described).is_none() {
-                *(if sent {
+                let sum = if sent {
                     &mut self.sent
                 } else {
                     &mut self.saved
-                }) += described.size;
+                };
+                *sum += described.size;
             }
         }
         Ok(())

@@ -18,11 +18,6 @@ fn created(image: &Image) -> Option<Time> {
 pub(crate) fn summary(listed: &ListedImage, version: ApiVersion) -> Value {
     let image = &listed.image;
     let labels = image.config.runtime().and_then(|own| own.get("Labels"));
-    let (mut tags, mut digests) = (image.repo_tags.clone(), image.repo_digests.clone());
-    if !version.at_least(43) && tags.is_empty() && digests.is_empty() {
-        tags.push("<none>:<none>".into());
-        digests.push("<none>@<none>".into());
-    }
     let count = i64::try_from(listed.containers.len()).unwrap_or(0);
     let shared = listed.shared_size.and_then(|size| i64::try_from(size).ok());
     let mut value = json!({
@@ -31,19 +26,12 @@ pub(crate) fn summary(listed: &ListedImage, version: ApiVersion) -> Value {
         "Id": image.id.to_string(),
         "Labels": labels,
         "ParentId": image.parent.map_or(String::new(), |id| id.to_string()),
-        "RepoDigests": digests,
-        "RepoTags": tags,
+        "RepoDigests": image.repo_digests,
+        "RepoTags": image.repo_tags,
         "SharedSize": shared.unwrap_or(-1),
         "Size": image.size,
     });
     if let Some(object) = value.as_object_mut() {
-        if !version.at_least(43) {
-            for key in ["RepoTags", "RepoDigests"] {
-                if object[key] == json!([]) {
-                    object.insert(key.into(), Value::Null);
-                }
-            }
-        }
         if !version.at_least(44) {
             object.insert("VirtualSize".into(), json!(image.size));
         }
@@ -53,6 +41,21 @@ pub(crate) fn summary(listed: &ListedImage, version: ApiVersion) -> Value {
         }
     }
     value
+}
+
+/// Before 1.43 the list had words for an image without any name, and null for no tags or digests.
+pub(crate) fn name_as_before(summary: &mut Value) {
+    let words = [
+        ("RepoTags", "<none>:<none>"),
+        ("RepoDigests", "<none>@<none>"),
+    ];
+    let none = json!([]);
+    let nameless = words.iter().all(|(key, _)| summary[key] == none);
+    for (key, word) in words {
+        if summary[key] == none {
+            summary[key] = if nameless { json!([word]) } else { Value::Null };
+        }
+    }
 }
 
 /// The manifests of an image: its own, and those of the index that it came by, which are not here.

@@ -41,12 +41,8 @@ pub(crate) async fn disk_usage(
             let mut value = images::summary(listed, version);
             // The list of images tells clients of old nothing of this; here it was always told.
             value["Containers"] = json!(listed.containers.len());
-            // Nor of the words for no name.
-            for (key, none) in [
-                ("RepoTags", "<none>:<none>"),
-                ("RepoDigests", "<none>@<none>"),
-            ] {
-                if value[key] == json!([]) || value[key] == json!([none]) {
+            for key in ["RepoTags", "RepoDigests"] {
+                if value[key] == json!([]) {
                     value[key] = json!(null);
                 }
             }

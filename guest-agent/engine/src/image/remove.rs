@@ -70,6 +70,7 @@ impl Engine {
         let by = by.to_owned();
         let (steps, pruned) = blocking::run(move || {
             let store = engine.store()?;
+            let users = engine.image_users();
             let kept = store.retained();
             let mut steps = Vec::new();
             let mut pruned = Pruned::default();
@@ -81,10 +82,10 @@ impl Engine {
                 if skip {
                     continue;
                 }
-                let names = match engine.calls(&image).as_slice() {
-                    [] => all_names(&image),
-                    _ if only_dangling => continue,
-                    calls => spare_names(&image, calls),
+                let names = match users(&image.id).is_empty() {
+                    true => all_names(&image),
+                    false if only_dangling => continue,
+                    false => spare_names(&image, &engine.calls(&image)),
                 };
                 for name in names {
                     let options = RemoveOptions::default();

@@ -228,6 +228,18 @@ impl Place {
             .await
     }
 
+    /// An archive is refused in such words, and leaves nothing: not even the good image of a bad archive.
+    pub(crate) async fn refuses(archive: &[u8], words: &str) {
+        let place = Self::new();
+        let error = place.load(archive).await.unwrap_err();
+        assert!(
+            matches!(&error, images::Error::Invalid(message) if message.contains(words)),
+            "{words}: {error}"
+        );
+        assert!(place.store.list().unwrap().is_empty(), "{words}");
+        place.assert_holds(0, 0);
+    }
+
     /// What a person sees of a file in the container: the topmost layer that has it.
     pub(crate) fn read(&self, image: &images::Image, name: &str) -> Vec<u8> {
         let layers = self.store.layers(image).unwrap();

@@ -188,9 +188,7 @@ export async function copy(text: string): Promise<void> {
 export async function copyRunLine(row: ContainerRow): Promise<void> {
   try {
     const { command, env, mounts } = await ipc.containerInspect(row.id)
-    // A port is listed for each kind of address.
-    const open = new Map(row.ports.flatMap((one) => (one.host === null ? [] : [[`${one.host}:${one.container}/${one.protocol}`, one]])))
-    const ports = [...open.values()].map((one) => ({ host: `${one.host}`, container: `${one.container}/${one.protocol}` }))
+    const ports = row.ports.flatMap((one) => (one.host === null ? [] : [{ host: `${one.host}`, container: `${one.container}/${one.protocol}` }]))
     const kept = mounts.filter((one) => one.kind === 'volume' || one.kind === 'bind')
     // A volume that nobody named gets another name.
     const volumes = kept.map((one) => (/^[0-9a-f]{64}$/.test(one.source) ? '' : `${one.source}:`) + one.target + (one.writable ? '' : ':ro'))
