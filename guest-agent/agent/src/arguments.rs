@@ -7,6 +7,8 @@ use std::str::FromStr;
 use anyhow::{Context, bail};
 use engine::Machine;
 
+use crate::vsock::Key;
+
 /// What was asked for.
 #[derive(Debug, Clone)]
 pub(crate) struct Arguments {
@@ -31,8 +33,8 @@ pub(crate) struct Arguments {
 pub(crate) enum Link {
     /// A virtio port by name.
     Serial(String),
-    /// A vsock port to listen on.
-    Vsock(u32),
+    /// A vsock port to listen on, and what opens it.
+    Vsock(u32, Key),
     /// A socket to listen on.
     Unix(PathBuf),
 }
@@ -43,13 +45,14 @@ impl FromStr for Link {
     fn from_str(text: &str) -> anyhow::Result<Self> {
         match text.split_once(':') {
             Some(("serial", name)) => Ok(Self::Serial(name.into())),
-            Some(("vsock", port)) => {
-                Ok(Self::Vsock(port.parse().with_context(|| {
-                    format!("\"{port}\" is not a vsock port")
-                })?))
+            Some(("vsock", rest)) => {
+                let (port, key) = rest.split_once(':').context("a vsock port has a key")?;
+                let port = port.parse();
+                let port = port.with_context(|| format!("\"{rest}\" is not a vsock port"))?;
+                Ok(Self::Vsock(port, Key::new(key)))
             }
             Some(("unix", path)) => Ok(Self::Unix(path.into())),
-            _ => bail!("\"{text}\" is no link: use serial:NAME, vsock:PORT or unix:PATH"),
+            _ => bail!("\"{text}\" is no link: use serial:NAME, vsock:PORT:KEY or unix:PATH"),
         }
     }
 }
@@ -147,7 +150,8 @@ mod tests {
             parse("--warden-fd 5 --root /r --run /x --link unix:/l --machine native").unwrap();
         assert_eq!((parsed.warden_fd, parsed.machine), (5, Machine::Native));
         assert_eq!(parsed.link, Some(Link::Unix("/l".into())));
-        assert_eq!("vsock:7".parse::<Link>().unwrap(), Link::Vsock(7));
+        let link: Link = "vsock:7:ab".parse().unwrap();
+        assert_eq!(link, Link::Vsock(7, Key::new("ab")));
     }
 
     #[test]
@@ -155,6 +159,7 @@ mod tests {
         for bad in [
             "--nope",
             "--link tcp:1",
+            "--link vsock:7",
             "--root",
             "--machine moon",
             "--api tcp:1",

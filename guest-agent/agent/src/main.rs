@@ -10,6 +10,7 @@ mod resolve;
 mod serial;
 mod serve;
 mod sessions;
+mod vsock;
 
 use std::sync::{Arc, LazyLock};
 use std::time::Duration;

@@ -1,13 +1,16 @@
 //! One session of a link at a time, for ever; whoever serves the link takes its streams.
 
+use std::io::ErrorKind::BrokenPipe;
 use std::time::Duration;
 
 use link::{Incoming, Opener, Service, Stream};
 use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::sync::Mutex;
 
 use crate::arguments::Link;
 use crate::serial::SerialPort;
 use crate::serve::listen;
+use crate::vsock;
 
 /// How long to wait before a port or a listener that failed is tried again.
 const RETRY: Duration = Duration::from_millis(50);
@@ -25,16 +28,12 @@ pub(crate) async fn serve(link: Link, take: impl Fn(Service, Stream)) {
             }
             Err(error) => tracing::error!(error = format!("{error:#}"), "no link"),
         },
-        Link::Vsock(port) => {
-            let address = tokio_vsock::VsockAddr::new(tokio_vsock::VMADDR_CID_ANY, port);
-            match tokio_vsock::VsockListener::bind(address) {
-                Ok(listener) => {
-                    sessions
-                        .listener(|| async { listener.accept().await.map(|(stream, _)| stream) })
-                        .await;
-                }
-                Err(error) => tracing::error!(%error, port, "no link: listening on vsock failed"),
-            }
+        Link::Vsock(port, key) => {
+            let connections = Mutex::new(vsock::connections(port, key));
+            let next = || async { connections.lock().await.recv().await };
+            sessions
+                .listener(|| async { next().await.ok_or_else(|| BrokenPipe.into()) })
+                .await;
         }
     }
 }

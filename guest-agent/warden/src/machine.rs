@@ -7,6 +7,7 @@ mod initramfs;
 mod modules;
 mod mounts;
 mod network;
+mod order;
 mod power;
 mod snapshot;
 mod tuning;
@@ -55,13 +56,13 @@ pub fn run() -> Result<Infallible, Error> {
     if settings.emulated {
         tuning::keep_limited();
     }
-    let prepared = match &settings.snapshot {
-        Some(port) => {
-            settings = snapshot::wait(port)?;
-            true
-        }
-        None => false,
-    };
+    let mut prepared = false;
+    if let Some(port) = &settings.snapshot {
+        settings = snapshot::wait(port)?;
+        prepared = true;
+    } else if let Some(port) = &settings.start {
+        settings = order::receive(port, None)?;
+    }
     console::step("linux");
     // The engine takes longest to come up, so it begins first; what it asks is answered once the
     // rest is done.
@@ -100,6 +101,14 @@ fn read_ahead(program: &str) {
     if let Ok(file) = std::fs::File::open(program) {
         let _ = rustix::fs::fadvise(&file, 0, None, rustix::fs::Advice::WillNeed);
     }
+}
+
+/// What an ioctl answered.
+fn kernel_took(result: libc::c_int) -> std::io::Result<()> {
+    if result == 0 {
+        return Ok(());
+    }
+    Err(std::io::Error::last_os_error())
 }
 
 fn agent(link: &str) -> Program {

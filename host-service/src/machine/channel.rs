@@ -30,6 +30,8 @@ pub(crate) enum Address {
         cid: u32,
         /// The port.
         port: u32,
+        /// What the guest wants to see first: everybody on this computer reaches its ports.
+        key: String,
     },
 }
 

@@ -6,7 +6,9 @@ mod arguments;
 mod boot;
 mod image;
 mod monitor;
+mod order;
 mod program;
+mod random;
 mod run;
 mod snapshot;
 

@@ -18,6 +18,10 @@ use crate::problem::chain;
 /// First and longest wait between two attempts to connect.
 const RETRY: (Duration, Duration) = (Duration::from_millis(20), Duration::from_millis(500));
 
+/// How long an attempt may take, in waits before it: one over vsock gets no answer while the guest comes
+/// up, and a later one gets it at once.
+const TRY: u32 = 2;
+
 /// How long one call on a channel may stay unanswered. A new connection also helps a virtio port
 /// that QEMU holds back since its guest wrote while nobody was connected.
 const ANSWER: Duration = Duration::from_secs(5);
@@ -159,7 +163,12 @@ async fn keep(
     loop {
         // Read while the guest comes up.
         let world = tokio::task::spawn_blocking(super::world::describe);
-        match session(&address, channel, world, &start, &names, &mut orders, &note).await {
+        note(Some(SILENT.to_owned()));
+        let ended = match call(&address, channel, wait * TRY).await {
+            Ok(called) => session(called, world, &start, &names, &mut orders, &note).await,
+            Err(error) => Err(error),
+        };
+        match ended {
             Ok(()) => {
                 tracing::info!("the link to the guest ended");
                 note(Some("the link to the guest ended".to_owned()));
@@ -185,7 +194,7 @@ async fn lead(
     // An error means that the machine has ended, and this task is about to.
     let _ = links.wait_for(Option::is_some).await;
     loop {
-        if let Ok((opener, _incoming)) = call(&address, channel).await {
+        if let Ok((opener, _incoming)) = call(&address, channel, RETRY.1 * TRY).await {
             tracing::info!("the link for ports is up");
             ports.set_link(Some(opener.clone()));
             opener.closed().await;
@@ -198,10 +207,14 @@ async fn lead(
 }
 
 /// Connects and waits for an answer.
-async fn call(address: &Address, channel: Channel) -> Result<(Opener, Incoming), String> {
-    let io = address
-        .connect()
-        .await
+async fn call(
+    address: &Address,
+    channel: Channel,
+    patience: Duration,
+) -> Result<(Opener, Incoming), String> {
+    let connected = tokio::time::timeout(patience, address.connect()).await;
+    let io = connected
+        .unwrap_or_else(|_| Err(std::io::ErrorKind::TimedOut.into()))
         .map_err(|error| format!("no link to the guest: {error}"))?;
     let calling = async {
         match channel {
@@ -216,16 +229,13 @@ async fn call(address: &Address, channel: Channel) -> Result<(Opener, Incoming),
 
 /// One session, until it ends.
 async fn session(
-    address: &Address,
-    channel: Channel,
+    (opener, _incoming): (Opener, Incoming),
     world: JoinHandle<FromHost>,
     start: &Start,
     names: &Names,
     orders: &mut mpsc::Receiver<FromHost>,
     note: &impl Fn(Option<String>),
 ) -> Result<(), String> {
-    note(Some(SILENT.to_owned()));
-    let (opener, _incoming) = call(address, channel).await?;
     let control = opener
         .open(Service::Control)
         .await

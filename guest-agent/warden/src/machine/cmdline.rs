@@ -9,12 +9,14 @@ use crate::error::{Error, PathContext};
 pub(super) struct Settings {
     /// `slipway.data`: the data disk.
     pub(super) data: PathBuf,
-    /// `slipway.link`: where the engine finds the host, `serial:NAME` or `vsock:PORT`.
+    /// `slipway.link`: where the engine finds the host, `serial:NAME` or `vsock:PORT:KEY`.
     pub(super) link: String,
     /// `slipway.ports`: where the host asks for published ports, in the same form.
     pub(super) ports: Option<String>,
     /// `slipway.snapshot`: the port where a snapshot waits for its start.
     pub(super) snapshot: Option<String>,
+    /// `slipway.start`: the port where the other settings come from.
+    pub(super) start: Option<String>,
     /// `slipway.emulated`: the processors are emulated.
     pub(super) emulated: bool,
 }
@@ -41,6 +43,7 @@ impl Settings {
             link: setting("link").unwrap_or("serial:slipway.link").to_owned(),
             ports: setting("ports").map(str::to_owned),
             snapshot: setting("snapshot").map(str::to_owned),
+            start: setting("start").map(str::to_owned),
             emulated: setting("emulated").is_some(),
         }
     }
@@ -52,11 +55,12 @@ mod tests {
 
     #[test]
     fn settings_and_their_defaults() {
-        let found = Settings::parse("quiet slipway.data=/dev/vdc slipway.link=vsock:1024 -- x\n");
+        let found =
+            Settings::parse("quiet slipway.data=/dev/vdc slipway.link=vsock:1024:ab -- x\n");
         assert_eq!(found.data, PathBuf::from("/dev/vdc"));
-        assert_eq!(found.link, "vsock:1024");
+        assert_eq!(found.link, "vsock:1024:ab");
         assert_eq!(found.ports, None);
-        assert_eq!(found.snapshot, None);
+        assert_eq!((found.snapshot, found.start), (None, None));
         assert!(!found.emulated);
         let found = Settings::parse("quiet slipway.snapshot=slipway.start slipway.emulated=yes");
         assert!(found.emulated);

@@ -3,6 +3,8 @@
 use std::io;
 use std::path::Path;
 
+#[cfg(target_os = "linux")]
+use tokio::io::AsyncWriteExt;
 use tokio::net::UnixStream;
 
 use super::{Address, Channel};
@@ -17,9 +19,11 @@ pub(super) async fn connect(address: &Address) -> io::Result<Box<dyn Channel>> {
     match address {
         Address::Unix(path) => Ok(Box::new(UnixStream::connect(path).await?)),
         #[cfg(target_os = "linux")]
-        Address::Vsock { cid, port } => {
+        Address::Vsock { cid, port, key } => {
             let address = tokio_vsock::VsockAddr::new(*cid, *port);
-            Ok(Box::new(tokio_vsock::VsockStream::connect(address).await?))
+            let mut stream = tokio_vsock::VsockStream::connect(address).await?;
+            stream.write_all(key.as_bytes()).await?;
+            Ok(Box::new(stream))
         }
         _ => Err(io::ErrorKind::Unsupported.into()),
     }

@@ -11,6 +11,7 @@ use super::architecture::Architecture;
 use super::boot::Failure;
 use super::image::Image;
 use super::program::{self, Program};
+use super::random;
 use crate::machine::channel::{Address, escape};
 use crate::machine::host::Size;
 use crate::machine::{Progress, Start, disk};
@@ -19,6 +20,9 @@ use crate::problem::{Explain, problem};
 /// The guest's ports on vsock: for the link, and for published ports.
 const VSOCK_PORT: u32 = 1024;
 const VSOCK_PORTS: u32 = 1025;
+
+/// Bytes of the key that opens them.
+const KEY: usize = 32;
 
 /// Names of virtio ports.
 const LINK_PORT: &str = "slipway.link";
@@ -119,7 +123,7 @@ pub(super) struct Channels {
     pub(super) link: Address,
     /// The link for published ports.
     pub(super) ports: Address,
-    /// Where a snapshot waits for its order to start.
+    /// Where the guest waits for its order to start: a snapshot, and one that gets a key.
     pub(super) start: Option<Address>,
 }
 
@@ -137,16 +141,22 @@ impl Channels {
             Address::new(&run, &name).map_err(failed)
         };
         let monitor = address("qmp")?;
-        let start = match from {
-            From::Boot => None,
-            From::ForSnapshot | From::Snapshot => Some(address("start")?),
+        // A key is told there, since everybody can read QEMU's arguments.
+        let start = if from == From::Boot && !plan.vsock {
+            None
+        } else {
+            Some(address("start")?)
         };
         let (link, ports) = if plan.vsock {
-            let mut random = [0; 4];
-            getrandom::fill(&mut random).map_err(|error| failed(std::io::Error::other(error)))?;
+            let cid = u32::from_be_bytes(random::bytes()?);
             // Small addresses are reserved.
-            let cid = (u32::from_be_bytes(random) & 0x3fff_ffff) | 0x4000_0000;
-            let vsock = |port| Address::Vsock { cid, port };
+            let cid = (cid & 0x3fff_ffff) | 0x4000_0000;
+            let key = random::text::<KEY>()?;
+            let vsock = |port| Address::Vsock {
+                cid,
+                port,
+                key: key.clone(),
+            };
             (vsock(VSOCK_PORT), vsock(VSOCK_PORTS))
         } else {
             (address("link")?, address("ports")?)
@@ -163,7 +173,7 @@ impl Channels {
     fn guest_links(&self) -> [String; 2] {
         let links = [(&self.link, LINK_PORT), (&self.ports, PORTS_PORT)];
         links.map(|(address, name)| match address {
-            Address::Vsock { port, .. } => format!("vsock:{port}"),
+            Address::Vsock { port, key, .. } => format!("vsock:{port}:{key}"),
             _ => format!("serial:{name}"),
         })
     }
@@ -230,7 +240,10 @@ fn kernel_line(plan: &Plan, channels: &Channels, from: From) -> String {
         From::Boot => {
             let root = "root=/dev/nvme0n1 rootfstype=ext4 rootwait ro init=/sbin/slipway-warden";
             words.push(root.to_owned());
-            words.push(settings(channels));
+            words.push(match channels.start {
+                Some(_) => format!("slipway.start={START_PORT}"),
+                None => settings(channels),
+            });
         }
         From::ForSnapshot | From::Snapshot => {
             words.push(format!("slipway.snapshot={START_PORT}"));

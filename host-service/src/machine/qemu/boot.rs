@@ -13,7 +13,7 @@ use tokio::time::Instant;
 use super::accelerator::EMULATION;
 use super::arguments::{Channels, From, Plan, arguments};
 use super::run::Run;
-use super::snapshot;
+use super::{order, random};
 use crate::logs;
 use crate::machine::console::{Console, Said, parse};
 use crate::machine::process::Process;
@@ -99,7 +99,7 @@ pub(super) async fn boot(
     };
     let stall = setting("SLIPWAY_BOOT_STALL_S", stall);
     let watching = async {
-        let told = snapshot::begin(&channels).await.map_err(Failure::lasting)?;
+        let told = order::give(&channels).await.map_err(Failure::lasting)?;
         let result = watch(home, steps, &process, &tether, stall, deadline).await;
         drop(told);
         result
@@ -310,10 +310,7 @@ pub(super) fn with_console(mut failed: Problem, console: &Path) -> Problem {
 }
 
 fn uuid() -> Result<String, Problem> {
-    let mut bytes = [0; 16];
-    getrandom::fill(&mut bytes)
-        .map_err(|error| problem("the system has no random bytes").because(error))?;
-    let hex: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
+    let hex = random::text::<16>()?;
     Ok([
         &hex[..8],
         &hex[8..12],

@@ -12,15 +12,14 @@ use std::time::{Duration, UNIX_EPOCH};
 use client::Home;
 use client::wire::Problem;
 use serde::{Deserialize, Serialize};
-use tokio::io::AsyncWriteExt;
 use tokio::time::Instant;
 
 use super::accelerator::EMULATION;
-use super::arguments::{Channels, From, Plan, arguments, settings};
+use super::arguments::{Channels, From, Plan, arguments};
 use super::boot::setting;
 use super::monitor;
 use crate::logs;
-use crate::machine::channel::{Address, Channel};
+use crate::machine::channel::Address;
 use crate::machine::console::{Console, Said, parse};
 use crate::machine::process::Process;
 use crate::machine::{disk, host};
@@ -36,18 +35,14 @@ const TARGET: &str = "SLIPWAY_SNAPSHOT";
 /// A machine that has just started is left alone for a while.
 const DELAY: Duration = Duration::from_secs(5);
 
-/// How long taking one may take, and how long a started QEMU takes to open its channels.
+/// How long taking one may take.
 const PATIENCE: Duration = Duration::from_secs(60);
-const CHANNELS: Duration = Duration::from_secs(5);
 
 /// How often things are looked at.
 const LOOK: Duration = Duration::from_millis(10);
 
 /// A snapshot that failed so often is not taken again.
 const FAILURES: u32 = 2;
-
-/// Bytes of randomness for each start.
-const SEED: usize = 32;
 
 /// One is taken at a time.
 static TAKING: tokio::sync::Mutex<()> = tokio::sync::Mutex::const_new(());
@@ -109,37 +104,6 @@ pub(super) fn describe(home: &Home) -> String {
             Some(reason) => format!("failed {} times, last: {reason}", known.failures),
             None => "there".to_owned(),
         },
-    }
-}
-
-/// Tells a machine that came from the snapshot to begin. The channel is to stay open until it has.
-pub(super) async fn begin(channels: &Channels) -> Result<Option<Box<dyn Channel>>, Problem> {
-    let Some(address) = &channels.start else {
-        return Ok(None);
-    };
-    let failed = |error: std::io::Error| problem("cannot tell the machine to start").because(error);
-    let mut channel = connect(address).await.map_err(failed)?;
-    let mut seed = [0; SEED];
-    getrandom::fill(&mut seed)
-        .map_err(|error| problem("the system has no random bytes").because(error))?;
-    let seed: String = seed.iter().map(|byte| format!("{byte:02x}")).collect();
-    let now = std::time::SystemTime::now()
-        .duration_since(UNIX_EPOCH)
-        .unwrap_or_default()
-        .as_nanos();
-    let order = format!("{now} {seed} {}\n", settings(channels));
-    channel.write_all(order.as_bytes()).await.map_err(failed)?;
-    channel.flush().await.map_err(failed)?;
-    Ok(Some(channel))
-}
-
-async fn connect(address: &Address) -> std::io::Result<Box<dyn Channel>> {
-    let deadline = Instant::now() + CHANNELS;
-    loop {
-        match address.connect().await {
-            Err(_) if Instant::now() < deadline => tokio::time::sleep(LOOK).await,
-            result => return result,
-        }
     }
 }
 
@@ -244,7 +208,11 @@ fn key(plan: &Plan) -> String {
     let nowhere = || Address::Unix(PathBuf::new());
     let link = || {
         if plan.vsock {
-            Address::Vsock { cid: 0, port: 0 }
+            Address::Vsock {
+                cid: 0,
+                port: 0,
+                key: String::new(),
+            }
         } else {
             nowhere()
         }
