@@ -1,6 +1,7 @@
 //! `GET /containers/{name}/json` and `/top`.
 
 use std::borrow::Cow;
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use axum::extract::{Path, State};
@@ -58,13 +59,8 @@ pub(crate) async fn top(
 fn render(snapshot: &Snapshot, version: ApiVersion) -> Value {
     let record = &snapshot.record;
     let (path, args) = snapshot.path_and_args();
-    let file = |name: &str| {
-        if record.started_at.is_zero() {
-            String::new()
-        } else {
-            snapshot.dir.join(name).display().to_string()
-        }
-    };
+    let shown = |path: Option<PathBuf>| path.map_or(String::new(), |p| p.display().to_string());
+    let file = |name: &str| shown(snapshot.names_path(name));
     let execs = if snapshot.exec_ids.is_empty() {
         json!(null)
     } else {
@@ -80,7 +76,7 @@ fn render(snapshot: &Snapshot, version: ApiVersion) -> Value {
         "ResolvConfPath": file("resolv.conf"),
         "HostnamePath": file("hostname"),
         "HostsPath": file("hosts"),
-        "LogPath": snapshot.log_path().map_or(String::new(), |path| path.display().to_string()),
+        "LogPath": shown(snapshot.log_path()),
         "Name": format!("/{}", record.name),
         "RestartCount": record.restart_count,
         "Driver": "overlay2",

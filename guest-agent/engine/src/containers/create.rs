@@ -9,7 +9,8 @@ use serde_json::Value;
 
 use super::copy_up::has_directory;
 use super::{
-    Bandwidth, Config, Container, HostConfig, MountRequest, Record, State, mounts, validate,
+    Bandwidth, Config, Container, HostConfig, MountRequest, Reached, Record, State, mounts,
+    validate,
 };
 use crate::events::Subject;
 use crate::time::Time;
@@ -158,6 +159,7 @@ impl Engine {
             refused_ports: BTreeMap::new(),
             bandwidth,
             links,
+            reached: Reached::Nothing,
             health: None,
         };
         let container = Container::new(record, dir.clone());

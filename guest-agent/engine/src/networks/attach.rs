@@ -58,7 +58,6 @@ impl Engine {
             return Ok(Namespace::Path(format!("/proc/{pid}/ns/net").into()));
         }
         let network = self.network().await?;
-        let engine = Arc::clone(self);
         let bandwidth = record.bandwidth;
         let mut wanted = self
             .resolve_networks(record)
@@ -84,7 +83,6 @@ impl Engine {
         for ((record, attachment), endpoint) in wanted.iter_mut().zip(opened.endpoints) {
             attachment.network_id.clone_from(&record.id);
             attachment.endpoint = Some(endpoint);
-            engine.network_event(record, "connect", Some(&container.id));
         }
         container.lock().record.networks = wanted
             .into_iter()
@@ -103,14 +101,26 @@ impl Engine {
     /// Its place on a network that gives no addresses.
     fn note_predefined(&self, container: &Container, name: &str) -> Result<(), Error> {
         let network = self.networks.find(name)?;
-        {
-            let mut inner = container.lock();
-            let attachment = inner.record.networks.entry(name.to_owned()).or_default();
-            attachment.network_id.clone_from(&network.id);
-            attachment.bare_id = ids::random_id()?;
-        }
-        self.network_event(&network, "connect", Some(&container.id));
+        let mut inner = container.lock();
+        let attachment = inner.record.networks.entry(name.to_owned()).or_default();
+        attachment.network_id.clone_from(&network.id);
+        attachment.bare_id = ids::random_id()?;
         Ok(())
+    }
+
+    /// Tells of the networks of a container that has started. Of a start that fails Docker tells the
+    /// leaving alone.
+    pub(crate) fn tell_of_networks(&self, container: &Container) {
+        self.network_events(container, "connect");
+    }
+
+    fn network_events(&self, container: &Container, action: &str) {
+        let networks = container.lock().record.networks.clone();
+        for attachment in networks.values().filter(|a| a.is_live()) {
+            if let Ok(record) = self.networks.find(&attachment.network_id) {
+                self.network_event(&record, action, Some(&container.id));
+            }
+        }
     }
 
     /// A container's networks, that of its mode first.
@@ -153,7 +163,6 @@ impl Engine {
 
     /// Gives a container's addresses and ports back.
     pub(crate) async fn leave_networks(self: &Arc<Self>, container: &Arc<Container>) {
-        let networks = container.lock().record.networks.clone();
         if has_own_network(container) {
             self.withdraw_ports(container).await;
             self.stop_names(&container.id);
@@ -164,11 +173,7 @@ impl Engine {
                 tracing::warn!(container = container.id, %error, "leaving its networks failed");
             }
         }
-        for attachment in networks.values().filter(|a| a.is_live()) {
-            if let Ok(record) = self.networks.find(&attachment.network_id) {
-                self.network_event(&record, "disconnect", Some(&container.id));
-            }
-        }
+        self.network_events(container, "disconnect");
         container.lock().record.leave_all();
         self.names.stale();
     }
