@@ -24,7 +24,7 @@ pub use record::{Attachment, EndpointIpam, EndpointSettings, Ipam, IpamConfig, N
 pub use subnets::{AddressPool, SubnetSettings};
 
 pub(crate) use check::check_endpoint;
-pub(crate) use names::Names;
+pub(crate) use names::{Names, names_of, rename_there};
 pub(crate) use ports::{HostPorts, PortTable, check as check_ports};
 
 use holder::holder_of;

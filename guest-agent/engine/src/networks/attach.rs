@@ -5,7 +5,7 @@ use std::sync::Arc;
 use network::Request;
 use runtime::spec::Namespace;
 
-use super::{Attachment, EndpointSettings, NetworkRecord, check_endpoint, options};
+use super::{Attachment, EndpointSettings, NetworkRecord, check_endpoint, names_of, options};
 use crate::containers::{Container, Record};
 use crate::{Engine, Error, blocking, ids};
 
@@ -62,8 +62,9 @@ impl Engine {
         let mut wanted = self
             .resolve_networks(record)
             .map_err(|e| e.prefixed(FAILED))?;
-        for (_, attachment) in &mut wanted {
-            attachment.named = true;
+        let named = wanted.iter_mut().filter(|(network, _)| network.has_names());
+        for (_, attachment) in named {
+            attachment.names = names_of(record, &attachment.settings);
         }
         note_names(container, &wanted);
         let names = wanted.iter().any(|(network, _)| network.has_names());
@@ -224,9 +225,9 @@ impl Engine {
 /// Notes that a container has names on these networks, whether or not it comes to be there.
 fn note_names(container: &Container, wanted: &[(NetworkRecord, Attachment)]) {
     let mut inner = container.lock();
-    for (network, _) in wanted {
+    for (network, known) in wanted {
         if let Some(attachment) = inner.record.networks.get_mut(&network.name) {
-            attachment.named = true;
+            attachment.names.clone_from(&known.names);
         }
     }
 }

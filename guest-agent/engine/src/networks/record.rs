@@ -125,9 +125,10 @@ pub struct Attachment {
     /// The id of its place, while it runs, on a network without addresses.
     #[serde(default)]
     pub bare_id: String,
-    /// The container has names there, though it may never have been there.
+    /// The names that others there know it by, as inspect shows them, though it may never have been
+    /// there. A rename gives them on networks without names, too.
     #[serde(default)]
-    pub named: bool,
+    pub names: Vec<String>,
 }
 
 impl Attachment {
