@@ -264,16 +264,16 @@ fn from_request(request: &MountRequest) -> Result<MountPoint, Error> {
 
 /// A name, or a name and a value, of the options that Docker knows.
 fn tmpfs_option(option: &[String], kind: &str) -> Result<String, Error> {
-    match option {
-        [name] if ["exec", "noexec"].contains(&name.as_str()) => Ok(name.clone()),
-        [name, value] if ["uid", "gid", "nr_inodes", "nr_blocks"].contains(&name.as_str()) => {
-            Ok(format!("{name}={value}"))
-        }
-        _ => Err(Error::Invalid(format!(
-            "invalid mount config for type \"{kind}\": invalid option: {}",
-            option.join("=")
-        ))),
-    }
+    let why = match option {
+        [name, ..] if option.len() <= 2 => match name.as_str() {
+            "exec" | "noexec" => return Ok(option.join("=")),
+            _ => format!("invalid option: {name}"),
+        },
+        _ => "invalid option array length".into(),
+    };
+    Err(Error::Invalid(format!(
+        "invalid mount config for type \"{kind}\": {why}"
+    )))
 }
 
 fn tmpfs(destination: &str, options: &str) -> Result<MountPoint, Error> {
@@ -294,10 +294,10 @@ fn tmpfs(destination: &str, options: &str) -> Result<MountPoint, Error> {
         rw: true,
         ..MountPoint::default()
     };
-    for option in options.split(',').filter(|o| !o.is_empty()) {
+    for option in options.split(',').filter(|_| !options.is_empty()) {
         match option {
             "ro" => point.rw = false,
-            "rw" => {}
+            "rw" => point.rw = true,
             other => point.tmpfs_options.push(other.into()),
         }
     }
