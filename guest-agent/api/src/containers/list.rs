@@ -144,7 +144,7 @@ pub(crate) fn summary(
         network_settings: NetworkSettings {
             networks: endpoints::listed(record),
         },
-        mounts: mounts(record),
+        mounts: listed_mounts(record),
     }
 }
 
@@ -182,6 +182,19 @@ pub(crate) fn mounts(record: &Record) -> Vec<Mount<'_>> {
 }
 
 fn mount(point: &MountPoint) -> Mount<'_> {
+/// The same in a list. Docker's does not know where a volume is that only the configuration asks for.
+fn listed_mounts(record: &Record) -> Vec<Mount<'_>> {
+    let placeless = |point: &MountPoint| point.anonymous && point.mode.is_empty();
+    let listed = |point| match placeless(point) {
+        true => Mount {
+            source: "",
+            ..mount(point)
+        },
+        false => mount(point),
+    };
+    record.listed_mounts().map(listed).collect()
+}
+
     Mount {
         kind: &point.kind,
         name: &point.name,
