@@ -19,7 +19,9 @@ pub use connect::ConnectRequest;
 pub use create::NetworkRequest;
 pub use list::{Member, NetworkSnapshot};
 pub use names::{NameQuestion, NameQuestions, dns_names};
-pub use ports::{Bound, Condition, PortAnswer, PortOrder, PortOrders, Publication, WantedPort};
+pub use ports::{
+    Bound, Condition, PortAnswer, PortOrder, PortOrders, Publication, WantedPort, port_key,
+};
 pub use record::{Attachment, EndpointIpam, EndpointSettings, Ipam, IpamConfig, NetworkRecord};
 pub use subnets::{AddressPool, SubnetSettings};
 

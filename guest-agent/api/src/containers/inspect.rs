@@ -1,6 +1,5 @@
 //! `GET /containers/{name}/json` and `/top`.
 
-use std::borrow::Cow;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -151,20 +150,12 @@ fn ports(record: &Record) -> Map<String, Value> {
         return Map::new();
     }
     let exposed = record.config.exposed_ports.keys();
-    let exposed = exposed.map(|key| (with_protocol(key).into_owned(), Value::Null));
+    let exposed = exposed.map(|key| (engine::port_key(key), Value::Null));
     let mut ports: Map<String, Value> = exposed.collect();
     for (key, bound) in &record.ports {
         ports.insert(key.clone(), json!(bound));
     }
     ports
-}
-
-/// A port with its protocol, which need not be said of TCP.
-pub(super) fn with_protocol(port: &str) -> Cow<'_, str> {
-    match port.contains('/') {
-        true => port.into(),
-        false => format!("{port}/tcp").into(),
-    }
 }
 
 fn network_settings(record: &Record, version: ApiVersion) -> Value {

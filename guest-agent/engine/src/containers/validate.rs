@@ -20,7 +20,7 @@ pub(crate) fn config(config: &mut Config) -> Result<(), Error> {
         config.working_dir = clean_path(&config.working_dir);
     }
     if !config.stop_signal.is_empty() {
-        signals::parse(&config.stop_signal)?;
+        signals::number(&config.stop_signal)?;
     }
     for env in &config.env {
         if env.is_empty() || env.starts_with('=') {
