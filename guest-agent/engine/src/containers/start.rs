@@ -191,9 +191,12 @@ impl Engine {
             Some(_) => Reached::Nothing,
             None => Reached::Networks,
         };
+        let named = |error| Refused::at(Reached::Names, error);
+        if joining == Reached::Networks && !record.config.network_disabled {
+            host_files::check_servers(record).map_err(named)?;
+        }
         let net = self.join_networks(container, record).await;
         let net = net.map_err(|error| Refused::at(joining, error))?;
-        let named = |error| Refused::at(Reached::Names, error);
         let mut record = container.lock().record.clone();
         let surroundings = self.name_surroundings(&record).await.map_err(named)?;
         let linked = self.link_environment(&record).map_err(named)?;
