@@ -162,6 +162,12 @@ fn mounts_come_from_other_containers_and_from_images() {
     // The command reads this code out of the words, Docker's.
     part("nope", "true").bad(127, "cannot access path");
 
+    // Where Docker would mount it, whether or not it is there.
+    host.docker(&["create", "--name", "shown", "--mount", mount, "busybox"])
+        .good();
+    let source = host.field("shown", "(index .Mounts 0).Source");
+    assert!(source.ends_with("/merged"), "{source}");
+
     let tmpfs = "type=tmpfs,dst=/t,tmpfs-size=1m,tmpfs-mode=700";
     let script = "stat -c %a /t; df -k /t | tail -n 1 | awk '{print $2}'";
     assert_eq!(image(tmpfs, script).good(), "700\n1024");

@@ -1,6 +1,6 @@
 //! From `-v`, `--mount`, `--tmpfs` and the image's `VOLUME`s to the mounts of a container.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use runtime::spec::{Mount, MountKind};
@@ -65,11 +65,6 @@ pub(crate) fn plan(
         .flatten()
         .map(|(path, _)| clean_path(path))
     {
-        if path == "/" {
-            return Err(Error::Invalid(
-                "invalid specification: destination can't be '/'".into(),
-            ));
-        }
         // A mount of the user's own wins over the image's volume at the same place.
         if seen.insert(path.clone()) {
             points.push(volume(path, anonymous(host)));
@@ -115,6 +110,16 @@ fn propagate(point: &mut MountPoint, root: &Path) -> Result<(), Error> {
         _ => {}
     }
     Ok(())
+}
+
+/// Checks what `--mount` asks for.
+pub(crate) fn check_requests(requests: &[MountRequest]) -> Result<(), Error> {
+    requests.iter().try_for_each(|r| from_request(r).map(drop))
+}
+
+/// Checks where `--tmpfs` wants to be.
+pub(crate) fn check_tmpfs(mounts: &BTreeMap<String, String>) -> Result<(), Error> {
+    mounts.keys().try_for_each(|path| tmpfs(path, "").map(drop))
 }
 
 fn from_request(request: &MountRequest) -> Result<MountPoint, Error> {
@@ -418,6 +423,13 @@ fn prepare_one(point: &MountPoint) -> Result<Mount, Error> {
             readonly: !point.rw,
             options: point.tmpfs_options.clone(),
         });
+    }
+    if point.destination == "/" {
+        // Docker's runtime finds that out.
+        return Err(Error::System(format!(
+            "failed to create task for container: failed to create shim task: OCI runtime create failed: runc create failed: unable to start container process: error during container init: error mounting \"{}\" to rootfs at \"/\": create mountpoint for / mount: mountpoint is on the top of rootfs: unknown",
+            point.source
+        )));
     }
     let source = PathBuf::from(&point.source);
     if !source.exists() {
