@@ -133,13 +133,6 @@ impl Engine {
         } = request;
         validate::security(&host_config)?;
         let store = self.store()?;
-        for mount in host_config
-            .mounts
-            .iter()
-            .filter(|mount| mount.kind == "image")
-        {
-            store.resolve(&mount.source)?;
-        }
         if config.hostname.is_empty() {
             config.hostname = match host_config.network_mode.as_str() {
                 "host" => self.host_name(),
@@ -156,8 +149,14 @@ impl Engine {
                 mount.source = image_mount::shown(&dir, number);
             }
         }
-        let links = self.register_links(&mut host_config)?;
         let provided = self.provide_volumes(&mut mounts)?;
+        let links = match self.register_links(&mut host_config) {
+            Ok(links) => links,
+            Err(error) => {
+                provided.undo(self);
+                return Err(error);
+            }
+        };
         let record = Record {
             id: id.to_owned(),
             name,

@@ -26,7 +26,7 @@ pub(crate) fn plan(
     let mut points = Vec::new();
     for bind in host.binds.iter().flatten() {
         // Python's clients send an anonymous volume here.
-        if bind.starts_with('/') && bind.len() > 1 && !bind.contains(':') {
+        if bind.starts_with('/') && clean_path(bind) != "/" && !bind.contains(':') {
             points.push(MountPoint {
                 mode: "z".into(),
                 ..volume(clean_path(bind), anonymous(host))

@@ -75,16 +75,6 @@ pub(crate) fn host_config(host: &mut HostConfig, machine: &Machine) -> Result<Ve
     if host.network_mode == "host" && host.published().next().is_some() {
         warnings.push("Published ports are discarded when using host network mode".into());
     }
-    if host
-        .cgroup_parent
-        .split('/')
-        .any(|part| matches!(part, "." | ".."))
-    {
-        return invalid(format!(
-            "invalid cgroup-parent: {}: it must not hold . or ..",
-            host.cgroup_parent
-        ));
-    }
     if !matches!(host.runtime.as_str(), "" | "runc" | "io.containerd.runc.v2") {
         return invalid(format!("unknown or invalid runtime name: {}", host.runtime));
     }
@@ -99,10 +89,6 @@ pub(crate) fn host_config(host: &mut HostConfig, machine: &Machine) -> Result<Ve
             host.cgroupns_mode
         ));
     }
-    if !matches!(host.userns_mode.as_str(), "" | "host") {
-        return invalid(format!("invalid USER mode: {}", host.userns_mode));
-    }
-    devices::check(host)?;
     security::fill_in(host, machine.cpus);
     Ok(warnings)
 }
@@ -175,10 +161,21 @@ fn conflict(config: &Config, host: &HostConfig) -> Option<&'static str> {
     None
 }
 
-/// What Docker refuses once the container has its name.
+/// What Docker refuses once the container has its name, or with its start only.
 pub(crate) fn security(host: &HostConfig) -> Result<(), Error> {
     security::read(host)?;
-    storage(host)
+    storage(host)?;
+    if host
+        .cgroup_parent
+        .split('/')
+        .any(|part| matches!(part, "." | ".."))
+    {
+        return invalid(format!(
+            "invalid cgroup-parent: {}: it must not hold . or ..",
+            host.cgroup_parent
+        ));
+    }
+    devices::check(host)
 }
 
 /// The containers' layers are directories of one file system, which has no quotas of its own.
@@ -309,7 +306,6 @@ mod tests {
                 |h| h.cgroupns_mode = "foo".into(),
                 "invalid cgroup namespace mode: foo",
             ),
-            (|h| h.userns_mode = "foo".into(), "invalid USER mode: foo"),
             (
                 |h| h.isolation = "hyperv".into(),
                 "invalid isolation (hyperv): linux only supports 'default'",
