@@ -23,7 +23,7 @@ pub(crate) async fn inspect(
     query: Query,
 ) -> Result {
     let snapshot = engine.inspect_container(&name)?;
-    let mut value = render(&snapshot, version);
+    let mut value = render(&engine, &snapshot, version);
     if query.flag("size") {
         let size = engine.container_size(&snapshot).await?;
         value["SizeRw"] = json!(size.own);
@@ -55,7 +55,7 @@ pub(crate) async fn top(
     ))
 }
 
-fn render(snapshot: &Snapshot, version: ApiVersion) -> Value {
+fn render(engine: &Engine, snapshot: &Snapshot, version: ApiVersion) -> Value {
     let record = &snapshot.record;
     let (path, args) = snapshot.path_and_args();
     let shown = |path: Option<PathBuf>| path.map_or(String::new(), |p| p.display().to_string());
@@ -96,7 +96,7 @@ fn render(snapshot: &Snapshot, version: ApiVersion) -> Value {
         },
         "Mounts": list::mounts(record),
         "Config": config(record),
-        "NetworkSettings": network_settings(record, version),
+        "NetworkSettings": network_settings(engine, record, version),
     })
 }
 
@@ -158,19 +158,15 @@ fn ports(record: &Record) -> Map<String, Value> {
     ports
 }
 
-fn network_settings(record: &Record, version: ApiVersion) -> Value {
+fn network_settings(engine: &Engine, record: &Record, version: ApiVersion) -> Value {
     // The old fields tell of the default bridge alone.
     let bridge = record.networks.get("bridge");
     let old = bridge.map(|bridge| Endpoint::new(record, "bridge", bridge));
     let old = old.unwrap_or_default();
-    let endpoint = record.endpoint();
-    let own = record.state.pid().is_some()
-        && record.host_config.network_container().is_none()
-        && !record.config.network_disabled;
-    let sandbox = endpoint.map_or(String::new(), |e| e.netns.display().to_string());
+    let sandbox = engine.sandbox_key(record);
     json!({
         "Bridge": "",
-        "SandboxID": if own { record.id.as_str() } else { "" },
+        "SandboxID": if sandbox.is_empty() { "" } else { &record.id },
         "SandboxKey": sandbox,
         "Ports": ports(record),
         "HairpinMode": false,

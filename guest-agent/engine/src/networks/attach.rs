@@ -109,6 +109,21 @@ impl Engine {
         Ok(())
     }
 
+    /// Where the network namespace is that a container has as its own while it runs, or the machine's.
+    #[must_use]
+    pub fn sandbox_key(&self, record: &Record) -> String {
+        let shared = record.host_config.network_container().is_some();
+        if record.state.pid().is_none() || shared || record.config.network_disabled {
+            return String::new();
+        }
+        let name = match record.host_config.network_mode.as_str() {
+            "host" => "default",
+            _ => &record.id,
+        };
+        let path = self.options.run.join("network").join("netns").join(name);
+        path.display().to_string()
+    }
+
     /// Tells of the networks of a container that has started. Of a start that fails Docker tells the
     /// leaving alone.
     pub(crate) fn tell_of_networks(&self, container: &Container) {
