@@ -238,3 +238,45 @@ fn a_signal_that_does_not_exist_ends_nothing_and_holds_nothing_up() {
     let format = "{{.Actor.Attributes.signal}}";
     assert_eq!(host.events(&[&kills[..], &[format]].concat()), "9");
 }
+
+#[test]
+fn mounts_that_fit_nothing_are_refused_in_dockers_words() {
+    let host = host!();
+    let bind = |text: &str| json!({ "HostConfig": { "Binds": [text] } });
+    for (text, status, message) in [
+        (
+            "/dev/null/x:/x",
+            500,
+            "error while creating mount source path '/dev/null/x': mkdir /dev/null: not a directory",
+        ),
+        (
+            "/dev/null:/tmp",
+            400,
+            "not a directory: unknown: Are you trying to mount a directory onto a file (or vice-versa)?",
+        ),
+    ] {
+        assert_eq!(make(&host, "late", &bind(text)).0, 201);
+        let refused = start(&host, "late");
+        assert_eq!(refused.0, status, "{text}: {}", refused.1);
+        assert!(refused.1.contains(message), "{text}: {}", refused.1);
+        host.docker(&["rm", "late"]).good();
+    }
+    let (status, message) = make(&host, "late", &bind("x"));
+    assert_eq!(status, 500, "{message}");
+    assert!(
+        message.contains("'x' mount path must be absolute"),
+        "{message}"
+    );
+}
+
+#[test]
+fn who_can_not_attach_is_told_in_plain_text() {
+    let host = host!();
+    let answer = host.send("POST", "/containers/nosuch/attach?stream=1&stdout=1", b"");
+    assert_eq!(
+        (answer.status, answer.body.as_str()),
+        (404, "No such container: nosuch")
+    );
+    let kind = answer.header("content-type");
+    assert_eq!(kind, Some("application/vnd.docker.raw-stream"));
+}

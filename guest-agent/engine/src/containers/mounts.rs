@@ -8,6 +8,7 @@ use runtime::spec::{Mount, MountKind};
 use super::record::{MountPoint, VolumeWish};
 use super::validate::clean_path;
 use super::{Config, HostConfig, MountRequest, binds, image_mount};
+use crate::error::why;
 use crate::{Error, VolumeRequest, volumes};
 
 pub(super) const PROPAGATIONS: &[&str] = &[
@@ -413,6 +414,21 @@ fn known_options(options: &[String]) -> Result<(), Error> {
     Ok(())
 }
 
+/// Makes the directory that is to be mounted; an error names the part that could not be made, as
+/// Docker's does.
+fn make_source(source: &Path) -> Result<(), Error> {
+    std::fs::create_dir_all(source).map_err(|error| {
+        let parts: Vec<&Path> = source.ancestors().collect();
+        let failed = parts.iter().rev().find(|part| !part.is_dir());
+        Error::System(format!(
+            "error while creating mount source path '{}': mkdir {}: {}",
+            source.display(),
+            failed.unwrap_or(&source).display(),
+            why(&error)
+        ))
+    })
+}
+
 fn prepare_one(point: &MountPoint) -> Result<Mount, Error> {
     if point.kind == "tmpfs" {
         known_options(&point.tmpfs_options)?;
@@ -439,7 +455,7 @@ fn prepare_one(point: &MountPoint) -> Result<Mount, Error> {
                 point.source
             )));
         }
-        std::fs::create_dir_all(&source).map_err(|e| Error::file("creating", &source, e))?;
+        make_source(&source)?;
     }
     let mut options = Vec::new();
     if point.read_only_non_recursive {

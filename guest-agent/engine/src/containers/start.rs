@@ -250,7 +250,18 @@ impl Engine {
                 },
             )
         })
-        .map_err(named)
+        .map_err(|error| {
+            // In words that Docker has for what comes of its runtime.
+            let late = error.to_string().starts_with("failed to create task");
+            Refused::at(
+                if late {
+                    Reached::Process
+                } else {
+                    Reached::Names
+                },
+                error,
+            )
+        })
     }
 
     /// Where a container finds names.

@@ -1,6 +1,7 @@
 //! The container's own mounts: binds and tmpfs, attached by descriptor.
 
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::path::Path;
 
 use rustix::fs::{AtFlags, CWD, FileType};
 use rustix::mount::{FsMountFlags, FsOpenFlags, MountAttrFlags, MoveMountFlags, OpenTreeFlags};
@@ -83,12 +84,13 @@ fn open_bind(mount: &Mount) -> Result<Detached, Error> {
         sys::mount_setattr(tree.as_fd(), below, ATTR_RDONLY, 0)
             .at("make the mount read-only", &mount.source)?;
     }
-    let stat = rustix::fs::statat(&tree, "", AtFlags::EMPTY_PATH)
-        .at("look at the mount source", &mount.source)?;
-    Ok(Detached {
-        tree,
-        directory: FileType::from_raw_mode(stat.st_mode) == FileType::Directory,
-    })
+    let directory = is_directory(tree.as_fd(), &mount.source)?;
+    Ok(Detached { tree, directory })
+}
+
+fn is_directory(place: BorrowedFd<'_>, path: impl AsRef<Path>) -> Result<bool, Error> {
+    let stat = rustix::fs::statat(place, "", AtFlags::EMPTY_PATH).at("look at", path)?;
+    Ok(FileType::from_raw_mode(stat.st_mode) == FileType::Directory)
 }
 
 /// An empty file system in memory. Docker's defaults are `noexec,nosuid,nodev`, which options such
@@ -191,6 +193,12 @@ pub(crate) fn attach(
     for (mount, source) in mounts.iter().zip(sources) {
         let point = resolve::mount_point(root, &mount.target, source.directory)?;
         refuse_proc(point.as_fd(), &mount.target)?;
+        if !source.directory && is_directory(point.as_fd(), &mount.target)? {
+            return Err(Error::Invalid(format!(
+                "error mounting {:?} to rootfs at {:?}: not a directory",
+                mount.source, mount.target
+            )));
+        }
         attach_at(source.tree.as_fd(), point.as_fd()).at("mount on", &mount.target)?;
         if mount.readonly && mount.kind != MountKind::Bind {
             sys::mount_setattr(source.tree.as_fd(), false, ATTR_RDONLY, 0)
