@@ -291,6 +291,7 @@ impl Engine {
             let images = engine.store()?.list()?;
             let containers = engine.all_containers();
             let mut snapshots: Vec<_> = containers.iter().map(|c| c.snapshot()).collect();
+            snapshots.sort_by_key(|snapshot| std::cmp::Reverse(snapshot.record.created));
             engine.refresh_images(&mut snapshots)?;
             let containers: Vec<_> = snapshots
                 .into_iter()

@@ -77,8 +77,19 @@ fn a_start_that_fails_leaves_what_docker_leaves() {
         }
         host.docker(&["rm", "failing"]).good();
     }
+    // What was asked for is not what it has.
+    let address = json!({ "MacAddress": "02:42:0a:0b:0c:0d" });
+    let own = json!({ "EndpointsConfig": { "own": address } });
+    let more = json!({ "NetworkingConfig": own, "HostConfig": { "NetworkMode": "own", "Tmpfs": { "/x": "foo" } } });
+    assert_eq!(make(&host, "failing", &more).0, 201);
+    for shown in ["02:42:0a:0b:0c:0d", ""] {
+        let networks = inspect(&host, "failing")["NetworkSettings"]["Networks"].take();
+        assert_eq!(networks["own"]["MacAddress"], shown);
+        assert_eq!(start(&host, "failing").0, 500);
+    }
+    host.docker(&["rm", "failing"]).good();
     let events = host.events(&["--filter", "type=network", "--format", "{{.Action}}"]);
-    assert_eq!(events, "create\ndisconnect\ndisconnect\ndisconnect");
+    assert_eq!(events, format!("create{}", "\ndisconnect".repeat(5)));
     // One that starts has its networks first.
     host.docker(&["run", "--rm", "busybox", "true"]).good();
     let events = host.events(&["--format", "{{.Type}} {{.Action}}"]);
@@ -189,6 +200,10 @@ fn what_docker_finds_out_with_the_start_is_found_out_then() {
         (
             json!({ "HostConfig": { "Tmpfs": { "/x": "remount" } } }),
             "invalid argument",
+        ),
+        (
+            json!({ "HostConfig": { "Tmpfs": { "/x": "foo" }, "NetworkMode": "nosuch" } }),
+            "invalid tmpfs option \\\"foo\\\"",
         ),
         (publish("80/foo", json!([{}])), "): unknown protocol"),
     ] {

@@ -318,6 +318,14 @@ fn a_list_does_not_tell_where_a_volume_is_that_nobody_has_named() {
             assert_eq!(told, mount["Name"] == "named", "{mount}");
         }
     }
+    // The other list has the same order.
+    let used = host.send("GET", "/system/df?type=container", b"").body;
+    let used: serde_json::Value = serde_json::from_str(&used).unwrap();
+    let ids = |all: &serde_json::Value| -> Vec<serde_json::Value> {
+        let all = all.as_array().unwrap();
+        all.iter().map(|one| one["Id"].clone()).collect()
+    };
+    assert_eq!(ids(&used["Containers"]), ids(&list));
     let source = host.field("box", "range .Mounts}}{{.Source}};{{end");
     assert_eq!(source.matches("/_data;").count(), 2, "{source}");
 }

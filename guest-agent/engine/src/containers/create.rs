@@ -149,14 +149,8 @@ impl Engine {
                 mount.source = image_mount::shown(&dir, number);
             }
         }
+        let links = self.register_links(&mut host_config)?;
         let provided = self.provide_volumes(&mut mounts)?;
-        let links = match self.register_links(&mut host_config) {
-            Ok(links) => links,
-            Err(error) => {
-                provided.undo(self);
-                return Err(error);
-            }
-        };
         let record = Record {
             id: id.to_owned(),
             name,

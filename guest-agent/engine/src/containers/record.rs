@@ -179,6 +179,7 @@ impl Record {
         for attachment in self.networks.values_mut() {
             attachment.endpoint = None;
             attachment.bare_id.clear();
+            attachment.left = true;
         }
         self.forget_ports();
     }

@@ -195,12 +195,16 @@ impl Engine {
         if joining == Reached::Networks && !record.config.network_disabled {
             host_files::check_servers(record).map_err(named)?;
         }
-        let net = self.join_networks(container, record).await;
-        let net = net.map_err(|error| Refused::at(joining, error))?;
+        // So all else that keeps it from starting is told first.
+        let (net, unjoined) = match self.join_networks(container, record).await {
+            Ok(net) => (net, None),
+            Err(error) if joining == Reached::Networks => (Namespace::New, Some(error)),
+            Err(error) => return Err(Refused::at(joining, error)),
+        };
         let mut record = container.lock().record.clone();
         let surroundings = self.name_surroundings(&record).await.map_err(named)?;
         let linked = self.link_environment(&record).map_err(named)?;
-        blocking::here(|| {
+        let spec = blocking::here(|| {
             let mut all = match record.host_config.network_container() {
                 Some(other) => {
                     let other = self.container(other)?;
@@ -253,15 +257,17 @@ impl Engine {
         .map_err(|error| {
             // In words that Docker has for what comes of its runtime.
             let late = error.to_string().starts_with("failed to create task");
-            Refused::at(
-                if late {
-                    Reached::Process
-                } else {
-                    Reached::Names
-                },
-                error,
-            )
-        })
+            let reached = if late {
+                Reached::Process
+            } else {
+                Reached::Names
+            };
+            Refused::at(reached, error)
+        })?;
+        match unjoined {
+            Some(error) => Err(Refused::at(Reached::Networks, error)),
+            None => Ok(spec),
+        }
     }
 
     /// Where a container finds names.
