@@ -20,7 +20,8 @@ pub use create::NetworkRequest;
 pub use list::{Member, NetworkSnapshot};
 pub use names::{NameQuestion, NameQuestions, dns_names};
 pub use ports::{
-    Bound, Condition, PortAnswer, PortOrder, PortOrders, Publication, WantedPort, port_key,
+    Bound, Condition, PortAnswer, PortOrder, PortOrders, Publication, WantedPort, has_way_in,
+    port_key,
 };
 pub use record::{Attachment, EndpointIpam, EndpointSettings, Ipam, IpamConfig, NetworkRecord};
 pub use subnets::{AddressPool, SubnetSettings};

@@ -146,7 +146,7 @@ fn state(snapshot: &Snapshot) -> Value {
 
 /// Ports by their key: exposed ones, and where they are published.
 fn ports(record: &Record) -> Map<String, Value> {
-    if record.state.pid().is_none() {
+    if record.state.pid().is_none() || !engine::has_way_in(record) {
         return Map::new();
     }
     let exposed = record.config.exposed_ports.keys();

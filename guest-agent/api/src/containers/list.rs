@@ -149,7 +149,7 @@ pub(crate) fn summary(
 
 /// Exposed and published ports.
 fn ports(record: &Record) -> Vec<Port<'_>> {
-    if record.state.pid().is_none() {
+    if record.state.pid().is_none() || !engine::has_way_in(record) {
         return Vec::new();
     }
     let port = |key: &str| {

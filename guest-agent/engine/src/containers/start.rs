@@ -67,7 +67,7 @@ impl Engine {
                 self.begin_health_checks(container);
                 container.changed();
                 self.tell_parents(container).await;
-                self.tell_of_networks(container);
+                self.tell_of_networks(container, "connect");
                 self.container_event(container, "start", &[]);
                 tokio::spawn(save_start(Arc::clone(container), started_at));
                 if let Some(exit) = early_exit {
@@ -82,6 +82,9 @@ impl Engine {
                     reached,
                 } = refused;
                 self.release_network(container).await;
+                if reached >= Reached::Names {
+                    self.tell_of_no_networks(container);
+                }
                 self.volume_events(container, "unmount");
                 self.remove_network_namespace(container).await;
                 container.unmount().await;
@@ -104,6 +107,7 @@ impl Engine {
                     record.leave_all();
                     record.host_config.auto_remove
                 };
+                self.names.stale();
                 drop(alone);
                 container.changed();
                 container.save_or_log().await;
@@ -193,7 +197,8 @@ impl Engine {
         };
         let named = |error| Refused::at(Reached::Names, error);
         if joining == Reached::Networks && !record.config.network_disabled {
-            host_files::check_servers(record).map_err(named)?;
+            let unnamed = |error| Refused::at(Reached::Nothing, error);
+            host_files::check_servers(record).map_err(unnamed)?;
         }
         // So all else that keeps it from starting is told first.
         let (net, unjoined) = match self.join_networks(container, record).await {
@@ -335,7 +340,8 @@ impl Engine {
         state.pid().ok_or_else(|| Error::not_running(&other.id))
     }
 
-    /// Gives the container's addresses and volumes back, and its shared memory.
+    /// Gives the container's addresses and volumes back, and its shared memory. Its record still has its
+    /// places on networks.
     pub(crate) async fn release_network(self: &Arc<Self>, container: &Arc<Container>) {
         shared_memory::release(container);
         self.release_volumes(container).await;

@@ -124,17 +124,26 @@ impl Engine {
         path.display().to_string()
     }
 
-    /// Tells of the networks of a container that has started. Of a start that fails Docker tells the
-    /// leaving alone.
-    pub(crate) fn tell_of_networks(&self, container: &Container) {
-        self.network_events(container, "connect");
-    }
-
-    fn network_events(&self, container: &Container, action: &str) {
+    /// Tells that a container has come to its networks, or left them.
+    pub(crate) fn tell_of_networks(&self, container: &Container, action: &str) {
         let networks = container.lock().record.networks.clone();
         for attachment in networks.values().filter(|a| a.is_live()) {
             if let Ok(record) = self.networks.find(&attachment.network_id) {
                 self.network_event(&record, action, Some(&container.id));
+            }
+        }
+    }
+
+    /// Tells of a start that has failed. Docker says that the container has left the networks that it
+    /// would have joined, though it has told of no joining.
+    pub(crate) fn tell_of_no_networks(&self, container: &Container) {
+        let record = container.lock().record.clone();
+        if record.config.network_disabled {
+            return;
+        }
+        for name in record.networks.keys() {
+            if let Ok(network) = self.networks.find(name) {
+                self.network_event(&network, "disconnect", Some(&container.id));
             }
         }
     }
@@ -177,7 +186,7 @@ impl Engine {
         Ok(found)
     }
 
-    /// Gives a container's addresses and ports back.
+    /// Gives a container's addresses and ports back. Its record still has them.
     pub(crate) async fn leave_networks(self: &Arc<Self>, container: &Arc<Container>) {
         if has_own_network(container) {
             self.withdraw_ports(container).await;
@@ -189,9 +198,6 @@ impl Engine {
                 tracing::warn!(container = container.id, %error, "leaving its networks failed");
             }
         }
-        self.network_events(container, "disconnect");
-        container.lock().record.leave_all();
-        self.names.stale();
     }
 
     /// Lets the namespace of a container go that has left its networks.

@@ -49,6 +49,12 @@ fn way_in(record: &Record) -> Option<&network::Endpoint> {
         .min_by_key(|endpoint| (-endpoint.priority, endpoint.network_name.clone()))
 }
 
+/// Whether ports of a container can be reached: it is on a network that leads out.
+#[must_use]
+pub fn has_way_in(record: &Record) -> bool {
+    way_in(record).is_some()
+}
+
 /// The same endpoint's id.
 pub(super) fn way_in_id(container: &Container) -> Option<String> {
     way_in(&container.lock().record).map(|endpoint| endpoint.endpoint_id.clone())
