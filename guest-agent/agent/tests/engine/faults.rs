@@ -79,7 +79,7 @@ fn a_start_that_fails_leaves_what_docker_leaves() {
     }
     // What was asked for is not what it has.
     let address = json!({ "MacAddress": "02:42:0a:0b:0c:0d" });
-    let own = json!({ "EndpointsConfig": { "own": address } });
+    let own = json!({ "EndpointsConfig": { "own": &address } });
     let more = json!({ "NetworkingConfig": own, "HostConfig": { "NetworkMode": "own", "Tmpfs": { "/x": "foo" } } });
     assert_eq!(make(&host, "failing", &more).0, 201);
     for shown in ["02:42:0a:0b:0c:0d", ""] {
@@ -88,7 +88,17 @@ fn a_start_that_fails_leaves_what_docker_leaves() {
         assert_eq!(start(&host, "failing").0, 500);
     }
     host.docker(&["rm", "failing"]).good();
-    let events = host.events(&["--filter", "type=network", "--format", "{{.Action}}"]);
+    // But where there are no addresses nobody gives it another.
+    let none = json!({ "EndpointsConfig": { "none": address } });
+    let more = json!({ "NetworkingConfig": none, "HostConfig": { "NetworkMode": "none" } });
+    assert_eq!(make(&host, "none", &more).0, 201);
+    let shown = || host.field("none", ".NetworkSettings.Networks.none.MacAddress");
+    assert_eq!(start(&host, "none").0, 204);
+    assert_eq!(shown(), "02:42:0a:0b:0c:0d");
+    host.docker(&["stop", "-t", "0", "none"]).good();
+    assert_eq!(shown(), "");
+    let only = ["--filter", "network=bridge", "--filter", "network=own"];
+    let events = host.events(&[&only[..], &["--format", "{{.Action}}"]].concat());
     assert_eq!(events, format!("create{}", "\ndisconnect".repeat(5)));
     // One that starts has its networks first.
     host.docker(&["run", "--rm", "busybox", "true"]).good();
