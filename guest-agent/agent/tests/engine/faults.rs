@@ -192,6 +192,10 @@ fn what_docker_finds_out_with_the_start_is_found_out_then() {
     };
     for (more, message) in [
         (
+            json!({ "HostConfig": { "Privileged": true, "PidMode": "container:nosuch" } }),
+            "failed to join PID namespace: No such container: nosuch",
+        ),
+        (
             json!({ "HostConfig": { "Dns": ["1.1.1.1", ""] } }),
             "bad nameserver address : ParseAddr(\\\"\\\"): unable to parse IP",
         ),

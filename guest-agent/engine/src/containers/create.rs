@@ -10,7 +10,7 @@ use serde_json::Value;
 use super::copy_up::has_directory;
 use super::{
     Bandwidth, Config, Container, HostConfig, MountRequest, Reached, Record, State, image_mount,
-    logs, mounts, validate,
+    logs, mounts, security, validate,
 };
 use crate::events::Subject;
 use crate::time::Time;
@@ -215,12 +215,13 @@ impl Engine {
     }
 
     /// `container:NAME` becomes `container:ID`. A container for its network that isn't there is the
-    /// start's affair. No error says "not found": the docker command would pull the image.
+    /// start's affair, and so are others unless Docker would take their labels. No error says "not found": the docker command would pull the image.
     fn resolve_modes(&self, host: &mut HostConfig) -> Result<(), Error> {
+        let needed = security::takes_labels(host);
         for (mode, needed) in [
             (&mut host.network_mode, false),
-            (&mut host.pid_mode, true),
-            (&mut host.ipc_mode, true),
+            (&mut host.pid_mode, needed),
+            (&mut host.ipc_mode, needed),
         ] {
             let name = mode.strip_prefix("container:");
             let Some(name) = name.filter(|name| !name.is_empty()) else {

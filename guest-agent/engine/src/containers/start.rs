@@ -244,6 +244,10 @@ impl Engine {
                 .map_err(|error| Error::System(format!("failed to join PID namespace: {error}")))?;
             let ipc = self
                 .process_namespace(&record.host_config.ipc_mode, "ipc")
+                .map_err(|error| match error {
+                    Error::NotFound(why) => Error::Invalid(why),
+                    other => other,
+                })
                 .map_err(|error| error.prefixed("failed to join IPC namespace: "))?;
             let shm = self.shared_memory(container, &record)?;
             spec::build(
