@@ -22,6 +22,7 @@ use tokio::net::UnixStream;
 use tokio::time::timeout;
 use tokio_util::io::{ReaderStream, StreamReader};
 
+use crate::error::ApiError;
 use crate::presence::Presence;
 use crate::version::ApiVersion;
 
@@ -125,6 +126,19 @@ impl Hijack {
         headers.insert(header::UPGRADE, HeaderValue::from_static("tcp"));
         response
     }
+}
+
+/// An answer to somebody who wants to attach and can't: Docker has taken the connection over by then, and
+/// writes a line of text.
+pub(crate) fn refusal(error: impl Into<ApiError>) -> Response {
+    let ApiError { status, message } = error.into();
+    let mut response = Response::new(Body::from(format!("{message}\r\n")));
+    *response.status_mut() = status;
+    response.headers_mut().insert(
+        header::CONTENT_TYPE,
+        HeaderValue::from_static("application/vnd.docker.raw-stream"),
+    );
+    response
 }
 
 fn legacy<F>(

@@ -71,7 +71,7 @@ pub use list::ListRequest;
 pub use logs::{LogChunks, LogRequest};
 pub use model::Snapshot;
 pub use prune::Pruned;
-pub use record::{MountPoint, Record, VolumeWish};
+pub use record::{MountPoint, Reached, Record, VolumeWish};
 pub use remove::RemoveRequest;
 pub use state::State;
 pub use stats::{NetworkCounters, Stats, Usage};

@@ -138,7 +138,7 @@ pub(crate) const MAKE_ROOM: &str =
     "remove images, containers or volumes that you no longer need, or enlarge the disk";
 
 /// Why a file operation failed, and what helps against a full disk.
-fn why(error: &std::io::Error) -> String {
+pub(crate) fn why(error: &std::io::Error) -> String {
     let text = go_text(error);
     match error.kind() {
         ErrorKind::StorageFull | ErrorKind::QuotaExceeded => format!("{text}: {MAKE_ROOM}"),

@@ -27,7 +27,7 @@ pub use networks::{
     AddressPool, Attachment, Bound, Condition, ConnectRequest, EndpointIpam, EndpointSettings,
     Ipam, IpamConfig, Member, NameQuestion, NameQuestions, NetworkRecord, NetworkRequest,
     NetworkSnapshot, PortAnswer, PortOrder, PortOrders, Publication, SubnetSettings, WantedPort,
-    dns_names,
+    dns_names, has_way_in, port_key,
 };
 pub use shared::Shared;
 pub use system::{ContainerSize, DiskUsage, NO_SWARM, SystemInfo, VERSION};

@@ -19,12 +19,15 @@ pub use connect::ConnectRequest;
 pub use create::NetworkRequest;
 pub use list::{Member, NetworkSnapshot};
 pub use names::{NameQuestion, NameQuestions, dns_names};
-pub use ports::{Bound, Condition, PortAnswer, PortOrder, PortOrders, Publication, WantedPort};
+pub use ports::{
+    Bound, Condition, PortAnswer, PortOrder, PortOrders, Publication, WantedPort, has_way_in,
+    port_key,
+};
 pub use record::{Attachment, EndpointIpam, EndpointSettings, Ipam, IpamConfig, NetworkRecord};
 pub use subnets::{AddressPool, SubnetSettings};
 
 pub(crate) use check::check_endpoint;
-pub(crate) use names::Names;
+pub(crate) use names::{Names, names_of, rename_there};
 pub(crate) use ports::{HostPorts, PortTable, check as check_ports};
 
 use holder::holder_of;

@@ -234,6 +234,10 @@ fn ps_shows_and_filters_as_docker_does() {
         table.contains("UID") && table.contains("sleep 1000"),
         "{table}"
     );
+    let table = host.docker(&["top", "up-1", "aux"]).good();
+    assert!(table.contains("Ss") && table.contains(" 0:00 "), "{table}");
+    host.docker(&["top", "up-1", "--nosuch"])
+        .bad(1, "ps: error: unknown gnu long option");
     let events = host.events(&["--filter", "event=top"]);
     assert!(events.contains("container top"), "{events}");
     let pruned = host.docker(&["container", "prune", "-f"]).good();

@@ -501,3 +501,57 @@ fn networks_that_are_named_count_before_the_mode() {
             .contains("cannot connect container to host network")
     );
 }
+
+#[test]
+fn ports_are_shown_where_they_can_be_reached() {
+    let host = host!();
+    host.docker(&["network", "create", "--internal", "inside"])
+        .good();
+    host.docker(&["network", "create", "outside"]).good();
+    let shown = || {
+        let inspected = host.field("box", "json .NetworkSettings.Ports");
+        let listed = host.docker(&["ps", "--format", "{{.Ports}}"]).good();
+        assert_eq!(inspected == "{}", listed.is_empty(), "{inspected} {listed}");
+        inspected
+    };
+    for (network, ports) in [
+        ("none", "{}"),
+        ("host", "{}"),
+        ("inside", "{}"),
+        ("outside", r#"{"80/tcp":null}"#),
+    ] {
+        host.docker(&[
+            "run",
+            "-d",
+            "--name",
+            "box",
+            "--network",
+            network,
+            "--expose",
+            "80",
+            "busybox",
+            "sleep",
+            "1000",
+        ])
+        .good();
+        assert_eq!(shown(), ports, "{network}");
+        if network == "inside" {
+            host.docker(&["network", "connect", "outside", "box"])
+                .good();
+            assert_eq!(shown(), r#"{"80/tcp":null}"#);
+        }
+        host.docker(&["rm", "-f", "box"]).good();
+    }
+}
+
+#[test]
+fn who_asks_for_no_stream_that_there_is_is_not_kept() {
+    let host = host!();
+    host.docker(&["run", "-d", "--name", "box", "busybox", "sleep", "1000"])
+        .good();
+    for query in ["stream=1", "stream=1&logs=1", "stream=1&stdin=1"] {
+        let path = format!("/containers/box/attach?{query}");
+        let answer = host.send("POST", &path, b"");
+        assert_eq!((answer.status, answer.body.as_str()), (200, ""), "{query}");
+    }
+}

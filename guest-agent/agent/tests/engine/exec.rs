@@ -159,4 +159,14 @@ fn a_session_keeps_its_process_id_and_answers_whom_it_owes_nothing() {
         (&false.into(), &0.into())
     );
     assert!(ended["Pid"].as_i64().unwrap() > 0, "{ended}");
+    // One whose start fails has no process, and one that has ended has none any more.
+    let resize = |id: &str| request(&host, "POST", &format!("/exec/{id}/resize?h=9&w=9"), "", "");
+    let failed = session(r#"{"Cmd":["nosuch"]}"#);
+    let path = format!("/exec/{failed}/start");
+    let refused = request(&host, "POST", &path, json, r#"{"Detach":true}"#);
+    assert_eq!(refused.0, 400, "{}", refused.1);
+    let (status, message) = resize(&failed);
+    assert_eq!(status, 400, "{message}");
+    assert!(message.contains("exec process is not started"), "{message}");
+    assert_eq!(resize(&id).0, 404);
 }

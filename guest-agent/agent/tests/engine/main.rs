@@ -17,6 +17,7 @@ mod details;
 mod devcontainers;
 mod diff;
 mod exec;
+mod faults;
 mod file_attacks;
 mod files;
 mod health;

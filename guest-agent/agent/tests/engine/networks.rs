@@ -467,6 +467,33 @@ fn who_does_not_run_is_connected_at_its_next_start() {
 }
 
 #[test]
+fn a_rename_shows_among_the_names_on_every_network() {
+    let host = host!();
+    host.docker(&["network", "create", "own"]).good();
+    let own = ["--network", "own", "--network-alias", "also"];
+    sleeper(&host, "web", &[&own[..], &["--hostname", "h"]].concat());
+    host.docker(&["network", "connect", "bridge", "web"]).good();
+    let id = host.field("web", ".Id");
+    let names = |container: &str, network: &str| {
+        let field = format!(".NetworkSettings.Networks.{network}.DNSNames");
+        host.field(container, &field)
+    };
+    let of = |name: &str, more: &str| format!("[{name}{more} {} h]", &id[..12]);
+    assert_eq!(names("web", "own"), of("web", " also"));
+    assert_eq!(names("web", "bridge"), "[]");
+    host.docker(&["rename", "web", "new"]).good();
+    assert_eq!(names("new", "own"), of("new", " also"));
+    assert_eq!(names("new", "bridge"), of("new", ""));
+    // One that does not run has its new name there with its next start.
+    host.docker(&["stop", "-t", "0", "new"]).good();
+    host.docker(&["rename", "new", "late"]).good();
+    assert_eq!(names("late", "own"), of("new", " also"));
+    host.docker(&["start", "late"]).good();
+    assert_eq!(names("late", "own"), of("late", " also"));
+    assert_eq!(names("late", "bridge"), of("new", ""));
+}
+
+#[test]
 fn a_bridge_may_have_no_address() {
     let host = host!();
     let bare = ["-o", "com.docker.network.bridge.inhibit_ipv4=true"];

@@ -162,7 +162,42 @@ fn mounts_come_from_other_containers_and_from_images() {
     // The command reads this code out of the words, Docker's.
     part("nope", "true").bad(127, "cannot access path");
 
+    // Where Docker would mount it, whether or not it is there.
+    host.docker(&["create", "--name", "shown", "--mount", mount, "busybox"])
+        .good();
+    let source = host.field("shown", "(index .Mounts 0).Source");
+    assert!(source.ends_with("/merged"), "{source}");
+
     let tmpfs = "type=tmpfs,dst=/t,tmpfs-size=1m,tmpfs-mode=700";
     let script = "stat -c %a /t; df -k /t | tail -n 1 | awk '{print $2}'";
     assert_eq!(image(tmpfs, script).good(), "700\n1024");
+}
+
+#[test]
+fn options_of_tmpfs_are_the_mounts_own() {
+    let host = host!();
+    let script = "grep ' /t ' /proc/self/mountinfo";
+    let mounted = |options: &str| {
+        let tmpfs = format!("/t:{options}");
+        let words = ["run", "--rm", "--tmpfs", &tmpfs, "busybox", "sh", "-c"];
+        host.docker(&[&words[..], &[script]].concat()).good()
+    };
+    for (options, yes, no) in [
+        (
+            "private",
+            "rw,nosuid,nodev,noexec,relatime - tmpfs",
+            "shared:",
+        ),
+        ("rprivate,rshared", "shared:", "unbindable"),
+        ("unbindable", "unbindable", "shared:"),
+        ("ro,rw", "rw,nosuid", "ro,nosuid"),
+        ("sync,dirsync", "tmpfs rw,sync,dirsync", "strictatime"),
+        ("strictatime", "rw,nosuid,nodev,noexec - tmpfs", "relatime"),
+    ] {
+        let found = mounted(options);
+        assert!(
+            found.contains(yes) && !found.contains(no),
+            "{options}: {found}"
+        );
+    }
 }

@@ -288,3 +288,44 @@ fn a_bind_of_the_engines_root_follows_its_mounts() {
     let id = bind(&part("/etc")).good();
     assert_eq!(host.field(&id, "(index .Mounts 0).Propagation"), "rprivate");
 }
+
+#[test]
+fn a_list_does_not_tell_where_a_volume_is_that_nobody_has_named() {
+    let host = host!();
+    let script = "sleep 1000";
+    host.docker(&[
+        "run",
+        "-d",
+        "--name",
+        "box",
+        "-v",
+        "named:/named",
+        "-v",
+        "/bare",
+        "busybox",
+        "sh",
+        "-c",
+        script,
+    ])
+    .good();
+    host.docker(&["create", "--volumes-from", "box", "busybox"])
+        .good();
+    let list = host.send("GET", "/containers/json?all=1", b"").body;
+    let list: serde_json::Value = serde_json::from_str(&list).unwrap();
+    for container in list.as_array().unwrap() {
+        for mount in container["Mounts"].as_array().unwrap() {
+            let told = mount["Source"] != "";
+            assert_eq!(told, mount["Name"] == "named", "{mount}");
+        }
+    }
+    // The other list has the same order.
+    let used = host.send("GET", "/system/df?type=container", b"").body;
+    let used: serde_json::Value = serde_json::from_str(&used).unwrap();
+    let ids = |all: &serde_json::Value| -> Vec<serde_json::Value> {
+        let all = all.as_array().unwrap();
+        all.iter().map(|one| one["Id"].clone()).collect()
+    };
+    assert_eq!(ids(&used["Containers"]), ids(&list));
+    let source = host.field("box", "range .Mounts}}{{.Source}};{{end");
+    assert_eq!(source.matches("/_data;").count(), 2, "{source}");
+}

@@ -11,7 +11,7 @@ use futures::FutureExt;
 use http::StatusCode;
 
 use crate::error::Result;
-use crate::hijack::{Ended, Hijack, Streams};
+use crate::hijack::{self, Ended, Hijack, Streams};
 use crate::query::Query;
 use crate::version::ApiVersion;
 
@@ -32,7 +32,10 @@ pub(crate) async fn attach(
         detach_keys: query.text("detachKeys").to_owned(),
         raw: false,
     };
-    let attachment = engine.attach_container(&name, wanted).await?;
+    let attachment = match engine.attach_container(&name, wanted).await {
+        Ok(attachment) => attachment,
+        Err(error) => return Ok(hijack::refusal(error)),
+    };
     let exit = engine.wait_container(&name, WaitCondition::NotRunning)?;
     let tty = attachment.tty;
     let streams = Streams {

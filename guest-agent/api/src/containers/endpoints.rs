@@ -59,10 +59,12 @@ impl<'a> Endpoint<'a> {
         let (ip_address, ip_prefix_len, gateway) = address(endpoint.and_then(|e| e.ipv4));
         let (global_ipv6_address, global_ipv6_prefix_len, ipv6_gateway) =
             address(endpoint.and_then(|e| e.ipv6));
-        // What was asked for is shown until the container has been there.
+        // What was asked for is shown until the container has been there, or has tried, and where nobody
+        // gives it another.
+        let untried = attachment.network_id.is_empty() && !attachment.left;
         let mac_address = match endpoint {
             Some(endpoint) => endpoint.mac.as_str(),
-            None if attachment.network_id.is_empty() => &settings.mac_address,
+            None if untried || !attachment.bare_id.is_empty() => &settings.mac_address,
             None => "",
         };
         Self {

@@ -1,6 +1,6 @@
 //! `GET /containers/{name}/json` and `/top`.
 
-use std::borrow::Cow;
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use axum::extract::{Path, State};
@@ -23,7 +23,7 @@ pub(crate) async fn inspect(
     query: Query,
 ) -> Result {
     let snapshot = engine.inspect_container(&name)?;
-    let mut value = render(&snapshot, version);
+    let mut value = render(&engine, &snapshot, version);
     if query.flag("size") {
         let size = engine.container_size(&snapshot).await?;
         value["SizeRw"] = json!(size.own);
@@ -55,16 +55,11 @@ pub(crate) async fn top(
     ))
 }
 
-fn render(snapshot: &Snapshot, version: ApiVersion) -> Value {
+fn render(engine: &Engine, snapshot: &Snapshot, version: ApiVersion) -> Value {
     let record = &snapshot.record;
     let (path, args) = snapshot.path_and_args();
-    let file = |name: &str| {
-        if record.started_at.is_zero() {
-            String::new()
-        } else {
-            snapshot.dir.join(name).display().to_string()
-        }
-    };
+    let shown = |path: Option<PathBuf>| path.map_or(String::new(), |p| p.display().to_string());
+    let file = |name: &str| shown(snapshot.names_path(name));
     let execs = if snapshot.exec_ids.is_empty() {
         json!(null)
     } else {
@@ -80,7 +75,7 @@ fn render(snapshot: &Snapshot, version: ApiVersion) -> Value {
         "ResolvConfPath": file("resolv.conf"),
         "HostnamePath": file("hostname"),
         "HostsPath": file("hosts"),
-        "LogPath": snapshot.log_path().map_or(String::new(), |path| path.display().to_string()),
+        "LogPath": shown(snapshot.log_path()),
         "Name": format!("/{}", record.name),
         "RestartCount": record.restart_count,
         "Driver": "overlay2",
@@ -101,7 +96,7 @@ fn render(snapshot: &Snapshot, version: ApiVersion) -> Value {
         },
         "Mounts": list::mounts(record),
         "Config": config(record),
-        "NetworkSettings": network_settings(record, version),
+        "NetworkSettings": network_settings(engine, record, version),
     })
 }
 
@@ -151,11 +146,11 @@ fn state(snapshot: &Snapshot) -> Value {
 
 /// Ports by their key: exposed ones, and where they are published.
 fn ports(record: &Record) -> Map<String, Value> {
-    if record.state.pid().is_none() {
+    if record.state.pid().is_none() || !engine::has_way_in(record) {
         return Map::new();
     }
     let exposed = record.config.exposed_ports.keys();
-    let exposed = exposed.map(|key| (with_protocol(key).into_owned(), Value::Null));
+    let exposed = exposed.map(|key| (engine::port_key(key), Value::Null));
     let mut ports: Map<String, Value> = exposed.collect();
     for (key, bound) in &record.ports {
         ports.insert(key.clone(), json!(bound));
@@ -163,27 +158,15 @@ fn ports(record: &Record) -> Map<String, Value> {
     ports
 }
 
-/// A port with its protocol, which need not be said of TCP.
-pub(super) fn with_protocol(port: &str) -> Cow<'_, str> {
-    match port.contains('/') {
-        true => port.into(),
-        false => format!("{port}/tcp").into(),
-    }
-}
-
-fn network_settings(record: &Record, version: ApiVersion) -> Value {
+fn network_settings(engine: &Engine, record: &Record, version: ApiVersion) -> Value {
     // The old fields tell of the default bridge alone.
     let bridge = record.networks.get("bridge");
     let old = bridge.map(|bridge| Endpoint::new(record, "bridge", bridge));
     let old = old.unwrap_or_default();
-    let endpoint = record.endpoint();
-    let own = record.state.pid().is_some()
-        && record.host_config.network_container().is_none()
-        && !record.config.network_disabled;
-    let sandbox = endpoint.map_or(String::new(), |e| e.netns.display().to_string());
+    let sandbox = engine.sandbox_key(record);
     json!({
         "Bridge": "",
-        "SandboxID": if own { record.id.as_str() } else { "" },
+        "SandboxID": if sandbox.is_empty() { "" } else { &record.id },
         "SandboxKey": sandbox,
         "Ports": ports(record),
         "HairpinMode": false,

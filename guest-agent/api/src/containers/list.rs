@@ -1,6 +1,6 @@
 //! `GET /containers/json`.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use axum::extract::State;
@@ -9,7 +9,6 @@ use engine::{ContainerSize, Engine};
 use serde::Serialize;
 
 use super::endpoints::{self, Endpoint};
-use super::inspect::with_protocol;
 use crate::error::{ApiError, Result};
 use crate::query::Query;
 use crate::reply;
@@ -92,7 +91,7 @@ struct Port<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     public_port: Option<u16>,
     #[serde(rename = "Type")]
-    protocol: &'a str,
+    protocol: String,
 }
 
 /// A mount as list and inspect show it.
@@ -144,22 +143,22 @@ pub(crate) fn summary(
         network_settings: NetworkSettings {
             networks: endpoints::listed(record),
         },
-        mounts: mounts(record),
+        mounts: listed_mounts(record),
     }
 }
 
 /// Exposed and published ports.
 fn ports(record: &Record) -> Vec<Port<'_>> {
-    if record.state.pid().is_none() {
+    if record.state.pid().is_none() || !engine::has_way_in(record) {
         return Vec::new();
     }
-    let port = |key| {
+    let port = |key: &str| {
         let (number, protocol) = str::split_once(key, '/').unwrap_or((key, "tcp"));
         Port {
             ip: None,
             private_port: number.parse().unwrap_or(0),
             public_port: None,
-            protocol,
+            protocol: protocol.to_owned(),
         }
     };
     let published = record.ports.iter().flat_map(|(name, bound)| {
@@ -170,8 +169,10 @@ fn ports(record: &Record) -> Vec<Port<'_>> {
         })
     });
     let exposed = record.config.exposed_ports.keys();
-    let exposed = exposed.filter(|name| !record.ports.contains_key(&*with_protocol(name)));
-    let mut ports: Vec<Port<'_>> = published.chain(exposed.map(|name| port(name))).collect();
+    let exposed: BTreeSet<String> = exposed.map(|key| engine::port_key(key)).collect();
+    let exposed = exposed.iter();
+    let exposed = exposed.filter(|key| !record.ports.contains_key(*key));
+    let mut ports: Vec<Port<'_>> = published.chain(exposed.map(|key| port(key))).collect();
     ports.sort_by_key(|port| port.private_port);
     ports
 }
@@ -179,6 +180,19 @@ fn ports(record: &Record) -> Vec<Port<'_>> {
 /// The mounts as list and inspect show them.
 pub(crate) fn mounts(record: &Record) -> Vec<Mount<'_>> {
     record.listed_mounts().map(mount).collect()
+}
+
+/// The same in a list. Docker's does not know where a volume is that only the configuration asks for.
+fn listed_mounts(record: &Record) -> Vec<Mount<'_>> {
+    let placeless = |point: &MountPoint| point.anonymous && point.mode.is_empty();
+    let listed = |point| match placeless(point) {
+        true => Mount {
+            source: "",
+            ..mount(point)
+        },
+        false => mount(point),
+    };
+    record.listed_mounts().map(listed).collect()
 }
 
 fn mount(point: &MountPoint) -> Mount<'_> {

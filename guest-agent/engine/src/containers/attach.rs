@@ -115,8 +115,10 @@ impl Engine {
         } else {
             None
         };
-        let listener = request.stream.then(|| Listener::new(&container));
-        let stream = if request.stream {
+        // Who wants nothing that there is has it all at once.
+        let stays = request.stream && (stdin || request.stdout || request.stderr);
+        let listener = stays.then(|| Listener::new(&container));
+        let stream = if stays {
             let (theirs, ours) = socket_pair()?;
             let streams = AttachStreams {
                 stdin,

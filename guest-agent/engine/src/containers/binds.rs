@@ -15,6 +15,8 @@ pub(super) fn parse(text: &str, driver: &str) -> Result<MountPoint, Error> {
     };
     let parts: Vec<&str> = text.split(':').collect();
     let (source, destination, mode) = match parts.as_slice() {
+        // One that is absolute is an anonymous volume.
+        [destination] if !destination.is_empty() => ("anonymous", *destination, ""),
         [source, destination] => (*source, *destination, ""),
         [source, destination, mode] => (*source, *destination, *mode),
         _ => return refused(""),

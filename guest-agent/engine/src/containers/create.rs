@@ -9,7 +9,8 @@ use serde_json::Value;
 
 use super::copy_up::has_directory;
 use super::{
-    Bandwidth, Config, Container, HostConfig, MountRequest, Record, State, mounts, validate,
+    Bandwidth, Config, Container, HostConfig, MountRequest, Reached, Record, State, image_mount,
+    logs, mounts, security, validate,
 };
 use crate::events::Subject;
 use crate::time::Time;
@@ -47,17 +48,21 @@ impl Engine {
         self: &Arc<Self>,
         mut request: CreateRequest,
     ) -> Result<Created, Error> {
+        // In Docker's order: of several faults it tells the first.
+        validate::decoded(&request.config, &request.host_config)?;
         validate::config(&mut request.config)?;
         if let Some(check) = &request.config.healthcheck {
             check.validate()?;
         }
-        validate::conflicts(&request.config, &request.host_config)?;
         let mut warnings = validate::host_config(&mut request.host_config, &self.limits())?;
         let images = |mount: &MountRequest| mount.kind == "image";
         if request.host_config.mounts.iter().any(images) {
             warnings.push("Image mount is an experimental feature".into());
         }
         let bandwidth = Bandwidth::from_labels(&request.config.labels)?;
+        if request.platform.is_none() && !request.config.image.is_empty() {
+            blocking::here(|| Ok::<_, Error>(self.store()?.resolve(&request.config.image)?))?;
+        }
         let networks = self.first_networks(&mut request)?;
         let this = Arc::clone(self);
         blocking::to_the_end(async move {
@@ -69,25 +74,19 @@ impl Engine {
 
     fn create_blocking(
         &self,
-        request: CreateRequest,
+        mut request: CreateRequest,
         networks: BTreeMap<String, Attachment>,
         bandwidth: Bandwidth,
     ) -> Result<String, Error> {
-        let CreateRequest {
-            name,
-            mut config,
-            mut host_config,
-            platform,
-            shallow_read_only,
-            ..
-        } = request;
+        self.resolve_modes(&mut request.host_config)?;
+        let config = &mut request.config;
         if config.image.is_empty() {
             return Err(Error::Invalid("no command specified".into()));
         }
         let store = self.store()?;
         let image = store.resolve(&config.image).map_err(Error::from)?;
-        if let Some(wanted) = platform {
-            let wanted = images::Platform::parse(&wanted)?;
+        if let Some(wanted) = &request.platform {
+            let wanted = images::Platform::parse(wanted)?;
             if (wanted.os.as_str(), &wanted.architecture) != (os(&image.os), &image.architecture) {
                 return Err(Error::NotFound(format!(
                     "image with reference {} was found but its platform ({}/{}) does not match the specified platform ({wanted})",
@@ -97,47 +96,63 @@ impl Engine {
                 )));
             }
         }
-        merge_image(&mut config, &image.config);
+        merge_image(config, &image.config);
         if config.command().is_empty() {
             return Err(Error::Invalid("no command specified".into()));
         }
-        for mount in host_config
-            .mounts
-            .iter()
-            .filter(|mount| mount.kind == "image")
-        {
-            store.resolve(&mount.source)?;
-        }
-        self.resolve_modes(&mut host_config)?;
-
+        logs::config::validate(&mut request.host_config.log_config)?;
         let id = ids::random_id()?;
+        let name = {
+            let mut index = self.index();
+            if request.name.is_empty() {
+                index.reserve_random_name(&id)?
+            } else {
+                index.reserve_name(&request.name, &id)?
+            }
+        };
+        let made = self.make_named(&id, name, request, &image, networks, bandwidth);
+        made.inspect_err(|_| self.index().remove(&id))?;
+        Ok(id)
+    }
+
+    /// Makes a container whose name is its own already.
+    fn make_named(
+        &self,
+        id: &str,
+        name: String,
+        request: CreateRequest,
+        image: &images::Image,
+        networks: BTreeMap<String, Attachment>,
+        bandwidth: Bandwidth,
+    ) -> Result<(), Error> {
+        let CreateRequest {
+            mut config,
+            mut host_config,
+            shallow_read_only,
+            ..
+        } = request;
+        validate::security(&host_config)?;
+        let store = self.store()?;
         if config.hostname.is_empty() {
             config.hostname = match host_config.network_mode.as_str() {
                 "host" => self.host_name(),
-                _ => ids::short(&id).to_owned(),
+                _ => ids::short(id).to_owned(),
             };
         }
-        let dir = self.containers_dir().join(&id);
-        let links = self.register_links(&mut host_config)?;
+        let dir = self.containers_dir().join(id);
         let inherited = self.volumes_from(&host_config)?;
         let root = &self.options.root;
         let mut mounts = mounts::plan(&config, &host_config, inherited, root, shallow_read_only)?;
-        for mount in mounts.iter_mut().filter(|mount| mount.kind == "image") {
-            mount.image = store.resolve(&mount.name)?.id.to_string();
-        }
-        let name = {
-            let mut index = self.index();
-            if name.is_empty() {
-                index.reserve_random_name(&id)?
-            } else {
-                index.reserve_name(&name, &id)?
+        for (number, mount) in mounts.iter_mut().enumerate() {
+            if mount.kind == "image" {
+                mount.image = store.resolve(&mount.name)?.id.to_string();
+                mount.source = image_mount::shown(&dir, number);
             }
-        };
-        let provided = self.provide_volumes(&mut mounts).inspect_err(|_| {
-            self.index().remove(&id);
-        })?;
+        }
+        let links = self.register_links(&mut host_config)?;
+        let provided = self.provide_volumes(&mut mounts)?;
         let record = Record {
-            id: id.clone(),
+            id: id.to_owned(),
             name,
             created: Time::now(),
             image: image.id.to_string(),
@@ -158,18 +173,18 @@ impl Engine {
             refused_ports: BTreeMap::new(),
             bandwidth,
             links,
+            reached: Reached::Nothing,
             health: None,
         };
         let container = Container::new(record, dir.clone());
         let written = make_directories(&container)
             .and_then(|()| {
-                let layers = store.layers(&image)?;
+                let layers = store.layers(image)?;
                 self.make_working_directory(&container, &layers)?;
                 provided.fill(self, &layers)
             })
             .and_then(|()| container.save_blocking());
         if let Err(error) = written {
-            self.index().remove(&id);
             if let Err(error) = std::fs::remove_dir_all(&dir) {
                 tracing::warn!(%error, path = %dir.display(), "cleaning up a failed create");
             }
@@ -179,7 +194,7 @@ impl Engine {
         self.index().insert(Arc::clone(&container));
         drop(provided);
         self.container_event(&container, "create", &[]);
-        Ok(id)
+        Ok(())
     }
 
     /// Makes the working directory where the image has none: files may be copied there before the
@@ -200,12 +215,13 @@ impl Engine {
     }
 
     /// `container:NAME` becomes `container:ID`. A container for its network that isn't there is the
-    /// start's affair. No error says "not found": the docker command would pull the image.
+    /// start's affair, and so are others unless Docker would take their labels. No error says "not found": the docker command would pull the image.
     fn resolve_modes(&self, host: &mut HostConfig) -> Result<(), Error> {
+        let needed = security::takes_labels(host);
         for (mode, needed) in [
             (&mut host.network_mode, false),
-            (&mut host.pid_mode, true),
-            (&mut host.ipc_mode, true),
+            (&mut host.pid_mode, needed),
+            (&mut host.ipc_mode, needed),
         ] {
             let name = mode.strip_prefix("container:");
             let Some(name) = name.filter(|name| !name.is_empty()) else {

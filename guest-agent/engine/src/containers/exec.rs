@@ -412,6 +412,9 @@ impl Engine {
                 "timeout waiting for exec session ready".into(),
             ));
         }
+        if matches!(*exec.state(), ExecState::Ended { pid: 0, .. }) {
+            return Err(Error::Invalid("exec process is not started".into()));
+        }
         if matches!(*exec.state(), ExecState::Ended { .. }) {
             return Err(Error::NotFound(format!(
                 "NotFound: process does not exist {id}: not found"

@@ -48,6 +48,9 @@ impl Engine {
         }
         Self::end_health_checks(&container);
         self.release_network(&container).await;
+        self.tell_of_networks(&container, "disconnect");
+        container.lock().record.leave_all();
+        self.names.stale();
         // Whoever is attached has the last output before anybody hears of the end.
         let heard = container.until(|inner| (inner.listeners == 0).then_some(()));
         let _ = tokio::time::timeout(LAST_OUTPUT, heard).await;

@@ -300,7 +300,7 @@ pub struct TmpfsOptions {
     /// Permission bits; 0 is the default 1777.
     #[serde(skip_serializing_if = "is_zero_mode")]
     pub mode: u32,
-    /// Names, or names with values: `[["noexec"], ["uid", "1000"]]`.
+    /// Names, or names with values: `[["noexec"]]`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub options: Option<Vec<Vec<String>>>,
 }

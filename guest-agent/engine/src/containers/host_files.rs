@@ -2,6 +2,7 @@
 //! `/etc/resolv.conf`.
 
 use std::fs;
+use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 
 use runtime::spec::{Mount, MountKind};
@@ -25,9 +26,35 @@ pub(crate) struct Surroundings {
     /// It asks our own name server, which knows the others.
     pub(crate) own_names: bool,
     /// What `host-gateway` in `--add-host` means.
-    pub(crate) gateway: Option<std::net::IpAddr>,
+    pub(crate) gateway: Option<IpAddr>,
     /// Containers that it is linked to, with their names here.
-    pub(crate) links: Vec<(std::net::IpAddr, String)>,
+    pub(crate) links: Vec<(IpAddr, String)>,
+}
+
+/// Checks the name servers of a container's own choice, with the words of Go's parser.
+pub(crate) fn check_servers(record: &Record) -> Result<(), Error> {
+    for text in record.host_config.dns.iter().flatten() {
+        if let Err(why) = parse_address(text) {
+            return Err(Error::System(format!(
+                "bad nameserver address {text}: ParseAddr({text:?}): {why}"
+            )));
+        }
+    }
+    Ok(())
+}
+
+fn parse_address(text: &str) -> Result<IpAddr, &'static str> {
+    let why = match text.find(['.', ':', '%']).map(|at| text.as_bytes()[at]) {
+        Some(b'.') if text.split('.').count() < 4 => "IPv4 address too short",
+        Some(b'.') if text.split('.').count() > 4 => "IPv4 address too long",
+        Some(b'.') => "IPv4 field has value >255",
+        Some(b'%') => "missing IPv6 address",
+        _ => "unable to parse IP",
+    };
+    let (address, zone) = text.split_once('%').unwrap_or((text, "-"));
+    let parsed = address.parse::<IpAddr>().ok();
+    let zoned = |ip: &IpAddr| ip.is_ipv6() || address == text;
+    parsed.filter(|ip| zoned(ip) && !zone.is_empty()).ok_or(why)
 }
 
 /// Writes the files into the container's directory and returns their mounts. Blocks.

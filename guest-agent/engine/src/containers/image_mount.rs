@@ -8,6 +8,16 @@ use runtime::view::{self, Root};
 use super::record::MountPoint;
 use crate::{Error, volumes};
 
+/// The directory of one of a container's mounts of images. `number` tells them apart.
+fn directory(dir: &Path, number: usize) -> PathBuf {
+    dir.join("image-mounts").join(number.to_string())
+}
+
+/// Where the files are, as Docker tells it: it mounts them there.
+pub(crate) fn shown(dir: &Path, number: usize) -> String {
+    directory(dir, number).join("merged").display().to_string()
+}
+
 /// Where the mount of an image can be mounted from. Blocks. `dir` is the container's directory,
 /// `number` tells its mounts apart.
 pub(crate) fn place(
@@ -19,7 +29,7 @@ pub(crate) fn place(
     // A record of an engine that did not write the id down.
     let known = Some(&point.image).filter(|id| !id.is_empty());
     let image = store.resolve(known.unwrap_or(&point.name))?;
-    let own = dir.join("image-mounts").join(number.to_string());
+    let own = directory(dir, number);
     let root = Root {
         lower: store.layers(&image)?,
         upper: own.join("upper"),

@@ -11,7 +11,7 @@ use tokio_util::sync::CancellationToken;
 use warden::protocol::{AttachStreams, Exit};
 
 use super::files::FileUse;
-use super::{HealthStatus, Record, State, logs};
+use super::{HealthStatus, Reached, Record, State, logs};
 use crate::shared::Shared;
 use crate::time::{Time, human_duration};
 use crate::{Error, ids};
@@ -320,13 +320,26 @@ impl Snapshot {
         text
     }
 
-    /// The log file, as Docker tells it: of a `json-file` once the container was started.
+    /// The log file, as Docker tells it: of a `json-file` once the container had a process.
     #[must_use]
     pub fn log_path(&self) -> Option<PathBuf> {
         let record = &self.record;
-        let told =
-            record.host_config.log_config.driver == "json-file" && !record.started_at.is_zero();
+        let told = record.host_config.log_config.driver == "json-file"
+            && record.has_reached(Reached::Process);
         told.then(|| logs::config::path(record, &self.dir))
+    }
+
+    /// Where a file of names is (`hosts`), once there is one: with the container whose network it
+    /// shares, and nowhere without networks, as in Docker.
+    #[must_use]
+    pub fn names_path(&self, file: &str) -> Option<PathBuf> {
+        let record = &self.record;
+        let told = record.has_reached(Reached::Names) && !record.config.network_disabled;
+        let dir = match record.host_config.network_container() {
+            Some(other) => self.dir.with_file_name(other),
+            None => self.dir.clone(),
+        };
+        told.then(|| dir.join(file))
     }
 
     /// The first twelve digits of the id.

@@ -1,6 +1,6 @@
 //! From `-v`, `--mount`, `--tmpfs` and the image's `VOLUME`s to the mounts of a container.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use runtime::spec::{Mount, MountKind};
@@ -8,6 +8,7 @@ use runtime::spec::{Mount, MountKind};
 use super::record::{MountPoint, VolumeWish};
 use super::validate::clean_path;
 use super::{Config, HostConfig, MountRequest, binds, image_mount};
+use crate::error::why;
 use crate::{Error, VolumeRequest, volumes};
 
 pub(super) const PROPAGATIONS: &[&str] = &[
@@ -26,7 +27,7 @@ pub(crate) fn plan(
     let mut points = Vec::new();
     for bind in host.binds.iter().flatten() {
         // Python's clients send an anonymous volume here.
-        if bind.starts_with('/') && bind.len() > 1 && !bind.contains(':') {
+        if bind.starts_with('/') && clean_path(bind) != "/" && !bind.contains(':') {
             points.push(MountPoint {
                 mode: "z".into(),
                 ..volume(clean_path(bind), anonymous(host))
@@ -65,11 +66,6 @@ pub(crate) fn plan(
         .flatten()
         .map(|(path, _)| clean_path(path))
     {
-        if path == "/" {
-            return Err(Error::Invalid(
-                "invalid specification: destination can't be '/'".into(),
-            ));
-        }
         // A mount of the user's own wins over the image's volume at the same place.
         if seen.insert(path.clone()) {
             points.push(volume(path, anonymous(host)));
@@ -115,6 +111,16 @@ fn propagate(point: &mut MountPoint, root: &Path) -> Result<(), Error> {
         _ => {}
     }
     Ok(())
+}
+
+/// Checks what `--mount` asks for.
+pub(crate) fn check_requests(requests: &[MountRequest]) -> Result<(), Error> {
+    requests.iter().try_for_each(|r| from_request(r).map(drop))
+}
+
+/// Checks where `--tmpfs` wants to be.
+pub(crate) fn check_tmpfs(mounts: &BTreeMap<String, String>) -> Result<(), Error> {
+    mounts.keys().try_for_each(|path| tmpfs(path, "").map(drop))
 }
 
 fn from_request(request: &MountRequest) -> Result<MountPoint, Error> {
@@ -264,16 +270,16 @@ fn from_request(request: &MountRequest) -> Result<MountPoint, Error> {
 
 /// A name, or a name and a value, of the options that Docker knows.
 fn tmpfs_option(option: &[String], kind: &str) -> Result<String, Error> {
-    match option {
-        [name] if ["exec", "noexec"].contains(&name.as_str()) => Ok(name.clone()),
-        [name, value] if ["uid", "gid", "nr_inodes", "nr_blocks"].contains(&name.as_str()) => {
-            Ok(format!("{name}={value}"))
-        }
-        _ => Err(Error::Invalid(format!(
-            "invalid mount config for type \"{kind}\": invalid option: {}",
-            option.join("=")
-        ))),
-    }
+    let why = match option {
+        [name, ..] if option.len() <= 2 => match name.as_str() {
+            "exec" | "noexec" => return Ok(option.join("=")),
+            _ => format!("invalid option: {name}"),
+        },
+        _ => "invalid option array length".into(),
+    };
+    Err(Error::Invalid(format!(
+        "invalid mount config for type \"{kind}\": {why}"
+    )))
 }
 
 fn tmpfs(destination: &str, options: &str) -> Result<MountPoint, Error> {
@@ -294,10 +300,10 @@ fn tmpfs(destination: &str, options: &str) -> Result<MountPoint, Error> {
         rw: true,
         ..MountPoint::default()
     };
-    for option in options.split(',').filter(|o| !o.is_empty()) {
+    for option in options.split(',').filter(|_| !options.is_empty()) {
         match option {
             "ro" => point.rw = false,
-            "rw" => {}
+            "rw" => point.rw = true,
             other => point.tmpfs_options.push(other.into()),
         }
     }
@@ -408,6 +414,21 @@ fn known_options(options: &[String]) -> Result<(), Error> {
     Ok(())
 }
 
+/// Makes the directory that is to be mounted; an error names the part that could not be made, as
+/// Docker's does.
+fn make_source(source: &Path) -> Result<(), Error> {
+    std::fs::create_dir_all(source).map_err(|error| {
+        let parts: Vec<&Path> = source.ancestors().collect();
+        let failed = parts.iter().rev().find(|part| !part.is_dir());
+        Error::System(format!(
+            "error while creating mount source path '{}': mkdir {}: {}",
+            source.display(),
+            failed.unwrap_or(&source).display(),
+            why(&error)
+        ))
+    })
+}
+
 fn prepare_one(point: &MountPoint) -> Result<Mount, Error> {
     if point.kind == "tmpfs" {
         known_options(&point.tmpfs_options)?;
@@ -419,6 +440,13 @@ fn prepare_one(point: &MountPoint) -> Result<Mount, Error> {
             options: point.tmpfs_options.clone(),
         });
     }
+    if point.destination == "/" {
+        // Docker's runtime finds that out.
+        return Err(Error::System(format!(
+            "failed to create task for container: failed to create shim task: OCI runtime create failed: runc create failed: unable to start container process: error during container init: error mounting \"{}\" to rootfs at \"/\": create mountpoint for / mount: mountpoint is on the top of rootfs: unknown",
+            point.source
+        )));
+    }
     let source = PathBuf::from(&point.source);
     if !source.exists() {
         if point.strict {
@@ -427,7 +455,7 @@ fn prepare_one(point: &MountPoint) -> Result<Mount, Error> {
                 point.source
             )));
         }
-        std::fs::create_dir_all(&source).map_err(|e| Error::file("creating", &source, e))?;
+        make_source(&source)?;
     }
     let mut options = Vec::new();
     if point.read_only_non_recursive {

@@ -60,9 +60,26 @@ pub struct Record {
     /// What it calls others on the default bridge.
     #[serde(default)]
     pub links: Vec<super::Link>,
+    /// How far a start has come.
+    #[serde(default)]
+    pub reached: Reached,
     /// What health checks found; nothing before the first start, or without checks.
     #[serde(default)]
     pub health: Option<Health>,
+}
+
+/// How far a start has come, in Docker's order: what it has made by then stays visible when it fails.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub enum Reached {
+    /// Nothing to be seen.
+    #[default]
+    Nothing,
+    /// The files of names, such as `/etc/hosts`.
+    Names,
+    /// A process, and with it the log.
+    Process,
+    /// Its networks.
+    Networks,
 }
 
 /// A mount that the user or the image asked for.
@@ -122,6 +139,12 @@ impl MountPoint {
 }
 
 impl Record {
+    /// Whether a start has come so far. Those of an older engine that have run have come to the end.
+    #[must_use]
+    pub fn has_reached(&self, step: Reached) -> bool {
+        self.reached >= step || !self.started_at.is_zero()
+    }
+
     /// Whether it is on no network: its networks count before the mode that it was made with.
     pub(crate) fn is_cut_off(&self) -> bool {
         let none = |name: &String| name == "none";
@@ -156,6 +179,7 @@ impl Record {
         for attachment in self.networks.values_mut() {
             attachment.endpoint = None;
             attachment.bare_id.clear();
+            attachment.left = true;
         }
         self.forget_ports();
     }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::{Engine, Error};
+use crate::{Engine, Error, networks};
 
 impl Engine {
     /// Gives a container another name.
@@ -27,7 +27,13 @@ impl Engine {
             index.release_name(&old, &container.id);
             reserved
         };
-        container.lock().record.name = reserved;
+        {
+            let mut inner = container.lock();
+            inner.record.name = reserved;
+            if inner.record.state.pid().is_some() {
+                networks::rename_there(&mut inner.record);
+            }
+        }
         self.names.stale();
         container.save().await?;
         self.container_event(&container, "rename", &[("oldName", format!("/{old}"))]);

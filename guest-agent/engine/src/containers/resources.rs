@@ -32,12 +32,40 @@ pub(crate) fn check(
     machine: &Machine,
     update: bool,
 ) -> Result<Vec<String>, Error> {
+    check_decoded(host)?;
     let mut warnings = Vec::new();
     memory(host, machine, update, &mut warnings)?;
     processes(host, machine, &mut warnings);
     processors(host, machine, &mut warnings)?;
     disks(host, machine, &mut warnings)?;
     Ok(warnings)
+}
+
+/// What Docker refuses of them while it reads the request.
+pub(crate) fn check_decoded(host: &HostConfig) -> Result<(), Error> {
+    for (value, what) in [
+        (host.io_maximum_bandwidth, "bandwidth"),
+        (host.io_maximum_iops, "IOPs"),
+    ] {
+        if value != 0 {
+            return invalid(format!(
+                "invalid option: QoS maximum {what} configuration is not supported on linux"
+            ));
+        }
+    }
+    if host.cpu_realtime_period != 0 || host.cpu_realtime_runtime != 0 {
+        // The controller has no such files in cgroup v2, whatever the kernel.
+        return invalid(
+            "kernel does not support CPU real-time scheduler: cgroup v2 has no real-time period and runtime; leave out --cpu-rt-period and --cpu-rt-runtime",
+        );
+    }
+    if host.cpu_shares < 0 {
+        return invalid(format!(
+            "invalid CPU shares ({}): value must be a positive integer",
+            host.cpu_shares
+        ));
+    }
+    Ok(())
 }
 
 fn memory(
@@ -132,12 +160,6 @@ fn processors(
             "range of CPUs is from 0.01 to {cpus}.00, as there are only {cpus} CPUs available"
         ));
     }
-    if host.cpu_shares < 0 {
-        return invalid(format!(
-            "invalid CPU shares ({}): value must be a positive integer",
-            host.cpu_shares
-        ));
-    }
     if host.cpu_shares > 0 && !supported.cpu_weight {
         warnings.push(
             "Your kernel does not support CPU shares or the cgroup is not mounted. Shares discarded."
@@ -163,12 +185,6 @@ fn processors(
     if host.cpu_percent > 0 {
         warnings.push("linux does not support CPU percent. Percent discarded.".into());
         host.cpu_percent = 0;
-    }
-    if host.cpu_realtime_period != 0 || host.cpu_realtime_runtime != 0 {
-        // The controller has no such files in cgroup v2, whatever the kernel.
-        return invalid(
-            "kernel does not support CPU real-time scheduler: cgroup v2 has no real-time period and runtime; leave out --cpu-rt-period and --cpu-rt-runtime",
-        );
     }
     cpuset(host, machine, warnings)
 }
@@ -247,16 +263,6 @@ fn disks(
     }
     if host.blkio_weight > 0 && !(10..=1000).contains(&host.blkio_weight) {
         return invalid("Range of blkio weight is from 10 to 1000");
-    }
-    for (value, what) in [
-        (host.io_maximum_bandwidth, "bandwidth"),
-        (host.io_maximum_iops, "IOPs"),
-    ] {
-        if value != 0 {
-            return invalid(format!(
-                "invalid option: QoS maximum {what} configuration is not supported on linux"
-            ));
-        }
     }
     let is_set = |list: &Option<Vec<_>>| list.as_ref().is_some_and(|list| !list.is_empty());
     let weights = host.blkio_weight_device.iter().flatten();

@@ -95,13 +95,24 @@ pub(crate) fn read(host: &HostConfig) -> Result<Security, Error> {
     Ok(security)
 }
 
+/// Whether options say what its label is.
+fn names_label(host: &HostConfig) -> bool {
+    let mut options = host.security_opt.iter().flatten();
+    options.any(|option| option.split('=').next() == Some("label"))
+}
+
+/// Whether Docker takes its label from the containers that it shares namespaces with: they have to be
+/// there, on systems without labels too.
+pub(crate) fn takes_labels(host: &HostConfig) -> bool {
+    let open = |mode: &str| mode == "host";
+    !names_label(host) && !host.privileged && !open(&host.ipc_mode) && !open(&host.pid_mode)
+}
+
 /// Writes the defaults into the configuration, where `docker inspect` shows them.
 pub(crate) fn fill_in(host: &mut HostConfig, cpus: usize) {
-    let open = |mode: &str| mode == "host";
-    if host.security_opt.is_none()
-        && (host.privileged || open(&host.ipc_mode) || open(&host.pid_mode))
-    {
-        host.security_opt = Some(vec!["label=disable".into()]);
+    if !takes_labels(host) && !names_label(host) {
+        let options = host.security_opt.get_or_insert_default();
+        options.push("label=disable".into());
     }
     if host.privileged {
         return;
@@ -163,6 +174,22 @@ mod tests {
                 format!("invalid --security-opt {number}: {option:?}")
             );
         }
+    }
+
+    #[test]
+    fn labels_are_off_where_they_would_be_in_the_way() {
+        let filled = |given: &[&str], privileged: bool| {
+            let mut host = HostConfig {
+                privileged,
+                ..options(given)
+            };
+            fill_in(&mut host, 1);
+            host.security_opt.unwrap_or_default()
+        };
+        let plain = "no-new-privileges=false";
+        assert_eq!(filled(&[plain], true), [plain, "label=disable"]);
+        assert_eq!(filled(&["label=type:x"], true), ["label=type:x"]);
+        assert_eq!(filled(&[plain], false), [plain]);
     }
 
     #[test]

@@ -46,16 +46,29 @@ pub(crate) const KILL: i32 = 9;
 /// SIGTERM.
 pub(crate) const TERM: i32 = 15;
 
-/// The number of the signal that `text` names.
+/// The number of the signal that `text` names, if the system has such a signal.
 pub(crate) fn parse(text: &str) -> Result<i32, Error> {
+    let number = number(text)?;
+    if is_known(number) {
+        return Ok(number);
+    }
+    Err(Error::Invalid(format!(
+        "the linux daemon does not support signal {number}"
+    )))
+}
+
+/// Whether the system has a signal of that number.
+pub(crate) fn is_known(number: i32) -> bool {
+    (1..=64).contains(&number)
+}
+
+/// The number that `text` names: any but 0, as Docker takes the signal that a container is stopped with.
+pub(crate) fn number(text: &str) -> Result<i32, Error> {
     let invalid = || Error::Invalid(format!("invalid signal: {text}"));
     if let Ok(number) = text.parse::<i32>() {
         return match number {
-            1..=64 => Ok(number),
             0 => Err(invalid()),
-            _ => Err(Error::Invalid(format!(
-                "the linux daemon does not support signal {number}"
-            ))),
+            _ => Ok(number),
         };
     }
     let upper = text.to_ascii_uppercase();
@@ -86,5 +99,8 @@ mod tests {
         }
         assert_eq!(parse("FOO").unwrap_err().to_string(), "invalid signal: FOO");
         assert!(parse("0").is_err());
+        // A container can be made with it; what can't be sent is not.
+        assert_eq!(number("99").unwrap(), 99);
+        assert!(parse("99").is_err() && number("0").is_err());
     }
 }

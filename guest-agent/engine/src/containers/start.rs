@@ -8,12 +8,15 @@ use runtime::view;
 use warden::protocol::{AttachStreams, Call, Exit, Failure, FailureReason, Outcome};
 
 use super::model::NEXT_CHANGE;
-use super::{Container, Record, State, host_files, init, mounts, shared_memory, spec};
+use super::{Container, Reached, Record, State, host_files, init, mounts, shared_memory, spec};
 use crate::time::Time;
 use crate::{Engine, Error, blocking};
 
 /// Docker's exit code when a start fails for a reason of no program's.
 const UNKNOWN: i32 = 128;
+
+/// How a failure begins that Docker finds before it calls its runtime.
+const NO_PROFILE: &str = "Decoding seccomp profile failed";
 
 impl Engine {
     /// Starts a container.
@@ -44,6 +47,7 @@ impl Engine {
     ) -> Result<(), Error> {
         // Whoever is at its files has them mounted: they cannot be mounted twice.
         let alone = container.files.alone().await;
+        let networks = container.lock().record.networks.clone();
         let started = self.try_start(container).await;
         match started {
             Ok((pid, started_at)) => {
@@ -55,6 +59,7 @@ impl Engine {
                     record.exit_code = 0;
                     record.oom_killed = false;
                     record.error.clear();
+                    record.reached = Reached::Networks;
                     inner.early_exit.take()
                 };
                 // Only now the state tells where the files are.
@@ -62,6 +67,7 @@ impl Engine {
                 self.begin_health_checks(container);
                 container.changed();
                 self.tell_parents(container).await;
+                self.tell_of_networks(container, "connect");
                 self.container_event(container, "start", &[]);
                 tokio::spawn(save_start(Arc::clone(container), started_at));
                 if let Some(exit) = early_exit {
@@ -69,8 +75,16 @@ impl Engine {
                 }
                 Ok(())
             }
-            Err(Refused { error, exit_code }) => {
+            Err(refused) => {
+                let Refused {
+                    error,
+                    exit_code,
+                    reached,
+                } = refused;
                 self.release_network(container).await;
+                if reached >= Reached::Names {
+                    self.tell_of_no_networks(container);
+                }
                 self.volume_events(container, "unmount");
                 self.remove_network_namespace(container).await;
                 container.unmount().await;
@@ -86,9 +100,14 @@ impl Engine {
                         record.exit_code = exit_code;
                     }
                     record.error = error.to_string();
+                    if reached < Reached::Networks {
+                        record.networks = networks;
+                    }
+                    record.reached = record.reached.max(reached);
                     record.leave_all();
                     record.host_config.auto_remove
                 };
+                self.names.stale();
                 drop(alone);
                 container.changed();
                 container.save_or_log().await;
@@ -104,7 +123,7 @@ impl Engine {
         self: &Arc<Self>,
         container: &Arc<Container>,
     ) -> Result<(i32, Time), Refused> {
-        let (spec, root) = self.prepare(container).await.map_err(Refused::unknown)?;
+        let (spec, root) = self.prepare(container).await?;
         let (attach, clients): (Vec<AttachStreams>, Vec<OwnedFd>) = {
             let mut inner = container.lock();
             let early = std::mem::take(&mut inner.early_clients);
@@ -127,9 +146,10 @@ impl Engine {
                 }
                 Ok((pid, started_at.parse().unwrap_or_else(|_| Time::now())))
             }
-            Ok(other) => Err(Refused::unknown(Error::System(format!(
-                "the warden gave an unexpected answer to a start: {other:?}"
-            )))),
+            Ok(other) => {
+                let error = format!("the warden gave an unexpected answer to a start: {other:?}");
+                Err(Refused::at(Reached::Process, Error::System(error)))
+            }
             Err(failure) => Err(refusal(
                 &failure,
                 "failed to create task for container: failed to create shim task: OCI runtime create failed: runc create failed: unable to start container process: error during container init: ",
@@ -141,7 +161,7 @@ impl Engine {
     async fn prepare(
         self: &Arc<Self>,
         container: &Arc<Container>,
-    ) -> Result<(ContainerSpec, OwnedFd), Error> {
+    ) -> Result<(ContainerSpec, OwnedFd), Refused> {
         let record = container.lock().record.clone();
         let (engine, theirs, own) = (Arc::clone(self), Arc::clone(container), record.clone());
         // Beside all else, since it takes as long.
@@ -154,7 +174,7 @@ impl Engine {
         });
         self.volume_events(container, "mount");
         let spec = self.surround(container, &record).await;
-        let root = root.await;
+        let root = root.await.map_err(|e| Refused::at(Reached::Nothing, e));
         match spec {
             Ok(spec) => Ok((spec, root?)),
             Err(error) => {
@@ -169,12 +189,27 @@ impl Engine {
         self: &Arc<Self>,
         container: &Arc<Container>,
         record: &Record,
-    ) -> Result<ContainerSpec, Error> {
-        let net = self.join_networks(container, record).await?;
+    ) -> Result<ContainerSpec, Refused> {
+        // Docker joins another container's network first, and its own ones when there is a process.
+        let joining = match record.host_config.network_container() {
+            Some(_) => Reached::Nothing,
+            None => Reached::Networks,
+        };
+        let named = |error| Refused::at(Reached::Names, error);
+        if joining == Reached::Networks && !record.config.network_disabled {
+            let unnamed = |error| Refused::at(Reached::Nothing, error);
+            host_files::check_servers(record).map_err(unnamed)?;
+        }
+        // So all else that keeps it from starting is told first.
+        let (net, unjoined) = match self.join_networks(container, record).await {
+            Ok(net) => (net, None),
+            Err(error) if joining == Reached::Networks => (Namespace::New, Some(error)),
+            Err(error) => return Err(Refused::at(joining, error)),
+        };
         let mut record = container.lock().record.clone();
-        let surroundings = self.name_surroundings(&record).await?;
-        let linked = self.link_environment(&record)?;
-        blocking::here(|| {
+        let surroundings = self.name_surroundings(&record).await.map_err(named)?;
+        let linked = self.link_environment(&record).map_err(named)?;
+        let spec = blocking::here(|| {
             let mut all = match record.host_config.network_container() {
                 Some(other) => {
                     let other = self.container(other)?;
@@ -209,6 +244,10 @@ impl Engine {
                 .map_err(|error| Error::System(format!("failed to join PID namespace: {error}")))?;
             let ipc = self
                 .process_namespace(&record.host_config.ipc_mode, "ipc")
+                .map_err(|error| match error {
+                    Error::NotFound(why) => Error::Invalid(why),
+                    other => other,
+                })
                 .map_err(|error| error.prefixed("failed to join IPC namespace: "))?;
             let shm = self.shared_memory(container, &record)?;
             spec::build(
@@ -224,6 +263,20 @@ impl Engine {
                 },
             )
         })
+        .map_err(|error| {
+            // In words that Docker has for what comes of its runtime.
+            let late = error.to_string().starts_with("failed to create task");
+            let reached = if late {
+                Reached::Process
+            } else {
+                Reached::Names
+            };
+            Refused::at(reached, error)
+        })?;
+        match unjoined {
+            Some(error) => Err(Refused::at(Reached::Networks, error)),
+            None => Ok(spec),
+        }
     }
 
     /// Where a container finds names.
@@ -291,7 +344,8 @@ impl Engine {
         state.pid().ok_or_else(|| Error::not_running(&other.id))
     }
 
-    /// Gives the container's addresses and volumes back, and its shared memory.
+    /// Gives the container's addresses and volumes back, and its shared memory. Its record still has its
+    /// places on networks.
     pub(crate) async fn release_network(self: &Arc<Self>, container: &Arc<Container>) {
         shared_memory::release(container);
         self.release_volumes(container).await;
@@ -349,17 +403,20 @@ async fn claim(container: &Arc<Container>) -> Result<State, Error> {
     Ok(claimed)
 }
 
-/// A start that failed, with the exit code that Docker records for it.
+/// A start that failed, with the exit code that Docker records for it, and how far it would have come
+/// there.
 pub(crate) struct Refused {
     pub(crate) error: Error,
     pub(crate) exit_code: i32,
+    reached: Reached,
 }
 
 impl Refused {
-    fn unknown(error: Error) -> Self {
+    fn at(reached: Reached, error: Error) -> Self {
         Self {
             error,
             exit_code: UNKNOWN,
+            reached,
         }
     }
 }
@@ -367,7 +424,7 @@ impl Refused {
 /// What Docker says of a specification that can't be met: it finds that out before there is a
 /// process, or before it calls its runtime at all.
 fn unmet(why: &str, prefix: &str) -> String {
-    if why.starts_with("Decoding seccomp profile failed") {
+    if why.starts_with(NO_PROFILE) {
         return why.to_owned();
     }
     let before = prefix.split("unable to start container process: ").next();
@@ -408,5 +465,15 @@ pub(crate) fn refusal(failure: &Failure, prefix: &str) -> Refused {
         FailureReason::InvalidSpec => (Error::System(unmet(&failure.message, prefix)), UNKNOWN),
         FailureReason::System => (Error::System(message), UNKNOWN),
     };
-    Refused { error, exit_code }
+    let before = failure.reason == FailureReason::UnknownUser
+        || failure.message.starts_with(NO_PROFILE) && exit_code == UNKNOWN;
+    let reached = match before {
+        true => Reached::Names,
+        false => Reached::Process,
+    };
+    Refused {
+        error,
+        exit_code,
+        reached,
+    }
 }

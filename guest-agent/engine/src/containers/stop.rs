@@ -12,6 +12,9 @@ use crate::{Engine, Error, blocking};
 /// Docker's default grace, in seconds.
 const DEFAULT_TIMEOUT: i64 = 10;
 
+/// The same when its signal could not be sent.
+const UNSENT_TIMEOUT: i64 = 2;
+
 impl Engine {
     /// Stops a container: its stop signal (or `signal`), then SIGKILL after `timeout` seconds
     /// (its own, or 10); negative waits for ever.
@@ -67,17 +70,23 @@ impl Engine {
                 return Ok(false);
             }
             let config = &inner.record.config;
-            let own = signals::parse(&config.stop_signal).unwrap_or(signals::TERM);
+            let own = signals::number(&config.stop_signal);
+            let own = own.ok().filter(|own| *own > 0).unwrap_or(signals::TERM);
             (own, config.stop_timeout.unwrap_or(DEFAULT_TIMEOUT))
         };
         let signal = signal.unwrap_or(own_signal);
-        let timeout = timeout.unwrap_or(own_timeout);
+        let mut timeout = timeout.unwrap_or(own_timeout);
         self.tell_stopping(container);
-        match self.send_signal(container, signal).await {
-            Ok(()) => {}
-            // It ended by itself in between.
-            Err(Error::Conflict(_)) => return Ok(false),
-            Err(error) => return Err(error),
+        if signals::is_known(signal) {
+            match self.send_signal(container, signal).await {
+                Ok(()) => {}
+                // It ended by itself in between.
+                Err(Error::Conflict(_)) => return Ok(false),
+                Err(error) => return Err(error),
+            }
+        } else {
+            tracing::warn!(container = container.id, signal, "there is no such signal");
+            timeout = UNSENT_TIMEOUT;
         }
         if !stopped_within(container, u64::try_from(timeout).ok()).await {
             match self.send_signal(container, signals::KILL).await {

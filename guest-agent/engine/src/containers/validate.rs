@@ -1,8 +1,10 @@
 //! Checks of a create request, with dockerd's words.
 
 use super::resources::{self, Machine};
-use super::{Config, HostConfig, capabilities, devices, security, signals};
+use super::{Config, HostConfig, capabilities, devices, mounts, security, signals};
 use crate::{Error, networks};
+
+const AUTO_REMOVE: &str = "can't create 'AutoRemove' container with restart policy";
 
 fn invalid<T>(message: impl Into<String>) -> Result<T, Error> {
     Err(Error::Invalid(message.into()))
@@ -20,7 +22,7 @@ pub(crate) fn config(config: &mut Config) -> Result<(), Error> {
         config.working_dir = clean_path(&config.working_dir);
     }
     if !config.stop_signal.is_empty() {
-        signals::parse(&config.stop_signal)?;
+        signals::number(&config.stop_signal)?;
     }
     for env in &config.env {
         if env.is_empty() || env.starts_with('=') {
@@ -39,17 +41,15 @@ pub(crate) fn host_config(host: &mut HostConfig, machine: &Machine) -> Result<Ve
     if host.pids_limit.is_some_and(|limit| limit <= 0) {
         host.pids_limit = None;
     }
-    restart_policy(host)?;
+    if host.auto_remove && !matches!(host.restart_policy.name.as_str(), "" | "no") {
+        return invalid(AUTO_REMOVE);
+    }
+    mounts::check_requests(&host.mounts)?;
     extra_hosts(host)?;
     networks::check_ports(host)?;
+    restart_policy(host)?;
     capabilities::normalise(host.cap_add.as_deref().unwrap_or_default(), "CapAdd")?;
     capabilities::normalise(host.cap_drop.as_deref().unwrap_or_default(), "CapDrop")?;
-    if !matches!(host.isolation.as_str(), "" | "default") {
-        return invalid(format!(
-            "invalid isolation ({}): linux only supports 'default'",
-            host.isolation
-        ));
-    }
     if host.annotations.contains_key("") {
         return invalid(
             "invalid Annotations: the empty string is not permitted as an annotation key",
@@ -59,6 +59,9 @@ pub(crate) fn host_config(host: &mut HostConfig, machine: &Machine) -> Result<Ve
     modes(host)?;
     if host.shm_size < 0 {
         return invalid("SHM size can not be less than 0");
+    }
+    if !matches!(host.uts_mode.as_str(), "" | "host") {
+        return invalid(format!("invalid UTS mode: {}", host.uts_mode));
     }
     if host.shm_size == 0 {
         host.shm_size = 64 * 1024 * 1024;
@@ -72,21 +75,6 @@ pub(crate) fn host_config(host: &mut HostConfig, machine: &Machine) -> Result<Ve
     if host.network_mode == "host" && host.published().next().is_some() {
         warnings.push("Published ports are discarded when using host network mode".into());
     }
-    if host
-        .cgroup_parent
-        .split('/')
-        .any(|part| matches!(part, "." | ".."))
-    {
-        return invalid(format!(
-            "invalid cgroup-parent: {}: it must not hold . or ..",
-            host.cgroup_parent
-        ));
-    }
-    devices::check(host)?;
-    storage(host)?;
-    security::read(host)?;
-    security::fill_in(host, machine.cpus);
-    super::logs::config::validate(&mut host.log_config)?;
     if !matches!(host.runtime.as_str(), "" | "runc" | "io.containerd.runc.v2") {
         return invalid(format!("unknown or invalid runtime name: {}", host.runtime));
     }
@@ -94,6 +82,14 @@ pub(crate) fn host_config(host: &mut HostConfig, machine: &Machine) -> Result<Ve
         // By Docker's name: clients compare it.
         host.runtime = "runc".into();
     }
+    mounts::check_tmpfs(&host.tmpfs)?;
+    if !matches!(host.cgroupns_mode.as_str(), "private" | "host") {
+        return invalid(format!(
+            "invalid cgroup namespace mode: {}",
+            host.cgroupns_mode
+        ));
+    }
+    security::fill_in(host, machine.cpus);
     Ok(warnings)
 }
 
@@ -112,29 +108,74 @@ fn extra_hosts(host: &HostConfig) -> Result<(), Error> {
     Ok(())
 }
 
-/// What can't be had together with somebody else's network or the machine's host name.
-pub(crate) fn conflicts(config: &Config, host: &HostConfig) -> Result<(), Error> {
+/// What Docker refuses while it reads the request: what can't be had together with somebody else's
+/// network or the machine's, and what no Linux has.
+pub(crate) fn decoded(config: &Config, host: &HostConfig) -> Result<(), Error> {
+    if matches!(host.network_mode.as_str(), "container" | "container:") {
+        return invalid("invalid network mode: invalid container format container:<name|id>");
+    }
+    if let Some(what) = conflict(config, host) {
+        return invalid(format!("conflicting options: {what}"));
+    }
+    if !matches!(host.isolation.as_str(), "" | "default") {
+        return invalid(format!(
+            "invalid isolation ({}): linux only supports 'default'",
+            host.isolation
+        ));
+    }
+    resources::check_decoded(host)
+}
+
+fn conflict(config: &Config, host: &HostConfig) -> Option<&'static str> {
     let given = |list: &Option<Vec<String>>| list.as_ref().is_some_and(|list| !list.is_empty());
-    let what = if host.uts_mode == "host" && !config.hostname.is_empty() {
-        "hostname and the UTS mode"
-    } else if host.network_container().is_none() {
-        return Ok(());
-    } else if !config.hostname.is_empty() {
-        "hostname and the network mode"
-    } else if given(&host.links) {
-        "container type network can't be used with links. This would result in undefined behavior"
-    } else if given(&host.dns) {
-        "dns and the network mode"
-    } else if given(&host.extra_hosts) {
-        "custom host-to-IP mapping and the network mode"
-    } else if host.published().next().is_some() || host.publish_all_ports {
-        "port publishing and the container type network mode"
-    } else if !config.exposed_ports.is_empty() {
-        "port exposing and the container type network mode"
-    } else {
-        return Ok(());
-    };
-    invalid(format!("conflicting options: {what}"))
+    if host.network_container().is_some() {
+        if !config.hostname.is_empty() {
+            return Some("hostname and the network mode");
+        }
+        if given(&host.links) {
+            return Some(
+                "container type network can't be used with links. This would result in undefined behavior",
+            );
+        }
+        if given(&host.dns) {
+            return Some("dns and the network mode");
+        }
+        if given(&host.extra_hosts) {
+            return Some("custom host-to-IP mapping and the network mode");
+        }
+        if host.published().next().is_some() || host.publish_all_ports {
+            return Some("port publishing and the container type network mode");
+        }
+        if !config.exposed_ports.is_empty() {
+            return Some("port exposing and the container type network mode");
+        }
+    }
+    if host.uts_mode == "host" && !config.hostname.is_empty() {
+        return Some("hostname and the UTS mode");
+    }
+    if host.network_mode == "host" && given(&host.links) {
+        return Some(
+            "host type networking can't be used with links. This would result in undefined behavior",
+        );
+    }
+    None
+}
+
+/// What Docker refuses once the container has its name, or with its start only.
+pub(crate) fn security(host: &HostConfig) -> Result<(), Error> {
+    security::read(host)?;
+    storage(host)?;
+    if host
+        .cgroup_parent
+        .split('/')
+        .any(|part| matches!(part, "." | ".."))
+    {
+        return invalid(format!(
+            "invalid cgroup-parent: {}: it must not hold . or ..",
+            host.cgroup_parent
+        ));
+    }
+    devices::check(host)
 }
 
 /// The containers' layers are directories of one file system, which has no quotas of its own.
@@ -155,7 +196,7 @@ pub(crate) fn restart_policy(host: &mut HostConfig) -> Result<(), Error> {
     }
     let policy = &host.restart_policy;
     if host.auto_remove && policy.name != "no" {
-        return invalid("can't create 'AutoRemove' container with restart policy");
+        return invalid(AUTO_REMOVE);
     }
     match policy.name.as_str() {
         "always" | "unless-stopped" | "no" => {
@@ -195,9 +236,6 @@ fn modes(host: &mut HostConfig) -> Result<(), Error> {
         mode.strip_prefix("container:")
             .is_some_and(|n| !n.is_empty())
     };
-    if matches!(host.network_mode.as_str(), "container" | "container:") {
-        return invalid("invalid network mode: invalid container format container:<name|id>");
-    }
     let ipc = host.ipc_mode.as_str();
     let known = matches!(ipc, "private" | "shareable" | "host" | "none");
     // Whose it is is looked at with the start, as Docker does.
@@ -206,23 +244,6 @@ fn modes(host: &mut HostConfig) -> Result<(), Error> {
     }
     if !matches!(host.pid_mode.as_str(), "" | "host") && !container(&host.pid_mode) {
         return invalid(format!("invalid PID mode: {}", host.pid_mode));
-    }
-    if !matches!(host.uts_mode.as_str(), "" | "host") {
-        return invalid(format!("invalid UTS mode: {}", host.uts_mode));
-    }
-    if !matches!(host.cgroupns_mode.as_str(), "private" | "host") {
-        return invalid(format!(
-            "invalid cgroup namespace mode: {}",
-            host.cgroupns_mode
-        ));
-    }
-    if !matches!(host.userns_mode.as_str(), "" | "host") {
-        return invalid(format!("invalid USER mode: {}", host.userns_mode));
-    }
-    if host.network_mode == "host" && host.links.iter().flatten().next().is_some() {
-        return invalid(
-            "conflicting options: host type networking can't be used with links. This would result in undefined behavior",
-        );
     }
     Ok(())
 }
@@ -285,7 +306,6 @@ mod tests {
                 |h| h.cgroupns_mode = "foo".into(),
                 "invalid cgroup namespace mode: foo",
             ),
-            (|h| h.userns_mode = "foo".into(), "invalid USER mode: foo"),
             (
                 |h| h.isolation = "hyperv".into(),
                 "invalid isolation (hyperv): linux only supports 'default'",
@@ -312,8 +332,12 @@ mod tests {
                 "--storage-opt is supported only for overlay over xfs with 'pquota' mount option",
             ),
         ];
-        let message =
-            |mut host: HostConfig| host_config(&mut host, &MACHINE).unwrap_err().to_string();
+        let message = |mut host: HostConfig| {
+            let early = decoded(&Config::default(), &host);
+            let checked = early.and_then(|()| host_config(&mut host, &MACHINE).map(drop));
+            let checked = checked.and_then(|()| security(&host));
+            checked.unwrap_err().to_string()
+        };
         for (change, expected) in table {
             let mut host = HostConfig::default();
             change(&mut host);

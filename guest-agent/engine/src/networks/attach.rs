@@ -5,7 +5,7 @@ use std::sync::Arc;
 use network::Request;
 use runtime::spec::Namespace;
 
-use super::{Attachment, EndpointSettings, NetworkRecord, check_endpoint, options};
+use super::{Attachment, EndpointSettings, NetworkRecord, check_endpoint, names_of, options};
 use crate::containers::{Container, Record};
 use crate::{Engine, Error, blocking, ids};
 
@@ -58,13 +58,13 @@ impl Engine {
             return Ok(Namespace::Path(format!("/proc/{pid}/ns/net").into()));
         }
         let network = self.network().await?;
-        let engine = Arc::clone(self);
         let bandwidth = record.bandwidth;
         let mut wanted = self
             .resolve_networks(record)
             .map_err(|e| e.prefixed(FAILED))?;
-        for (_, attachment) in &mut wanted {
-            attachment.named = true;
+        let named = wanted.iter_mut().filter(|(network, _)| network.has_names());
+        for (_, attachment) in named {
+            attachment.names = names_of(record, &attachment.settings);
         }
         note_names(container, &wanted);
         let names = wanted.iter().any(|(network, _)| network.has_names());
@@ -84,7 +84,6 @@ impl Engine {
         for ((record, attachment), endpoint) in wanted.iter_mut().zip(opened.endpoints) {
             attachment.network_id.clone_from(&record.id);
             attachment.endpoint = Some(endpoint);
-            engine.network_event(record, "connect", Some(&container.id));
         }
         container.lock().record.networks = wanted
             .into_iter()
@@ -103,14 +102,50 @@ impl Engine {
     /// Its place on a network that gives no addresses.
     fn note_predefined(&self, container: &Container, name: &str) -> Result<(), Error> {
         let network = self.networks.find(name)?;
-        {
-            let mut inner = container.lock();
-            let attachment = inner.record.networks.entry(name.to_owned()).or_default();
-            attachment.network_id.clone_from(&network.id);
-            attachment.bare_id = ids::random_id()?;
-        }
-        self.network_event(&network, "connect", Some(&container.id));
+        let mut inner = container.lock();
+        let attachment = inner.record.networks.entry(name.to_owned()).or_default();
+        attachment.network_id.clone_from(&network.id);
+        attachment.bare_id = ids::random_id()?;
         Ok(())
+    }
+
+    /// Where the network namespace is that a container has as its own while it runs, or the machine's.
+    #[must_use]
+    pub fn sandbox_key(&self, record: &Record) -> String {
+        let shared = record.host_config.network_container().is_some();
+        if record.state.pid().is_none() || shared || record.config.network_disabled {
+            return String::new();
+        }
+        let name = match record.host_config.network_mode.as_str() {
+            "host" => "default",
+            _ => &record.id,
+        };
+        let path = self.options.run.join("network").join("netns").join(name);
+        path.display().to_string()
+    }
+
+    /// Tells that a container has come to its networks, or left them.
+    pub(crate) fn tell_of_networks(&self, container: &Container, action: &str) {
+        let networks = container.lock().record.networks.clone();
+        for attachment in networks.values().filter(|a| a.is_live()) {
+            if let Ok(record) = self.networks.find(&attachment.network_id) {
+                self.network_event(&record, action, Some(&container.id));
+            }
+        }
+    }
+
+    /// Tells of a start that has failed. Docker says that the container has left the networks that it
+    /// would have joined, though it has told of no joining.
+    pub(crate) fn tell_of_no_networks(&self, container: &Container) {
+        let record = container.lock().record.clone();
+        if record.config.network_disabled {
+            return;
+        }
+        for name in record.networks.keys() {
+            if let Ok(network) = self.networks.find(name) {
+                self.network_event(&network, "disconnect", Some(&container.id));
+            }
+        }
     }
 
     /// A container's networks, that of its mode first.
@@ -151,9 +186,8 @@ impl Engine {
         Ok(found)
     }
 
-    /// Gives a container's addresses and ports back.
+    /// Gives a container's addresses and ports back. Its record still has them.
     pub(crate) async fn leave_networks(self: &Arc<Self>, container: &Arc<Container>) {
-        let networks = container.lock().record.networks.clone();
         if has_own_network(container) {
             self.withdraw_ports(container).await;
             self.stop_names(&container.id);
@@ -164,13 +198,6 @@ impl Engine {
                 tracing::warn!(container = container.id, %error, "leaving its networks failed");
             }
         }
-        for attachment in networks.values().filter(|a| a.is_live()) {
-            if let Ok(record) = self.networks.find(&attachment.network_id) {
-                self.network_event(&record, "disconnect", Some(&container.id));
-            }
-        }
-        container.lock().record.leave_all();
-        self.names.stale();
     }
 
     /// Lets the namespace of a container go that has left its networks.
@@ -219,9 +246,9 @@ impl Engine {
 /// Notes that a container has names on these networks, whether or not it comes to be there.
 fn note_names(container: &Container, wanted: &[(NetworkRecord, Attachment)]) {
     let mut inner = container.lock();
-    for (network, _) in wanted {
+    for (network, known) in wanted {
         if let Some(attachment) = inner.record.networks.get_mut(&network.name) {
-            attachment.named = true;
+            attachment.names.clone_from(&known.names);
         }
     }
 }

@@ -6,7 +6,7 @@ use network::Request;
 
 use super::attach::{ONLY_PATTERN, request};
 use super::ports::way_in_id;
-use super::{Attachment, EndpointSettings, NetworkRecord, check_endpoint};
+use super::{Attachment, EndpointSettings, NetworkRecord, check_endpoint, names_of};
 use crate::containers::{Container, Record};
 use crate::{Engine, Error, blocking};
 
@@ -44,7 +44,7 @@ impl Engine {
                 Ok(network) => network,
                 // It may be there at the next start.
                 Err(Error::NotFound(_)) if !runs => {
-                    note(&container, name, request.settings, false);
+                    note(&container, name, request.settings, Vec::new());
                     return container.save().await;
                 }
                 Err(error) => return Err(error),
@@ -67,7 +67,8 @@ impl Engine {
                     .connect_running(&container, &network, request.settings)
                     .await?;
             } else if known.is_none() {
-                note(&container, network.name, request.settings, true);
+                let names = names_on(&container, &network, &request.settings);
+                note(&container, network.name, request.settings, names);
             }
             container.changed();
             container.save().await
@@ -89,6 +90,7 @@ impl Engine {
         let endpoint = self.join_running(container, network, wanted).await?;
         let attachment = Attachment {
             network_id: network.id.clone(),
+            names: names_on(container, network, &settings),
             settings,
             endpoint: Some(endpoint),
             ..Attachment::default()
@@ -197,11 +199,23 @@ impl Engine {
     }
 }
 
-/// Notes a network for the next start; whether the container has names there already.
-fn note(container: &Container, name: String, settings: EndpointSettings, named: bool) {
+/// The names that a container has on a network.
+fn names_on(
+    container: &Container,
+    network: &NetworkRecord,
+    settings: &EndpointSettings,
+) -> Vec<String> {
+    match network.has_names() {
+        true => names_of(&container.lock().record, settings),
+        false => Vec::new(),
+    }
+}
+
+/// Notes a network for the next start, and the names that the container has there already.
+fn note(container: &Container, name: String, settings: EndpointSettings, names: Vec<String>) {
     let attachment = Attachment {
         settings,
-        named,
+        names,
         ..Attachment::default()
     };
     container.lock().record.networks.insert(name, attachment);

@@ -18,6 +18,7 @@ pub use self::host::{NameQuestion, NameQuestions};
 
 use self::host::HostNames;
 use self::index::Index;
+use super::EndpointSettings;
 use crate::Engine;
 use crate::containers::Record;
 use crate::engine::Machine;
@@ -125,12 +126,23 @@ impl Engine {
 #[must_use]
 pub fn dns_names(record: &Record, network: &str) -> Option<Vec<String>> {
     let attachment = record.networks.get(network)?;
-    let unknown = attachment.network_id.is_empty() && !attachment.named;
-    if unknown || matches!(network, "bridge" | "host" | "none") {
-        return None;
+    if !attachment.names.is_empty() {
+        return Some(attachment.names.clone());
     }
+    // A record of an engine that did not write them down.
+    let unknown = attachment.network_id.is_empty() || is_nameless(network);
+    (!unknown).then(|| names_of(record, &attachment.settings))
+}
+
+/// Whether it is one of the networks that have no names.
+pub(super) fn is_nameless(network: &str) -> bool {
+    matches!(network, "bridge" | "host" | "none")
+}
+
+/// The names of a container with those settings of a network.
+pub(crate) fn names_of(record: &Record, settings: &EndpointSettings) -> Vec<String> {
     let mut names = vec![record.name.clone()];
-    let aliases = attachment.settings.aliases.iter().flatten().cloned();
+    let aliases = settings.aliases.iter().flatten().cloned();
     let more = aliases.chain([
         crate::ids::short(&record.id).to_owned(),
         record.config.hostname.clone(),
@@ -140,5 +152,14 @@ pub fn dns_names(record: &Record, network: &str) -> Option<Vec<String>> {
             names.push(name);
         }
     }
-    Some(names)
+    names
+}
+
+/// Gives a container that runs its new name on all its networks. One that does not run has it there with
+/// its next start.
+pub(crate) fn rename_there(record: &mut Record) {
+    let known = record.clone();
+    for attachment in record.networks.values_mut() {
+        attachment.names = names_of(&known, &attachment.settings);
+    }
 }

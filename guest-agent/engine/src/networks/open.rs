@@ -101,12 +101,9 @@ impl Engine {
         request: &mut CreateRequest,
     ) -> Result<BTreeMap<String, Attachment>, Error> {
         let named = std::mem::take(&mut request.networks);
-        if request.config.network_disabled {
-            return Ok(BTreeMap::new());
-        }
         self.check_endpoints(&named)?;
         let mode = request.host_config.network_mode.as_str();
-        if mode.starts_with("container:") {
+        if request.config.network_disabled || mode.starts_with("container:") {
             return Ok(BTreeMap::new());
         }
         let main = self.networks.find(mode).ok();

@@ -21,6 +21,7 @@ pub use host::{Condition, PortAnswer, PortOrder, PortOrders, Publication, Wanted
 pub(crate) use holder::PortTable;
 pub(crate) use host::HostPorts;
 pub(crate) use want::check;
+pub use want::port_key;
 
 use self::holder::{Claim, Held};
 use self::want::Want;
@@ -48,6 +49,12 @@ fn way_in(record: &Record) -> Option<&network::Endpoint> {
         .min_by_key(|endpoint| (-endpoint.priority, endpoint.network_name.clone()))
 }
 
+/// Whether ports of a container can be reached: it is on a network that leads out.
+#[must_use]
+pub fn has_way_in(record: &Record) -> bool {
+    way_in(record).is_some()
+}
+
 /// The same endpoint's id.
 pub(super) fn way_in_id(container: &Container) -> Option<String> {
     way_in(&container.lock().record).map(|endpoint| endpoint.endpoint_id.clone())
@@ -61,9 +68,18 @@ impl Engine {
         container: &Arc<Container>,
     ) -> Result<(), Error> {
         let record = container.lock().record.clone();
-        let mut wants = want::all(&record)?;
+        let endpoint = way_in(&record);
+        let prefix = format!(
+            "driver failed programming external connectivity on endpoint {} ({}): ",
+            record.name,
+            endpoint.map_or("", |endpoint| &endpoint.endpoint_id)
+        );
+        let mut wants = match endpoint {
+            Some(_) => want::all(&record).map_err(|e| e.prefixed(&prefix))?,
+            None => Vec::new(),
+        };
         want::keep(&mut wants, &record.ports);
-        let Some(endpoint) = way_in(&record).filter(|_| !wants.is_empty()) else {
+        let Some(endpoint) = endpoint.filter(|_| !wants.is_empty()) else {
             self.withdraw_ports(container).await;
             return Ok(());
         };
@@ -76,10 +92,6 @@ impl Engine {
             }
             Machine::Vm => self.ask_for_ports(&record, endpoint, &wants, &spec).await,
         };
-        let prefix = format!(
-            "driver failed programming external connectivity on endpoint {} ({}): ",
-            record.name, endpoint.endpoint_id
-        );
         let claims = opened.map_err(|error: Error| {
             self.release_ports(&container.id);
             error.prefixed(&prefix)
@@ -304,15 +316,14 @@ fn claims_of<'a>(
     endpoint: &'a network::Endpoint,
 ) -> impl Iterator<Item = Claim> + 'a {
     ports.iter().flat_map(move |(key, bound)| {
-        let parsed = want::parse_key(key).ok();
+        let want::Key { port, protocol } = want::Key::read(key);
         bound.iter().filter_map(move |bound| {
-            let (port, protocol) = parsed?;
             let host = bound.host_ip.parse().ok()?;
             let host_port = match bound.host_port.as_str() {
                 "" => 0,
                 text => text.parse().ok()?,
             };
-            claim(protocol, host, host_port, endpoint, port)
+            claim(protocol?, host, host_port, endpoint, port)
         })
     })
 }

@@ -125,9 +125,13 @@ pub struct Attachment {
     /// The id of its place, while it runs, on a network without addresses.
     #[serde(default)]
     pub bare_id: String,
-    /// The container has names there, though it may never have been there.
+    /// The container has been told to leave, whether or not it ever was there.
     #[serde(default)]
-    pub named: bool,
+    pub left: bool,
+    /// The names that others there know it by, as inspect shows them, though it may never have been
+    /// there. A rename gives them on networks without names, too.
+    #[serde(default)]
+    pub names: Vec<String>,
 }
 
 impl Attachment {

@@ -1,6 +1,7 @@
 //! The container's own mounts: binds and tmpfs, attached by descriptor.
 
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::path::Path;
 
 use rustix::fs::{AtFlags, CWD, FileType};
 use rustix::mount::{FsMountFlags, FsOpenFlags, MountAttrFlags, MoveMountFlags, OpenTreeFlags};
@@ -73,12 +74,7 @@ fn open_bind(mount: &Mount) -> Result<Detached, Error> {
     let propagation = mount
         .options
         .iter()
-        .find_map(|option| match option.as_str() {
-            "private" | "rprivate" => Some(libc::MS_PRIVATE),
-            "slave" | "rslave" => Some(libc::MS_SLAVE),
-            "shared" | "rshared" => Some(libc::MS_SHARED),
-            _ => None,
-        })
+        .find_map(|option| propagation_of(option))
         .unwrap_or(libc::MS_PRIVATE);
     let has = |option: &str| mount.options.iter().any(|one| one == option);
     sys::mount_setattr(tree.as_fd(), true, 0, propagation)
@@ -88,12 +84,13 @@ fn open_bind(mount: &Mount) -> Result<Detached, Error> {
         sys::mount_setattr(tree.as_fd(), below, ATTR_RDONLY, 0)
             .at("make the mount read-only", &mount.source)?;
     }
-    let stat = rustix::fs::statat(&tree, "", AtFlags::EMPTY_PATH)
-        .at("look at the mount source", &mount.source)?;
-    Ok(Detached {
-        tree,
-        directory: FileType::from_raw_mode(stat.st_mode) == FileType::Directory,
-    })
+    let directory = is_directory(tree.as_fd(), &mount.source)?;
+    Ok(Detached { tree, directory })
+}
+
+fn is_directory(place: BorrowedFd<'_>, path: impl AsRef<Path>) -> Result<bool, Error> {
+    let stat = rustix::fs::statat(place, "", AtFlags::EMPTY_PATH).at("look at", path)?;
+    Ok(FileType::from_raw_mode(stat.st_mode) == FileType::Directory)
 }
 
 /// An empty file system in memory. Docker's defaults are `noexec,nosuid,nodev`, which options such
@@ -104,8 +101,26 @@ fn tmpfs(options: &[String]) -> Result<OwnedFd, Error> {
         | MountAttrFlags::MOUNT_ATTR_NODEV;
     let context = rustix::mount::fsopen("tmpfs", FsOpenFlags::FSOPEN_CLOEXEC).step("open tmpfs")?;
     rustix::mount::fsconfig_set_string(&context, "source", "tmpfs").step("configure tmpfs")?;
+    let mut propagation = Vec::new();
     for option in options.iter().flat_map(|option| option.split(',')) {
+        if let Some(kind) = propagation_of(option) {
+            propagation.push(kind);
+        }
         match option {
+            // Where the files would be does not exist, and there is nothing to mount anew.
+            "bind" | "rbind" => {
+                return Err(Error::Invalid(
+                    "failed to fulfil mount request: open tmpfs: no such file or directory".into(),
+                ));
+            }
+            "remount" => {
+                return Err(Error::Invalid(
+                    "error mounting \"tmpfs\": remount: invalid argument".into(),
+                ));
+            }
+            "sync" | "dirsync" => {
+                rustix::mount::fsconfig_set_flag(&context, option).step("configure tmpfs")?
+            }
             "exec" => attributes.remove(MountAttrFlags::MOUNT_ATTR_NOEXEC),
             "suid" => attributes.remove(MountAttrFlags::MOUNT_ATTR_NOSUID),
             "dev" => attributes.remove(MountAttrFlags::MOUNT_ATTR_NODEV),
@@ -113,7 +128,14 @@ fn tmpfs(options: &[String]) -> Result<OwnedFd, Error> {
             "nosuid" => attributes |= MountAttrFlags::MOUNT_ATTR_NOSUID,
             "nodev" => attributes |= MountAttrFlags::MOUNT_ATTR_NODEV,
             "ro" => attributes |= MountAttrFlags::MOUNT_ATTR_RDONLY,
-            "noatime" => attributes |= MountAttrFlags::MOUNT_ATTR_NOATIME,
+            "noatime" | "strictatime" => {
+                attributes.remove(MountAttrFlags::MOUNT_ATTR__ATIME);
+                attributes |= match option {
+                    "noatime" => MountAttrFlags::MOUNT_ATTR_NOATIME,
+                    _ => MountAttrFlags::MOUNT_ATTR_STRICTATIME,
+                };
+            }
+            "nodiratime" => attributes |= MountAttrFlags::MOUNT_ATTR_NODIRATIME,
             _ => {
                 if let Some((key, value)) = option.split_once('=') {
                     rustix::mount::fsconfig_set_string(&context, key, value).map_err(|_| {
@@ -125,7 +147,22 @@ fn tmpfs(options: &[String]) -> Result<OwnedFd, Error> {
             }
         }
     }
-    make(&context, attributes, "mount tmpfs")
+    let tree = make(&context, attributes, "mount tmpfs")?;
+    for kind in propagation {
+        sys::mount_setattr(tree.as_fd(), false, 0, kind).step("set the propagation of tmpfs")?;
+    }
+    Ok(tree)
+}
+
+/// What an option says of how mounts below it spread.
+fn propagation_of(option: &str) -> Option<u64> {
+    Some(match option {
+        "private" | "rprivate" => libc::MS_PRIVATE,
+        "slave" | "rslave" => libc::MS_SLAVE,
+        "shared" | "rshared" => libc::MS_SHARED,
+        "unbindable" | "runbindable" => libc::MS_UNBINDABLE,
+        _ => return None,
+    })
 }
 
 /// Creates the file system of a configured context and mounts it, attached nowhere.
@@ -156,6 +193,12 @@ pub(crate) fn attach(
     for (mount, source) in mounts.iter().zip(sources) {
         let point = resolve::mount_point(root, &mount.target, source.directory)?;
         refuse_proc(point.as_fd(), &mount.target)?;
+        if !source.directory && is_directory(point.as_fd(), &mount.target)? {
+            return Err(Error::Invalid(format!(
+                "error mounting {:?} to rootfs at {:?}: not a directory",
+                mount.source, mount.target
+            )));
+        }
         attach_at(source.tree.as_fd(), point.as_fd()).at("mount on", &mount.target)?;
         if mount.readonly && mount.kind != MountKind::Bind {
             sys::mount_setattr(source.tree.as_fd(), false, ATTR_RDONLY, 0)

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::net::IpAddr;
 
-use super::dns_names;
+use super::{dns_names, is_nameless};
 use crate::Engine;
 
 type ByName = HashMap<String, Vec<IpAddr>>;
@@ -55,7 +55,8 @@ impl Index {
                     continue;
                 };
                 asker.leads_out |= endpoint.leads_out;
-                let Some(names) = dns_names(&record, network) else {
+                let names = dns_names(&record, network).filter(|_| !is_nameless(network));
+                let Some(names) = names else {
                     continue;
                 };
                 asker.networks.push(attachment.network_id.clone());

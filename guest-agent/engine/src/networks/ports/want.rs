@@ -36,25 +36,22 @@ pub(super) struct Want {
 pub(super) fn all(record: &Record) -> Result<Vec<Want>, Error> {
     let mut wants = Vec::new();
     let exposed = record.config.exposed_ports.keys();
-    let exposed: Vec<(u16, Protocol)> = exposed.filter_map(|key| parse_key(key).ok()).collect();
-    for (key, bindings) in record.host_config.published() {
-        let (port, protocol) = parse_key(key)?;
+    let exposed: Vec<_> = exposed.map(|key| Key::read(key)).collect();
+    for (text, bindings) in record.host_config.published() {
+        let key = Key::read(text);
         // As Docker does: a port that is not exposed is not published either.
-        if !exposed.contains(&(port, protocol)) {
+        if !exposed.contains(&key) {
             continue;
         }
-        let bindings = bindings.iter().flatten();
-        for binding in bindings {
-            wants.push(one(port, protocol, binding)?);
+        for binding in bindings.iter().flatten() {
+            wants.push(one(key, binding)?);
         }
     }
     if record.host_config.publish_all_ports {
-        for (port, protocol) in exposed {
-            let known = wants
-                .iter()
-                .any(|want: &Want| want.port == port && want.protocol == protocol);
-            if !known {
-                wants.push(one(port, protocol, &PortBinding::default())?);
+        for key in exposed {
+            let known = |want: &Want| want.port == key.port && Some(want.protocol) == key.protocol;
+            if !wants.iter().any(known) {
+                wants.push(one(key, &PortBinding::default())?);
             }
         }
     }
@@ -83,61 +80,84 @@ pub(super) fn keep(wants: &mut [Want], given: &BTreeMap<String, Vec<Bound>>) {
     }
 }
 
-/// Checks wishes before anything is made.
+/// Checks the numbers in wishes before anything is made. What the rest means shows with the start.
 pub(crate) fn check(host: &HostConfig) -> Result<(), Error> {
+    let wrong = |text: &str| Error::Invalid(format!("invalid port specification: \"{text}\""));
     for (key, bindings) in host.published() {
-        let (port, protocol) = parse_key(key)?;
+        let (port, _) = split(key);
+        if !port.is_empty() && port.parse::<u16>().is_err() {
+            return Err(wrong(port));
+        }
         for binding in bindings.iter().flatten() {
-            one(port, protocol, binding)?;
+            range(&binding.host_port).ok_or_else(|| wrong(&binding.host_port))?;
         }
     }
     Ok(())
 }
 
-/// `80/tcp`.
-pub(super) fn parse_key(key: &str) -> Result<(u16, Protocol), Error> {
-    let (port, protocol) = key.split_once('/').unwrap_or((key, "tcp"));
-    let number = port
-        .parse::<u16>()
-        .ok()
-        .filter(|number| *number > 0)
-        .ok_or_else(|| Error::Invalid(format!("invalid port specification: \"{port}\"")))?;
-    let protocol = Protocol::parse(&protocol.to_ascii_lowercase())
-        .ok_or_else(|| Error::Invalid(format!("invalid protocol: {protocol}")))?;
-    Ok((number, protocol))
+/// A container's port as a key names it.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) struct Key {
+    /// 0 where it is no number.
+    pub(super) port: u16,
+    /// Nothing where nobody knows it.
+    pub(super) protocol: Option<Protocol>,
 }
 
-fn one(port: u16, protocol: Protocol, binding: &PortBinding) -> Result<Want, Error> {
-    let host = match binding.host_ip.trim_matches(['[', ']']) {
-        "" => None,
-        text => Some(
-            text.parse()
-                .map_err(|_| Error::Invalid(format!("invalid IP address: {}", binding.host_ip)))?,
-        ),
-    };
-    let wrong = || {
-        Error::Invalid(format!(
-            "invalid port specification: \"{}\"",
-            binding.host_port
-        ))
-    };
-    let ports = match binding.host_port.as_str() {
-        "" | "0" => None,
-        text => {
-            let (first, last) = text.split_once('-').unwrap_or((text, text));
-            let first: u16 = first.parse().map_err(|_| wrong())?;
-            let last: u16 = last.parse().map_err(|_| wrong())?;
-            if first > last || first == 0 {
-                return Err(wrong());
-            }
-            Some(first..=last)
+impl Key {
+    /// Reads `80/tcp`.
+    pub(super) fn read(text: &str) -> Self {
+        let (port, protocol) = split(text);
+        Self {
+            port: port.parse().unwrap_or(0),
+            protocol: Protocol::parse(&protocol.to_ascii_lowercase()),
         }
-    };
+    }
+}
+
+/// `80/tcp` as Docker shows it, whatever the client has written: what it can't read is 0.
+#[must_use]
+pub fn port_key(text: &str) -> String {
+    let Key { port, protocol } = Key::read(text);
+    format!("{port}/{}", protocol.map_or("0", Protocol::name))
+}
+
+/// A port's text and its protocol, which need not be said of TCP; neither without a port.
+fn split(text: &str) -> (&str, &str) {
+    let mut parts = text.split('/');
+    match (parts.next().unwrap_or_default(), parts.next()) {
+        ("", _) => ("", ""),
+        (port, None | Some("")) => (port, "tcp"),
+        (port, Some(protocol)) => (port, protocol),
+    }
+}
+
+/// The ports of a binding: nothing inside for any, nothing at all when the text says none.
+fn range(text: &str) -> Option<Option<RangeInclusive<u16>>> {
+    let (text, _) = split(text);
+    if text.is_empty() {
+        return Some(None);
+    }
+    let mut parts = text.split('-').map(|part| part.parse::<u16>().ok());
+    let first = parts.next()??;
+    let last = parts.next().unwrap_or(Some(first))?;
+    match (first, last) {
+        (0, _) => Some(None),
+        _ if first > last => None,
+        _ => Some(Some(first..=last)),
+    }
+}
+
+fn one(key: Key, binding: &PortBinding) -> Result<Want, Error> {
+    let protocol = key
+        .protocol
+        .ok_or_else(|| Error::System("unknown protocol".into()))?;
     Ok(Want {
-        port,
+        port: key.port,
         protocol,
-        host,
-        ports,
+        // As in Docker: what is no address means all.
+        host: binding.host_ip.trim_matches(['[', ']']).parse().ok(),
+        ports: range(&binding.host_port).flatten(),
     })
 }
 
