@@ -228,13 +228,23 @@ fn what_docker_finds_out_with_the_start_is_found_out_then() {
         assert!(refused.1.contains(message), "{more}: {}", refused.1);
         host.docker(&["rm", "-v", "late"]).good();
     }
-    // Neither of these is one: no address is all of them, and a port is what can be read of it.
+    // Docker would publish it at all addresses.
+    let narrow = publish(
+        "80/tcp",
+        json!([{ "HostIp": "127.0.0.x", "HostPort": "8077" }]),
+    );
+    assert_eq!(make(&host, "late", &narrow).0, 201);
+    let refused = start(&host, "late");
+    assert!(refused.1.contains("127.0.0.x"), "{refused:?}");
+    assert_eq!(refused.0, 400);
+    host.docker(&["rm", "late"]).good();
+    // A port is what can be read of it.
     let all = json!([{ "HostIp": "0.0.0.0", "HostPort": "8077" }, { "HostIp": "::", "HostPort": "8077" }]);
     for (port, shown, binding) in [
         (
             "80/TCP",
             "80/tcp",
-            json!({ "HostIp": "x", "HostPort": "8077" }),
+            json!({ "HostIp": " ", "HostPort": "8077" }),
         ),
         ("0", "0/tcp", json!({ "HostPort": "8077/udp" })),
     ] {

@@ -148,6 +148,19 @@ fn range(text: &str) -> Option<Option<RangeInclusive<u16>>> {
     }
 }
 
+/// The host's address of a binding. What is no address would be all of them in Docker, which is more than
+/// anybody asked for.
+fn address(text: &str) -> Result<Option<IpAddr>, Error> {
+    match text.trim().trim_matches(['[', ']']) {
+        "" => Ok(None),
+        address => address.parse().map(Some).map_err(|_| {
+            Error::Invalid(format!(
+                "invalid IP address to publish a port at: \"{text}\""
+            ))
+        }),
+    }
+}
+
 fn one(key: Key, binding: &PortBinding) -> Result<Want, Error> {
     let protocol = key
         .protocol
@@ -155,8 +168,7 @@ fn one(key: Key, binding: &PortBinding) -> Result<Want, Error> {
     Ok(Want {
         port: key.port,
         protocol,
-        // As in Docker: what is no address means all.
-        host: binding.host_ip.trim_matches(['[', ']']).parse().ok(),
+        host: address(&binding.host_ip)?,
         ports: range(&binding.host_port).flatten(),
     })
 }
