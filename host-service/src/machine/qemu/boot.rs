@@ -99,7 +99,14 @@ pub(super) async fn boot(
     };
     let stall = setting("SLIPWAY_BOOT_STALL_S", stall);
     let watching = async {
-        let told = order::give(&channels).await.map_err(Failure::lasting)?;
+        let told = tokio::select! {
+            biased;
+            told = order::give(&channels) => told.map_err(|problem| Failure {
+                retry: true,
+                ..Failure::lasting(problem)
+            })?,
+            exit = process.ended() => return Err(died(home, &exit)),
+        };
         let result = watch(home, steps, &process, &tether, stall, deadline).await;
         drop(told);
         result
