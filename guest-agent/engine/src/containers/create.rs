@@ -215,7 +215,8 @@ impl Engine {
     }
 
     /// `container:NAME` becomes `container:ID`. A container for its network that isn't there is the
-    /// start's affair, and so are others unless Docker would take their labels. No error says "not found": the docker command would pull the image.
+    /// start's affair, and so are others unless Docker would take their labels. No error says "not
+    /// found": the docker command would pull the image.
     fn resolve_modes(&self, host: &mut HostConfig) -> Result<(), Error> {
         let needed = security::takes_labels(host);
         for (mode, needed) in [
