@@ -1,6 +1,7 @@
 //! Copying both ways between a socket and a stream of the link, each direction to its own end.
 
-use std::io;
+use std::collections::VecDeque;
+use std::io::{self, IoSlice};
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
@@ -13,8 +14,8 @@ use crate::stream::{Piece, Pieces};
 /// Room for the first bytes from a socket, and at most: it grows while it is filled.
 const ROOM: (usize, usize) = (4 * 1024, 256 * 1024);
 
-/// A piece from the link that is shorter is written with those behind it.
-const SMALL: usize = 16 * 1024;
+/// So much from the link is written at once, and in so many pieces.
+const TOGETHER: (usize, usize) = (256 * 1024, 64);
 
 /// Copies until both directions ended, or one broke. An end of file is passed on and the other
 /// direction goes on; a break ends both, and whoever drops the streams tells their other ends.
@@ -45,10 +46,16 @@ where
 
 /// What was read and is not written yet.
 trait Source<R> {
-    fn bytes(&self) -> &[u8];
-    fn advance(&mut self, count: usize);
-    /// Reads; called when nothing is left. The count of bytes, 0 at the end.
-    fn poll_fill(&mut self, cx: &mut Context<'_>, reader: &mut R) -> Poll<io::Result<usize>>;
+    /// Whether nothing is left.
+    fn is_empty(&self) -> bool;
+    /// Writes some of it; the count of bytes.
+    fn poll_write<W: AsyncWrite + Unpin>(
+        &mut self,
+        cx: &mut Context<'_>,
+        writer: &mut W,
+    ) -> Poll<io::Result<usize>>;
+    /// Reads; called when nothing is left. `false` at the end.
+    fn poll_fill(&mut self, cx: &mut Context<'_>, reader: &mut R) -> Poll<io::Result<bool>>;
     /// Nothing is on its way: holds no memory.
     fn rest(&mut self);
 }
@@ -59,21 +66,27 @@ struct FromSocket {
 }
 
 impl<R: AsyncRead + Unpin> Source<R> for FromSocket {
-    fn bytes(&self) -> &[u8] {
-        &self.buffer
+    fn is_empty(&self) -> bool {
+        self.buffer.is_empty()
     }
 
-    fn advance(&mut self, count: usize) {
-        self.buffer.advance(count);
+    fn poll_write<W: AsyncWrite + Unpin>(
+        &mut self,
+        cx: &mut Context<'_>,
+        writer: &mut W,
+    ) -> Poll<io::Result<usize>> {
+        let written = ready!(Pin::new(writer).poll_write(cx, &self.buffer))?;
+        self.buffer.advance(written);
+        Poll::Ready(Ok(written))
     }
 
-    fn poll_fill(&mut self, cx: &mut Context<'_>, reader: &mut R) -> Poll<io::Result<usize>> {
+    fn poll_fill(&mut self, cx: &mut Context<'_>, reader: &mut R) -> Poll<io::Result<bool>> {
         self.buffer.reserve(self.room);
         let count = ready!(poll_read_buf(Pin::new(reader), cx, &mut self.buffer))?;
         if count >= self.room {
             self.room = (self.room * 4).min(ROOM.1);
         }
-        Poll::Ready(Ok(count))
+        Poll::Ready(Ok(count > 0))
     }
 
     fn rest(&mut self) {
@@ -81,55 +94,55 @@ impl<R: AsyncRead + Unpin> Source<R> for FromSocket {
     }
 }
 
-/// Pieces as they crossed the link: in an emulated machine each copy counts. Small ones that are
-/// there already go together.
+/// Pieces as they crossed the link: in an emulated machine each copy counts. Those that are there
+/// already go together: so do the packets that become of them.
 #[derive(Default)]
-struct FromLink {
-    piece: Option<Piece>,
-    small: BytesMut,
-}
-
-impl FromLink {
-    /// The next piece if it is there. An end or a break shows again.
-    fn waiting<R: Pieces>(cx: &mut Context<'_>, reader: &mut R) -> Option<Piece> {
-        match reader.poll_piece(cx) {
-            Poll::Ready(Ok(next)) => next,
-            Poll::Ready(Err(_)) | Poll::Pending => None,
-        }
-    }
-}
+struct FromLink(VecDeque<Piece>);
 
 impl<R: Pieces> Source<R> for FromLink {
-    fn bytes(&self) -> &[u8] {
-        self.piece.as_ref().map_or(&self.small, Piece::bytes)
+    fn is_empty(&self) -> bool {
+        self.0.is_empty()
     }
 
-    fn advance(&mut self, count: usize) {
-        match &mut self.piece {
-            Some(piece) => piece.advance(count),
-            None => self.small.advance(count),
+    fn poll_write<W: AsyncWrite + Unpin>(
+        &mut self,
+        cx: &mut Context<'_>,
+        writer: &mut W,
+    ) -> Poll<io::Result<usize>> {
+        let mut slices = [IoSlice::new(&[]); TOGETHER.1];
+        for (slice, piece) in slices.iter_mut().zip(&self.0) {
+            *slice = IoSlice::new(piece.bytes());
         }
-    }
-
-    fn poll_fill(&mut self, cx: &mut Context<'_>, reader: &mut R) -> Poll<io::Result<usize>> {
-        self.piece = None;
-        let Some(first) = ready!(reader.poll_piece(cx))? else {
-            return Poll::Ready(Ok(0));
-        };
-        if first.bytes().len() < SMALL
-            && let Some(second) = Self::waiting(cx, reader)
-        {
-            self.small.extend_from_slice(first.bytes());
-            self.small.extend_from_slice(second.bytes());
-            while self.small.len() < SMALL
-                && let Some(next) = Self::waiting(cx, reader)
-            {
-                self.small.extend_from_slice(next.bytes());
+        let slices = &slices[..self.0.len()];
+        let written = ready!(Pin::new(writer).poll_write_vectored(cx, slices))?;
+        let mut rest = written;
+        while let Some(first) = self.0.front_mut() {
+            let length = first.bytes().len();
+            if rest < length {
+                first.advance(rest);
+                break;
             }
-        } else {
-            self.piece = Some(first);
+            rest -= length;
+            self.0.pop_front();
         }
-        Poll::Ready(Ok(Source::<R>::bytes(self).len()))
+        Poll::Ready(Ok(written))
+    }
+
+    fn poll_fill(&mut self, cx: &mut Context<'_>, reader: &mut R) -> Poll<io::Result<bool>> {
+        let Some(first) = ready!(reader.poll_piece(cx))? else {
+            return Poll::Ready(Ok(false));
+        };
+        let mut bytes = first.bytes().len();
+        self.0.push_back(first);
+        // An end or a break shows again.
+        while bytes < TOGETHER.0
+            && self.0.len() < TOGETHER.1
+            && let Poll::Ready(Ok(Some(next))) = reader.poll_piece(cx)
+        {
+            bytes += next.bytes().len();
+            self.0.push_back(next);
+        }
+        Poll::Ready(Ok(true))
     }
 
     fn rest(&mut self) {
@@ -171,13 +184,10 @@ impl<S> Direction<S> {
         W: AsyncWrite + Unpin,
     {
         loop {
-            while !self.source.bytes().is_empty() {
-                let bytes = self.source.bytes();
-                let written = ready!(Pin::new(&mut *writer).poll_write(cx, bytes))?;
-                if written == 0 {
+            while !self.source.is_empty() {
+                if ready!(self.source.poll_write(cx, writer))? == 0 {
                     return Poll::Ready(Err(io::ErrorKind::WriteZero.into()));
                 }
-                self.source.advance(written);
                 self.unflushed = true;
             }
             match self.state {
@@ -190,8 +200,8 @@ impl<S> Direction<S> {
             }
             if self.state == State::Open {
                 match self.source.poll_fill(cx, reader)? {
-                    Poll::Ready(0) => self.state = State::Ending,
-                    Poll::Ready(_) => {}
+                    Poll::Ready(true) => {}
+                    Poll::Ready(false) => self.state = State::Ending,
                     Poll::Pending => {
                         self.source.rest();
                         if self.unflushed {

@@ -128,7 +128,12 @@ fn agent(link: &str) -> Program {
 }
 
 fn ports(link: &str) -> Program {
-    program(PORTS, &["ports", "--link", link])
+    Program {
+        // What a connection carries is allocated piece by piece: memory that is given back and taken anew
+        // for each costs more than all else that is done with it.
+        environment: &[("GLIBC_TUNABLES", "glibc.malloc.trim_threshold=4194304")],
+        ..program(PORTS, &["ports", "--link", link])
+    }
 }
 
 fn program(path: &str, args: &[&str]) -> Program {

@@ -5,7 +5,7 @@
 )]
 
 use std::ffi::c_void;
-use std::io;
+use std::io::{self, IoSlice};
 use std::pin::Pin;
 use std::ptr::null_mut;
 use std::task::{Context, Poll, ready};
@@ -24,6 +24,9 @@ use crate::problem::{Explain, problem};
 
 /// Everything for the pipe's owner, nothing for anyone else, nothing inherited.
 const ACCESS: &str = "D:P(A;;GA;;;OW)";
+
+/// Pieces up to so many bytes become one write to the pipe, which knows no list of them.
+const TOGETHER: usize = 16 * 1024;
 
 /// Listens on the pipe: an instance always waits for the next client.
 #[derive(Debug)]
@@ -143,6 +146,28 @@ impl AsyncWrite for Connection {
             return Poll::Ready(Ok(0));
         }
         Pin::new(&mut self.pipe).poll_write(cx, buf)
+    }
+
+    fn poll_write_vectored(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bufs: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        let mut joined = Vec::new();
+        for buf in bufs {
+            if joined.len() + buf.len() > TOGETHER {
+                break;
+            }
+            joined.extend_from_slice(buf);
+        }
+        match bufs.iter().find(|buf| !buf.is_empty()) {
+            Some(long) if joined.is_empty() => self.poll_write(cx, long),
+            _ => self.poll_write(cx, &joined),
+        }
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        true
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
