@@ -80,7 +80,7 @@ impl Error {
 
 /// What the person can do about words of the engine.
 pub(crate) fn hint_for(message: &str) -> Option<&'static str> {
-    const HINTS: [(&str, &str); 16] = [
+    const HINTS: [(&str, &str); 17] = [
         ("No such container", "`slipway ps -a` lists the containers"),
         (
             "No such image",
@@ -129,6 +129,10 @@ pub(crate) fn hint_for(message: &str) -> Option<&'static str> {
         (
             "port is already allocated",
             "publish another port, or stop the container that has this one: `slipway ps` shows the ports",
+        ),
+        (
+            "address already in use",
+            "publish another port, or stop what has this one",
         ),
         (
             "the archive is cut off",

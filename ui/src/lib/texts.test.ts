@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest'
 import { plain, spans } from './ansi'
+import { hintFor } from './hints'
 import { sentence } from './ipc'
 import { highlight } from './json-text'
 import { letter, show } from './keys'
@@ -31,6 +32,13 @@ describe('run line', () => {
   it('reads back what it quotes', () => {
     const words = ['a b', "it's", '', '"', '\\', '$x', 'é한']
     expect(splitWords(words.map(quote).join(' '))).toEqual(words)
+  })
+})
+
+describe('hints', () => {
+  it('are for words of the engine that leave it open what to do', () => {
+    expect(hintFor('failed to bind host port 0.0.0.0:80/tcp: address already in use: nginx (process 7) listens there')).toBe('Choose another port, or stop what has this one.')
+    expect(hintFor('something else')).toBeNull()
   })
 })
 
