@@ -29,8 +29,11 @@ const STALL: (Duration, Duration) = (Duration::from_secs(20), Duration::from_sec
 /// The same for a machine that comes from its snapshot: it speaks at once.
 const RESUME: Duration = Duration::from_secs(10);
 
-/// The same once Linux runs.
+/// The same once Linux runs: checking a large disk is silent.
 const AFTER_LINUX: Duration = Duration::from_secs(120);
+
+/// The same once the engine runs: only its answer is missing, and another link may bring it.
+const AFTER_ENGINE: Duration = Duration::from_secs(45);
 
 /// How often the console is looked at while the machine boots.
 const LOOK: Duration = Duration::from_millis(20);
@@ -195,9 +198,10 @@ pub(super) async fn watch(
     steps: &mut Steps,
     process: &Process,
     tether: &Tether,
-    mut stall: Duration,
+    patience: Duration,
     deadline: Instant,
 ) -> Result<(), Failure> {
+    let mut stall = patience;
     let path = home.console_log();
     let mut console = Console::new(&path);
     let mut last_sign = Instant::now();
@@ -215,8 +219,10 @@ pub(super) async fn watch(
             match parse(&line) {
                 Some(Said::Step(name)) => {
                     steps.done(&name);
-                    // Checking a large disk is silent.
-                    stall = stall.max(AFTER_LINUX);
+                    stall = patience.max(match name.as_str() {
+                        "engine" => AFTER_ENGINE,
+                        _ => AFTER_LINUX,
+                    });
                 }
                 Some(Said::Failed(why)) => {
                     let failed = problem("the machine gave up while it started");
