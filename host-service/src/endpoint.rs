@@ -11,3 +11,5 @@ use unix as platform;
 use windows as platform;
 
 pub(crate) use platform::Listener;
+#[cfg(windows)]
+pub(crate) use windows::make_folder;

@@ -4,23 +4,23 @@
     reason = "an access list goes to the system by a raw pointer"
 )]
 
+mod access;
+
 use std::ffi::c_void;
 use std::io::{self, IoSlice};
 use std::pin::Pin;
-use std::ptr::null_mut;
 use std::task::{Context, Poll, ready};
 
 use client::wire::Problem;
 use client::{Endpoint, Home};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::windows::named_pipe::{NamedPipeServer, PipeMode, ServerOptions};
-use windows_sys::Win32::Foundation::LocalFree;
-use windows_sys::Win32::Security::Authorization::{
-    ConvertStringSecurityDescriptorToSecurityDescriptorW, SDDL_REVISION_1,
-};
-use windows_sys::Win32::Security::SECURITY_ATTRIBUTES;
 
 use crate::problem::{Explain, problem};
+
+pub(crate) use access::make_folder;
+
+use access::Descriptor;
 
 /// Everything for the pipe's owner, nothing for anyone else, nothing inherited.
 const ACCESS: &str = "D:P(A;;GA;;;OW)";
@@ -64,12 +64,8 @@ impl Listener {
 /// Docker's clients close their side with an empty message, which only a pipe of messages
 /// carries.
 fn instance(name: &str, first: bool) -> io::Result<NamedPipeServer> {
-    let descriptor = Descriptor::new()?;
-    let mut attributes = SECURITY_ATTRIBUTES {
-        nLength: u32::try_from(size_of::<SECURITY_ATTRIBUTES>()).unwrap_or_default(),
-        lpSecurityDescriptor: descriptor.0,
-        bInheritHandle: 0,
-    };
+    let descriptor = Descriptor::new(ACCESS)?;
+    let mut attributes = descriptor.attributes();
     let mut options = ServerOptions::new();
     options
         .first_pipe_instance(first)
@@ -80,36 +76,6 @@ fn instance(name: &str, first: bool) -> io::Result<NamedPipeServer> {
     // SAFETY: the attributes and the descriptor that they point to outlive the call.
     unsafe {
         options.create_with_security_attributes_raw(name, (&raw mut attributes).cast::<c_void>())
-    }
-}
-
-/// The access list in the system's own form.
-struct Descriptor(*mut c_void);
-
-impl Descriptor {
-    fn new() -> io::Result<Self> {
-        let text: Vec<u16> = ACCESS.encode_utf16().chain([0]).collect();
-        let mut descriptor = null_mut();
-        // SAFETY: the text ends with a zero; the descriptor is a place to write a pointer to.
-        let made = unsafe {
-            ConvertStringSecurityDescriptorToSecurityDescriptorW(
-                text.as_ptr(),
-                SDDL_REVISION_1,
-                &raw mut descriptor,
-                null_mut(),
-            )
-        };
-        if made == 0 {
-            return Err(io::Error::last_os_error());
-        }
-        Ok(Self(descriptor))
-    }
-}
-
-impl Drop for Descriptor {
-    fn drop(&mut self) {
-        // SAFETY: the system allocated it for us to free.
-        unsafe { LocalFree(self.0) };
     }
 }
 

@@ -1,5 +1,6 @@
 //! Local channels to the machine's process: its monitor and its end of the link.
 
+mod loopback;
 #[cfg(unix)]
 mod unix;
 #[cfg(windows)]
@@ -22,8 +23,13 @@ use tokio::io::{AsyncRead, AsyncWrite};
 pub(crate) enum Address {
     /// A Unix socket.
     Unix(PathBuf),
-    /// A port on the loopback interface.
-    Loopback(u16),
+    /// A port on the loopback interface, and the folder with the keys for it.
+    Loopback {
+        /// The port.
+        port: u16,
+        /// The folder.
+        keys: PathBuf,
+    },
     /// A port of a guest reached through the host's vsock.
     Vsock {
         /// The guest's address.
@@ -35,12 +41,53 @@ pub(crate) enum Address {
     },
 }
 
-impl Address {
-    /// An address for a new channel called `name`, which does not exist yet.
-    pub(crate) fn new(run_dir: &Path, name: &str) -> io::Result<Self> {
-        platform::new_address(run_dir, name)
+/// The value of `SLIPWAY_LINK` for channels over the loopback interface.
+pub(crate) const LOOPBACK: &str = "loopback";
+
+/// QEMU's name for the keys of its channels.
+const KEYS: &str = "keys";
+
+/// Where the channels of a new machine are made.
+#[derive(Debug)]
+pub(crate) struct Place {
+    run_dir: PathBuf,
+    prefix: &'static str,
+    keys: Option<PathBuf>,
+}
+
+impl Place {
+    /// A place for channels whose names begin with `prefix`. They are sockets; where QEMU has none, or
+    /// with `SLIPWAY_LINK=loopback`, ports of the loopback interface.
+    pub(crate) fn new(run_dir: &Path, prefix: &'static str) -> io::Result<Self> {
+        let wanted = std::env::var("SLIPWAY_LINK").unwrap_or_default();
+        let keys = (!platform::SOCKETS || wanted == LOOPBACK)
+            .then(|| run_dir.join(format!("{prefix}{KEYS}")));
+        if let Some(keys) = &keys {
+            loopback::make_keys(keys)?;
+        }
+        Ok(Self {
+            run_dir: run_dir.to_owned(),
+            prefix,
+            keys,
+        })
     }
 
+    /// An address for a new channel called `name`, which does not exist yet.
+    pub(crate) fn address(&self, name: &str) -> io::Result<Address> {
+        if let Some(keys) = &self.keys {
+            return Ok(Address::Loopback {
+                port: loopback::free_port()?,
+                keys: keys.clone(),
+            });
+        }
+        let socket = format!("{}{name}.sock", self.prefix);
+        let address = Address::Unix(self.run_dir.join(socket));
+        address.remove();
+        Ok(address)
+    }
+}
+
+impl Address {
     /// The channel for QEMU's `-chardev socket`, listening.
     pub(crate) fn chardev(&self, id: &str) -> String {
         match self {
@@ -48,30 +95,44 @@ impl Address {
                 let path = escape(path);
                 format!("socket,id={id},path={path},server=on,wait=off")
             }
-            Self::Loopback(port) => {
-                format!("socket,id={id},host=127.0.0.1,port={port},server=on,wait=off")
-            }
+            Self::Loopback { port, .. } => format!(
+                "socket,id={id},host=127.0.0.1,port={port},server=on,wait=off,tls-creds={KEYS}"
+            ),
             Self::Vsock { .. } => format!("null,id={id}"),
         }
+    }
+
+    /// What a QEMU that runs in `folder` must be told before, as `-object`.
+    pub(crate) fn credentials(&self, folder: &Path) -> Option<String> {
+        match self {
+            Self::Loopback { keys, .. } => {
+                let keys = keys.strip_prefix(folder).unwrap_or(keys);
+                Some(loopback::credentials(KEYS, keys))
+            }
+            Self::Unix(_) | Self::Vsock { .. } => None,
+        }
+    }
+
+    /// Whether nobody takes a connection until the guest is up.
+    pub(crate) fn is_the_guests(&self) -> bool {
+        matches!(self, Self::Vsock { .. })
     }
 
     /// Connects.
     pub(crate) async fn connect(&self) -> io::Result<Box<dyn Channel>> {
         match self {
-            Self::Loopback(port) => {
-                let stream = tokio::net::TcpStream::connect(("127.0.0.1", *port)).await?;
-                stream.set_nodelay(true)?;
-                Ok(Box::new(stream))
-            }
+            Self::Loopback { port, keys } => loopback::connect(*port, keys).await,
             other => platform::connect(other).await,
         }
     }
 
     /// Removes what an ended machine left in the file system.
     pub(crate) fn remove(&self) {
-        if let Self::Unix(path) = self {
+        match self {
             // It may be gone already, and the next machine replaces it in any case.
-            let _ = std::fs::remove_file(path);
+            Self::Unix(path) => drop(std::fs::remove_file(path)),
+            Self::Loopback { keys, .. } => loopback::remove_keys(keys),
+            Self::Vsock { .. } => {}
         }
     }
 }

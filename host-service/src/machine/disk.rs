@@ -41,9 +41,14 @@ pub(crate) fn prepare(path: &Path, gib: u64) -> Result<u64, Problem> {
     let mut options = OpenOptions::new();
     options.read(true).write(true).create(true).truncate(false);
     platform::private(&mut options);
-    let disk = options
-        .open(path)
-        .map_err(|error| file("create", path, &error))?;
+    let disk = options.open(path).map_err(|error| {
+        let failed = file("open", path, &error);
+        if platform::is_taken(&error) {
+            failed.hint("end the QEMU that has it, or restart the computer, then start again")
+        } else {
+            failed
+        }
+    })?;
     let length = disk
         .metadata()
         .map_err(|error| file("look at", path, &error))?

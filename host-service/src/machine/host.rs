@@ -14,7 +14,9 @@ use macos as platform;
 #[cfg(windows)]
 use windows as platform;
 
-pub(crate) use platform::{SNAPSHOTS, boot_id, candidates, free_space, routes};
+pub(crate) use platform::{
+    SNAPSHOTS, TAKES_MEMORY_BACK, boot_id, candidates, for_qemu, free_space, routes,
+};
 
 const MIB: u64 = 1 << 20;
 

@@ -212,6 +212,11 @@ async fn call(
     channel: Channel,
     patience: Duration,
 ) -> Result<(Opener, Incoming), String> {
+    let patience = if address.is_the_guests() {
+        patience
+    } else {
+        ANSWER
+    };
     let connected = tokio::time::timeout(patience, address.connect()).await;
     let io = connected
         .unwrap_or_else(|_| Err(std::io::ErrorKind::TimedOut.into()))

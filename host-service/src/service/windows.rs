@@ -1,14 +1,10 @@
 //! Control events and folders on Windows.
 
 use std::io;
-use std::path::Path;
 
 use tokio::signal::windows::{CtrlBreak, CtrlC, CtrlShutdown, ctrl_break, ctrl_c, ctrl_shutdown};
 
-/// Makes a folder unless it is there; the profile's access list makes it private.
-pub(super) fn make_private(folder: &Path) -> io::Result<()> {
-    std::fs::create_dir_all(folder)
-}
+pub(super) use crate::endpoint::make_folder as make_private;
 
 /// Somebody wants slipwayd to end.
 pub(super) struct Ending {

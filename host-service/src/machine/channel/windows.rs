@@ -1,17 +1,12 @@
-//! Channels on Windows: ports on the loopback interface, since QEMU's sockets there are TCP.
+//! Channels on Windows are ports on the loopback interface.
 
 use std::io;
-use std::net::TcpListener;
-use std::path::Path;
 
 use super::{Address, Channel};
 
-/// A port that was free a moment ago. If another program takes it first, QEMU says so and the
-/// start is tried again.
-pub(super) fn new_address(_run_dir: &Path, _name: &str) -> io::Result<Address> {
-    let listener = TcpListener::bind(("127.0.0.1", 0))?;
-    Ok(Address::Loopback(listener.local_addr()?.port()))
-}
+/// Windows has sockets in the file system and QEMU knows them, but Wine does not: the other way could
+/// not be tried.
+pub(super) const SOCKETS: bool = false;
 
 #[expect(clippy::unused_async, reason = "the same as on Unix")]
 pub(super) async fn connect(_address: &Address) -> io::Result<Box<dyn Channel>> {

@@ -16,6 +16,11 @@ pub(crate) fn private(options: &mut OpenOptions) {
     options.mode(0o600);
 }
 
+/// Never: QEMU locks the disk itself.
+pub(super) fn is_taken(_error: &io::Error) -> bool {
+    false
+}
+
 /// Files are sparse by themselves.
 #[expect(clippy::unnecessary_wraps, reason = "it can fail on Windows")]
 pub(super) fn make_sparse(_disk: &File) -> io::Result<()> {

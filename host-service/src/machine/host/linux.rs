@@ -3,10 +3,13 @@
 use std::fs::{self, OpenOptions};
 use std::io::ErrorKind;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// Whether machines can start from a snapshot. KVM and emulation both can.
 pub(crate) const SNAPSHOTS: bool = true;
+
+/// Whether QEMU can give back memory that the guest has no use for.
+pub(crate) const TAKES_MEMORY_BACK: bool = true;
 
 /// Bytes of memory.
 pub(crate) fn memory() -> Option<u64> {
@@ -22,6 +25,11 @@ pub(crate) fn memory() -> Option<u64> {
 pub(crate) fn free_space(path: &Path) -> Option<u64> {
     let stats = rustix::fs::statvfs(path).ok()?;
     Some(stats.f_bavail * stats.f_frsize)
+}
+
+/// A path that QEMU can open: any.
+pub(crate) fn for_qemu(path: &Path) -> PathBuf {
+    path.to_owned()
 }
 
 /// Different after each start of the host.

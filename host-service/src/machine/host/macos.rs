@@ -1,11 +1,14 @@
 //! The host on macOS.
 
 use std::net::IpAddr;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 /// Whether machines can start from a snapshot. Nobody has tried it under HVF yet.
 pub(crate) const SNAPSHOTS: bool = false;
+
+/// Whether QEMU can give back memory that the guest has no use for.
+pub(crate) const TAKES_MEMORY_BACK: bool = true;
 
 /// Bytes of memory.
 pub(crate) fn memory() -> Option<u64> {
@@ -16,6 +19,11 @@ pub(crate) fn memory() -> Option<u64> {
 pub(crate) fn free_space(path: &Path) -> Option<u64> {
     let stats = rustix::fs::statvfs(path).ok()?;
     Some(u64::from(stats.f_bavail) * u64::from(stats.f_frsize))
+}
+
+/// A path that QEMU can open: any.
+pub(crate) fn for_qemu(path: &Path) -> PathBuf {
+    path.to_owned()
 }
 
 /// Different after each start of the host.

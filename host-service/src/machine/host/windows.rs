@@ -1,16 +1,24 @@
 //! The host on Windows.
 #![expect(
     unsafe_code,
-    reason = "asking Windows for the size of the memory has no safe wrapper"
+    reason = "asking Windows for memory, disks and short names has no safe wrapper"
 )]
 
+use std::ffi::OsString;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
-use std::path::Path;
+use std::os::windows::ffi::{OsStrExt, OsStringExt};
+use std::path::{Path, PathBuf};
+use std::ptr::null_mut;
 
+use windows_sys::Win32::Storage::FileSystem::{GetDiskFreeSpaceExW, GetShortPathNameW};
 use windows_sys::Win32::System::SystemInformation::{GlobalMemoryStatusEx, MEMORYSTATUSEX};
 
 /// Whether machines can start from a snapshot. QEMU cannot under WHPX.
 pub(crate) const SNAPSHOTS: bool = false;
+
+/// Whether QEMU can give back memory that the guest has no use for. Here it cannot, and would complain of
+/// every piece.
+pub(crate) const TAKES_MEMORY_BACK: bool = false;
 
 /// Bytes of memory.
 pub(crate) fn memory() -> Option<u64> {
@@ -21,9 +29,34 @@ pub(crate) fn memory() -> Option<u64> {
     (done != 0).then_some(status.ullTotalPhys)
 }
 
-/// Not asked for on Windows; QEMU's own error is shown when the disk is full.
-pub(crate) fn free_space(_path: &Path) -> Option<u64> {
-    None
+/// Bytes that this person may still write to the disk of a folder.
+pub(crate) fn free_space(path: &Path) -> Option<u64> {
+    let mut free = 0;
+    // SAFETY: the name ends with a zero; the number is a place to write to.
+    let done =
+        unsafe { GetDiskFreeSpaceExW(wide(path).as_ptr(), &raw mut free, null_mut(), null_mut()) };
+    (done != 0).then_some(free)
+}
+
+/// A path that QEMU can open: it knows no letters outside its code page, but the short names of folders
+/// have none.
+pub(crate) fn for_qemu(path: &Path) -> PathBuf {
+    if path.as_os_str().is_ascii() {
+        return path.to_owned();
+    }
+    let mut room = vec![0; 1024];
+    let size = u32::try_from(room.len()).unwrap_or_default();
+    // SAFETY: the name ends with a zero; the room is as large as is said.
+    let length = unsafe { GetShortPathNameW(wide(path).as_ptr(), room.as_mut_ptr(), size) };
+    match room.get(..length as usize) {
+        Some(short) if length > 0 => OsString::from_wide(short).into(),
+        _ => path.to_owned(),
+    }
+}
+
+/// A name with a zero at its end.
+fn wide(path: &Path) -> Vec<u16> {
+    path.as_os_str().encode_wide().chain([0]).collect()
 }
 
 /// Not asked for on Windows: what a probe found is kept until QEMU or the image changes.

@@ -1,46 +1,51 @@
 //! Processes on Windows.
+#![expect(
+    unsafe_code,
+    reason = "asking and ending a process that is no child has no safe form"
+)]
 
 use std::io;
+use std::os::windows::io::{AsRawHandle, FromRawHandle, OwnedHandle};
 use std::os::windows::process::CommandExt;
 use std::process::Command;
-use std::time::Duration;
+
+use windows_sys::Win32::System::Threading::{
+    INFINITE, OpenProcess, PROCESS_SYNCHRONIZE, PROCESS_TERMINATE, TerminateProcess,
+    WaitForSingleObject,
+};
 
 const CREATE_NEW_PROCESS_GROUP: u32 = 0x0000_0200;
 const CREATE_NO_WINDOW: u32 = 0x0800_0000;
+
+/// How a program that was ended by force ends.
+const KILLED: u32 = 1;
 
 pub(super) fn detach(command: &mut Command) {
     command.creation_flags(CREATE_NEW_PROCESS_GROUP | CREATE_NO_WINDOW);
 }
 
-/// A process that is not our child.
-pub(super) struct Foreign(u32);
+/// A process that is not our child. While it is held, no other gets its number.
+pub(super) struct Foreign(OwnedHandle);
 
 impl Foreign {
     pub(super) fn open(pid: u32) -> io::Result<Self> {
-        if runs(pid) {
-            Ok(Self(pid))
-        } else {
-            Err(io::ErrorKind::NotFound.into())
-        }
+        open(pid, PROCESS_SYNCHRONIZE).map(Self)
     }
 
-    /// Looks now and then.
     pub(super) fn wait(&self) {
-        while runs(self.0) {
-            std::thread::sleep(Duration::from_secs(2));
-        }
+        // SAFETY: the handle is ours, and open for waiting.
+        unsafe { WaitForSingleObject(self.0.as_raw_handle(), INFINITE) };
     }
 }
 
-fn runs(pid: u32) -> bool {
-    let filter = format!("PID eq {pid}");
-    let mut command = Command::new("tasklist");
-    command
-        .args(["/NH", "/FO", "CSV", "/FI", &filter])
-        .creation_flags(CREATE_NO_WINDOW);
-    command
-        .output()
-        .is_ok_and(|output| String::from_utf8_lossy(&output.stdout).contains(&format!("\"{pid}\"")))
+fn open(pid: u32, access: u32) -> io::Result<OwnedHandle> {
+    // SAFETY: takes numbers only.
+    let handle = unsafe { OpenProcess(access, 0, pid) };
+    if handle.is_null() {
+        return Err(io::Error::last_os_error());
+    }
+    // SAFETY: the system just gave it to us, and nobody else closes it.
+    Ok(unsafe { OwnedHandle::from_raw_handle(handle) })
 }
 
 /// Not known: another process may have the number by now.
@@ -54,10 +59,9 @@ pub(super) fn terminate(pid: u32) {
 }
 
 pub(super) fn kill(pid: u32) {
-    let mut command = Command::new("taskkill");
-    command
-        .args(["/F", "/PID", &pid.to_string()])
-        .creation_flags(CREATE_NO_WINDOW);
     // It may have ended in this moment: then there is nothing to do.
-    let _ = command.output();
+    if let Ok(process) = open(pid, PROCESS_TERMINATE) {
+        // SAFETY: the handle is ours, and open for this.
+        unsafe { TerminateProcess(process.as_raw_handle(), KILLED) };
+    }
 }

@@ -12,6 +12,7 @@ use client::Home;
 use serde::{Deserialize, Serialize};
 use tokio_util::sync::CancellationToken;
 
+use super::arguments::{board, within};
 use super::image::Image;
 use super::program::Program;
 use crate::machine::channel::escape;
@@ -164,17 +165,21 @@ fn probe(
     let stderr = File::create(&errors).map_err(|error| error.to_string())?;
     let mut command = Command::new(&program.path);
     command
-        .args(super::arguments::board(program, image.architecture, name))
+        .args(board(program, image.architecture, name))
         .args(["-smp", "1", "-m", "256"])
         .arg("-kernel")
-        .arg(&image.kernel)
+        .arg(host::for_qemu(&image.kernel))
         .arg("-append")
         .arg(format!(
             "{} no_timer_check panic=-1",
             image.architecture.early_console()
         ))
         .arg("-chardev")
-        .arg(format!("file,id=serial,path={}", escape(&serial)))
+        .arg(format!(
+            "file,id=serial,path={}",
+            escape(within(home, &serial))
+        ))
+        .current_dir(home.root())
         .args(["-serial", "chardev:serial"])
         .stdin(Stdio::null())
         .stdout(Stdio::null())
@@ -231,7 +236,7 @@ fn watch(
 fn without_program(said: &str) -> String {
     let told = said
         .split(": ")
-        .skip_while(|part| part.starts_with("qemu-system") || part.contains(".c:"));
+        .skip_while(|part| part.contains("qemu-system") || part.contains(".c:"));
     told.collect::<Vec<_>>().join(": ")
 }
 
@@ -286,6 +291,12 @@ mod tests {
         assert_eq!(
             without_program("qemu-system-x86_64: failed to initialize kvm: No such device"),
             "failed to initialize kvm: No such device"
+        );
+        let said = "C:\\Program Files\\Slipway\\qemu\\qemu-system-x86_64.exe: -accel whpx: WHPX: \
+                    No accelerator found, hr=00000000";
+        assert_eq!(
+            without_program(said),
+            "-accel whpx: WHPX: No accelerator found, hr=00000000"
         );
         assert_eq!(without_program("Out of memory"), "Out of memory");
     }

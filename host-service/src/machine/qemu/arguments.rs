@@ -12,8 +12,8 @@ use super::boot::Failure;
 use super::image::Image;
 use super::program::{self, Program};
 use super::random;
-use crate::machine::channel::{Address, escape};
-use crate::machine::host::Size;
+use crate::machine::channel::{Address, LOOPBACK, Place, escape};
+use crate::machine::host::{self, Size};
 use crate::machine::{Progress, Start, disk};
 use crate::problem::{Explain, problem};
 
@@ -94,10 +94,10 @@ impl Plan {
     }
 }
 
-/// The link goes over vsock where the host has it, unless `SLIPWAY_LINK=serial`.
+/// The link goes over vsock where the host has it, unless `SLIPWAY_LINK` says something else.
 fn vsock_offered() -> bool {
     let wanted = std::env::var("SLIPWAY_LINK").unwrap_or_default();
-    wanted != "serial"
+    !["serial", LOOPBACK].contains(&wanted.as_str())
         && std::fs::OpenOptions::new()
             .read(true)
             .write(true)
@@ -133,13 +133,12 @@ impl Channels {
         let run = home.run_dir();
         let failed =
             |error: std::io::Error| problem("cannot make the machine's channels").because(error);
-        let address = |name: &str| {
-            let name = match from {
-                From::ForSnapshot => format!("snapshot-{name}"),
-                From::Boot | From::Snapshot => name.to_owned(),
-            };
-            Address::new(&run, &name).map_err(failed)
+        let prefix = match from {
+            From::ForSnapshot => "snapshot-",
+            From::Boot | From::Snapshot => "",
         };
+        let place = Place::new(&run, prefix).map_err(failed)?;
+        let address = |name: &str| place.address(name).map_err(failed);
         let monitor = address("qmp")?;
         // A key is told there, since everybody can read QEMU's arguments.
         let start = if from == From::Boot && !plan.vsock {
@@ -268,7 +267,13 @@ fn serial_bus(ports: usize) -> String {
     format!("virtio-serial-pci,max_ports={most},vectors={vectors}")
 }
 
-/// All arguments.
+/// A path as QEMU is told it. QEMU runs in the home: on Windows it can't open paths with letters that
+/// its code page lacks, and the home is as a rule in a folder with the person's name.
+pub(super) fn within<'a>(home: &Home, path: &'a Path) -> &'a Path {
+    path.strip_prefix(home.root()).unwrap_or(path)
+}
+
+/// All arguments, for a QEMU that runs in the home.
 pub(super) fn arguments(
     home: &Home,
     plan: &Plan,
@@ -286,11 +291,14 @@ pub(super) fn arguments(
         "-m",
         &format!("{}M", plan.size.memory_mib),
     ]);
-    add(&["-kernel", &plan.image.kernel.display().to_string()]);
+    add(&[
+        "-kernel",
+        &host::for_qemu(&plan.image.kernel).display().to_string(),
+    ]);
     add(&["-append", &kernel_line(plan, channels, from)]);
     add(&[
         "-chardev",
-        &format!("file,id=console,path={}", escape(console)),
+        &format!("file,id=console,path={}", escape(within(home, console))),
     ]);
     add(&["-serial", "chardev:console"]);
     // The kernel has NVMe and ext4 built in, so that it needs no initramfs to boot. QEMU can't take
@@ -298,19 +306,20 @@ pub(super) fn arguments(
     let root_device = if from == From::Boot {
         "nvme,serial=slipway-root"
     } else {
-        add(&["-initrd", &plan.image.initramfs.display().to_string()]);
+        let initramfs = host::for_qemu(&plan.image.initramfs);
+        add(&["-initrd", &initramfs.display().to_string()]);
         "virtio-blk-pci"
     };
     let data = match from {
         From::ForSnapshot => format!("driver=null-co,read-zeroes=on,size={}", plan.disk_bytes),
         From::Boot | From::Snapshot => format!(
             "file={},format=raw,discard=unmap,detect-zeroes=unmap",
-            escape(&home.data_disk())
+            escape(within(home, &home.data_disk()))
         ),
     };
     add(&["-drive", &format!("if=none,id=data,{data}")]);
     add(&["-device", "virtio-blk-pci,drive=data"]);
-    let root = escape(&plan.image.root);
+    let root = escape(&host::for_qemu(&plan.image.root));
     add(&[
         "-drive",
         &format!("if=none,id=root,file={root},format=raw,readonly=on"),
@@ -328,7 +337,13 @@ pub(super) fn arguments(
         "-device",
         "virtio-rng-pci,rng=rng",
     ]);
-    add(&["-device", "virtio-balloon-pci,free-page-reporting=on"]);
+    if host::TAKES_MEMORY_BACK {
+        add(&["-device", "virtio-balloon-pci,free-page-reporting=on"]);
+    }
+    // All channels of a machine have the same.
+    if let Some(credentials) = channels.monitor.credentials(home.root()) {
+        add(&["-object", &credentials]);
+    }
     let mut ports = Vec::new();
     if let Address::Vsock { cid, .. } = channels.link {
         add(&["-device", &format!("vhost-vsock-pci,guest-cid={cid}")]);

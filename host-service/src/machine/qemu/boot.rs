@@ -15,6 +15,7 @@ use super::arguments::{Channels, From, Plan, arguments};
 use super::run::Run;
 use super::{order, random};
 use crate::logs;
+use crate::machine::channel::Address;
 use crate::machine::console::{Console, Said, parse};
 use crate::machine::process::Process;
 use crate::machine::record::{Record, now_ms};
@@ -120,7 +121,8 @@ pub(super) async fn boot(
             Err(Failure::lasting(problem("the start was cancelled")))
         }
     };
-    if let Some(address) = &channels.start {
+    // Keys are the other channels', too.
+    if let Some(address @ Address::Unix(_)) = &channels.start {
         address.remove();
     }
     if let Err(failure) = result {
@@ -160,6 +162,7 @@ fn launch(
     let mut command = Command::new(&plan.program.path);
     command
         .args(arguments(home, plan, &channels, &uuid, &console, from))
+        .current_dir(home.root())
         .stdin(snapshot.map_or_else(Stdio::null, Stdio::from))
         .stdout(Stdio::null())
         .stderr(stderr);
@@ -293,13 +296,16 @@ fn died(home: &Home, exit: &crate::machine::process::Exit) -> Failure {
     } else {
         problem("QEMU ended while the machine started").because(&said)
     };
-    // QEMU that complains complains again, unless the accelerator or vsock was the reason; a
-    // guest that ended itself may have met a fault of the moment.
+    // QEMU that complains complains again, unless the accelerator, vsock or a port that another
+    // program was quicker to take was the reason; a guest that ended itself may have met a fault
+    // of the moment.
     let blames = |words: &[&str]| words.iter().any(|word| said.contains(word));
     let blames_accelerator = blames(&["kvm", "hvf", "whpx", "KVM", "HVF", "WHPX"]);
     Failure {
         problem: with_console(failed.hint(HINT), &home.console_log()),
-        retry: said.is_empty() || blames_accelerator || blames(&["vsock", "already in use"]),
+        retry: said.is_empty()
+            || blames_accelerator
+            || blames(&["vsock", "already in use", "available port"]),
         blames_accelerator,
         told: false,
     }

@@ -45,6 +45,8 @@ impl Image {
     }
 
     fn at(folder: &Path) -> Result<Self, Problem> {
+        // QEMU runs in another folder.
+        let folder = &std::path::absolute(folder).unwrap_or_else(|_| folder.to_owned());
         let file = |name: &str| {
             let path = folder.join(name);
             match std::fs::File::open(&path) {

@@ -10,6 +10,7 @@ use client::wire::Problem;
 use serde::{Deserialize, Serialize};
 
 use super::architecture::Architecture;
+use crate::machine::host;
 use crate::problem::{Explain, problem};
 use crate::settings::replace;
 
@@ -34,8 +35,8 @@ impl Program {
     /// The folder of its firmware, where it lies beside the program, as in a bundle that was unpacked
     /// somewhere; an installed QEMU knows its own.
     pub(super) fn firmware(&self) -> Option<PathBuf> {
-        let folder = self.path.parent()?.join("share/qemu");
-        folder.is_dir().then_some(folder)
+        let folder = self.path.parent()?.join("share").join("qemu");
+        folder.is_dir().then(|| host::for_qemu(&folder))
     }
 
     pub(crate) fn version_text(&self) -> String {
@@ -48,6 +49,8 @@ impl Program {
 /// it was asked before.
 pub(super) fn find(home: &Home, architecture: Architecture) -> Result<Program, Problem> {
     let path = locate(architecture)?;
+    // It runs in another folder.
+    let path = std::path::absolute(&path).unwrap_or(path);
     let stamp = stamp(&path);
     let memory = home.machine_dir().join("qemu.json");
     let known = fs::read(&memory)

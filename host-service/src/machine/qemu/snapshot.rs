@@ -139,6 +139,7 @@ async fn take(home: &Home, plan: &Plan) -> Result<(), Problem> {
             &console,
             From::ForSnapshot,
         ))
+        .current_dir(home.root())
         .env(TARGET, &target)
         .stdin(Stdio::null())
         .stdout(Stdio::null())
