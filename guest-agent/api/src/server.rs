@@ -10,7 +10,7 @@ use engine::Engine;
 use http::{HeaderValue, Method, Request, StatusCode, header};
 use hyper::body::Incoming;
 use hyper::service::service_fn;
-use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tower::ServiceExt;
 
@@ -54,7 +54,7 @@ impl Api {
             .half_close(true)
             // As Go writes them: scripts look for headers in these letters.
             .title_case_headers(true)
-            .timer(TokioTimer::new())
+            // No timer: a client may keep a connection for as long as it likes, as with Docker.
             .serve_connection(TokioIo::new(stream), service)
             .with_upgrades()
             .await;
@@ -103,7 +103,33 @@ const SERVER: &str = concat!("Slipway/", env!("CARGO_PKG_VERSION"), " (linux)");
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use std::time::Duration;
+
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+
     use super::*;
+
+    #[tokio::test]
+    async fn a_connection_that_rests_is_kept() {
+        let (mut client, stream) = tokio::io::duplex(4096);
+        let api = Api {
+            router: Router::new(),
+        };
+        tokio::spawn(async move { api.serve(stream).await });
+        // Hyper would end it after 30 seconds if it had a timer.
+        for rest in [0, 31] {
+            tokio::time::sleep(Duration::from_secs(rest)).await;
+            client
+                .write_all(b"GET /nowhere HTTP/1.1\r\nHost: x\r\n\r\n")
+                .await
+                .unwrap();
+            let mut answer = [0; 4096];
+            let count = client.read(&mut answer).await.unwrap();
+            assert!(answer[..count].starts_with(b"HTTP/1.1 404"));
+        }
+    }
 
     #[test]
     fn the_header_says_the_current_version() {
