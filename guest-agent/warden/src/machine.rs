@@ -130,7 +130,7 @@ fn agent(link: &str) -> Program {
 fn ports(link: &str) -> Program {
     Program {
         // What a connection carries is allocated piece by piece: memory that is given back and taken anew
-        // for each costs more than all else that is done with it.
+        // for each would cost a fault for each of its pages.
         environment: &[("GLIBC_TUNABLES", "glibc.malloc.trim_threshold=4194304")],
         ..program(PORTS, &["ports", "--link", link])
     }

@@ -17,6 +17,8 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 use tokio::io::{AsyncRead, AsyncWrite};
 
+pub(crate) use loopback::credentials;
+
 /// Where a channel is found.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -102,13 +104,10 @@ impl Address {
         }
     }
 
-    /// What a QEMU that runs in `folder` must be told before, as `-object`.
-    pub(crate) fn credentials(&self, folder: &Path) -> Option<String> {
+    /// The folder with the keys, which QEMU must be told of before, as [`credentials`].
+    pub(crate) fn keys(&self) -> Option<&Path> {
         match self {
-            Self::Loopback { keys, .. } => {
-                let keys = keys.strip_prefix(folder).unwrap_or(keys);
-                Some(loopback::credentials(KEYS, keys))
-            }
+            Self::Loopback { keys, .. } => Some(keys),
             Self::Unix(_) | Self::Vsock { .. } => None,
         }
     }

@@ -19,7 +19,7 @@ use rustls::{ClientConfig, RootCertStore};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 
-use super::Channel;
+use super::{Channel, KEYS};
 use crate::machine::disk;
 
 const HERE: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
@@ -65,9 +65,9 @@ pub(super) fn remove_keys(folder: &Path) {
 }
 
 /// What QEMU is told of them, as `-object`.
-pub(super) fn credentials(id: &str, folder: &Path) -> String {
+pub(crate) fn credentials(folder: &Path) -> String {
     let folder = super::escape(folder);
-    format!("tls-creds-x509,id={id},dir={folder},endpoint=server,verify-peer=on")
+    format!("tls-creds-x509,id={KEYS},dir={folder},endpoint=server,verify-peer=on")
 }
 
 /// Connects to QEMU, which shows that it is the one that was started with these keys.

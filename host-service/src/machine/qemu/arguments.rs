@@ -12,7 +12,7 @@ use super::boot::Failure;
 use super::image::Image;
 use super::program::{self, Program};
 use super::random;
-use crate::machine::channel::{Address, LOOPBACK, Place, escape};
+use crate::machine::channel::{Address, LOOPBACK, Place, credentials, escape};
 use crate::machine::host::{self, Size};
 use crate::machine::{Progress, Start, disk};
 use crate::problem::{Explain, problem};
@@ -341,8 +341,8 @@ pub(super) fn arguments(
         add(&["-device", "virtio-balloon-pci,free-page-reporting=on"]);
     }
     // All channels of a machine have the same.
-    if let Some(credentials) = channels.monitor.credentials(home.root()) {
-        add(&["-object", &credentials]);
+    if let Some(keys) = channels.monitor.keys() {
+        add(&["-object", &credentials(within(home, keys))]);
     }
     let mut ports = Vec::new();
     if let Address::Vsock { cid, .. } = channels.link {
