@@ -6,7 +6,6 @@ mod binds;
 mod capabilities;
 mod commit;
 mod config;
-mod copy_up;
 mod create;
 mod detach;
 mod devices;
@@ -79,7 +78,6 @@ pub use top::ProcessTable;
 pub use update::UpdateRequest;
 pub use wait::{WaitCondition, WaitOutcome};
 
-pub(crate) use copy_up::{copy_up, has_directory};
 pub(crate) use exit::wants_restart;
 pub(crate) use files::{paths, stream};
 pub(crate) use find::Index;

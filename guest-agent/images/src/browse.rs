@@ -211,6 +211,12 @@ impl Store {
         }
     }
 
+    /// Whether a path of an image leads to a directory. Blocks.
+    pub fn has_directory(&self, image: &Image, path: &str) -> Result<bool> {
+        let found = self.merged(&image.layers)?.follow(path.as_bytes())?;
+        Ok(found.is_some_and(|node| node.is_directory()))
+    }
+
     /// A file of an image, or of one of its layers. Links are followed in the image only. Blocks.
     pub fn open_file(
         &self,

@@ -180,6 +180,47 @@ fn new_volumes_have_what_the_image_has() {
     );
 }
 
+/// What a container would see is what counts: through links, and without what upper layers took away.
+#[test]
+fn new_volumes_are_filled_with_what_would_be_seen() {
+    let host = host!();
+    let step = |from: &str, script: &str, to: &str| {
+        let args = ["run", "--name", "step", from, "sh", "-c", script];
+        host.docker(&args).good();
+        host.docker(&["commit", "step", to]).good();
+        host.docker(&["rm", "step"]).good();
+    };
+    let script = "mkdir -p /real/d /gone/d /swap/d; echo 1 > /real/d/f; ln /real/d/f /real/d/g
+        chown -R 5:6 /real/d; chmod 750 /real/d; ln -s /real /link; ln -s ../../link/d /real/d/up
+        echo 2 > /gone/d/f; echo 3 > /swap/d/f";
+    step("busybox", script, "seen:1");
+    let script = "rm -r /gone /swap; mkdir -p /swap/d; echo 4 > /swap/d/new";
+    step("seen:1", script, "seen:2");
+    let run = |mount: &str, script: &str| {
+        host.docker(&["run", "--rm", "-v", mount, "seen:2", "sh", "-c", script])
+    };
+    for mount in ["/link/d", "named:/link/d"] {
+        let script =
+            "cd /link/d; ls; cat g; stat -c '%u:%g %a %h' . f; mount | grep -c ' on /real/d '";
+        let expected = "f\ng\nup\n1\n5:6 750 2\n5:6 644 2\n1";
+        assert_eq!(run(mount, script).good(), expected, "{mount}");
+    }
+    assert_eq!(run("gone:/gone/d", "ls /gone/d").good(), "");
+    assert_eq!(run("/swap/d", "ls /swap/d").good(), "new");
+    // Docker tells it when the container is made, and nothing is left of it.
+    let volumes = host.docker(&["volume", "ls", "-q"]).good();
+    let create = ["create", "-v", "/bin/busybox", "seen:2"];
+    host.docker(&create)
+        .bad(1, "cannot mount volume over existing file, file exists");
+    assert_eq!(host.docker(&["volume", "ls", "-q"]).good(), volumes);
+    // A working directory that a layer took away is there for copies.
+    host.docker(&["create", "--name", "dir", "-w", "/gone/d", "seen:2"])
+        .good();
+    std::fs::write(host.path("copied"), "x").unwrap();
+    host.docker(&["cp", &host.path("copied"), "dir:/gone/d/x"])
+        .good();
+}
+
 #[test]
 fn a_volume_may_be_a_mount() {
     let host = host!();

@@ -1,13 +1,11 @@
 //! `docker create`: the image's configuration and the request become a container on disk.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
 use std::sync::Arc;
 
 use runtime::view;
 use serde_json::Value;
 
-use super::copy_up::has_directory;
 use super::{
     Bandwidth, Config, Container, HostConfig, MountRequest, Reached, Record, State, image_mount,
     logs, mounts, security, validate,
@@ -179,9 +177,10 @@ impl Engine {
         let container = Container::new(record, dir.clone());
         let written = make_directories(&container)
             .and_then(|()| {
-                let layers = store.layers(image)?;
-                self.make_working_directory(&container, &layers)?;
-                provided.fill(self, &layers)
+                self.make_working_directory(&container, image)?;
+                // Read only, its own layer too: what was mounted to be written is synced at the end.
+                let own = dir.join("upper");
+                provided.fill(self, &[vec![own], store.layers(image)?].concat())
             })
             .and_then(|()| container.save_blocking());
         if let Err(error) = written {
@@ -202,10 +201,10 @@ impl Engine {
     fn make_working_directory(
         &self,
         container: &Container,
-        layers: &[PathBuf],
+        image: &images::Image,
     ) -> Result<(), Error> {
         let path = container.lock().record.config.working_dir.clone();
-        if path.is_empty() || has_directory(layers, &path)? {
+        if path.is_empty() || self.store()?.has_directory(image, &path)? {
             return Ok(());
         }
         let record = container.lock().record.clone();

@@ -15,6 +15,9 @@ const DEFAULT_TIMEOUT: i64 = 10;
 /// The same when its signal could not be sent.
 const UNSENT_TIMEOUT: i64 = 2;
 
+/// How long Docker waits for the end after SIGKILL, in seconds.
+const KILL_TIMEOUT: u64 = 12;
+
 impl Engine {
     /// Stops a container: its stop signal (or `signal`), then SIGKILL after `timeout` seconds
     /// (its own, or 10); negative waits for ever.
@@ -118,8 +121,10 @@ impl Engine {
         self.send_signal(&container, signal)
             .await
             .map_err(|e| e.prefixed(&prefix))?;
-        if signal == signals::KILL {
-            stopped_within(&container, Some(10)).await;
+        if signal == signals::KILL && !stopped_within(&container, Some(KILL_TIMEOUT)).await {
+            return Err(Error::System(format!(
+                "{prefix}tried to kill container, but did not receive an exit event"
+            )));
         }
         Ok(())
     }

@@ -1,6 +1,7 @@
 //! The volumes of a container: made or found at its creation, told of in events, removed with it
 //! when nobody has named them.
 
+use std::os::fd::AsFd as _;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -19,10 +20,19 @@ pub(super) struct Provided {
 }
 
 impl Provided {
-    /// Fills volumes that are empty from the image's layers. Blocks.
+    /// Fills volumes that are empty from the new container's layers (topmost first). Blocks.
     pub(super) fn fill(&self, engine: &Engine, layers: &[PathBuf]) -> Result<(), Error> {
+        if self.empty.is_empty() {
+            return Ok(());
+        }
+        let files = runtime::view::layers(layers).map_err(|error| {
+            Error::System(format!(
+                "cannot mount the image's layers: {}",
+                runtime::Failure::from(&error).message
+            ))
+        })?;
         for (volume, subpath, destination) in &self.empty {
-            volumes::fill(engine, volume, subpath, destination, layers)?;
+            volumes::fill(engine, volume, subpath, destination, files.as_fd())?;
         }
         Ok(())
     }

@@ -1,25 +1,35 @@
 //! Filling an empty volume with what the image has at its mount point.
 
-use std::os::fd::AsRawFd;
-use std::path::{Path, PathBuf};
+use std::os::fd::{AsFd as _, AsRawFd as _, BorrowedFd, OwnedFd};
+use std::path::Path;
 use std::sync::PoisonError;
 
+use rustix::fs::{CWD, Mode, OFlags};
+use rustix::io::Errno;
+
 use super::{Volume, backing};
-use crate::containers::{copy_up, has_directory};
+use crate::containers::paths;
 use crate::{Engine, Error};
 
-/// Copies what the image's layers (topmost first) have at `destination` into a volume, or into the
+/// Copies what `files`, those of a new container, have at `destination` into a volume, or into the
 /// directory at `subpath` of it, if that is there and empty. Blocks.
 pub(crate) fn fill(
     engine: &Engine,
     volume: &Volume,
     subpath: &str,
     destination: &str,
-    layers: &[PathBuf],
+    files: BorrowedFd<'_>,
 ) -> Result<(), Error> {
-    if !has_directory(layers, destination)? {
+    let source = paths::open(files, destination, OFlags::RDONLY | OFlags::DIRECTORY);
+    if matches!(source, Err(Errno::NOENT)) {
         return Ok(());
     }
+    let source = source.map_err(|errno| match errno {
+        Errno::NOTDIR => Error::System(format!(
+            "cannot mount volume over existing file, file exists {destination}"
+        )),
+        _ => Error::file("reading", Path::new(destination), errno.into()),
+    });
     let volumes = &engine.volumes;
     let _alone = volumes
         .filling
@@ -32,13 +42,13 @@ pub(crate) fn fill(
     backing::mount(volume)?;
     let data = &volume.mountpoint;
     let copied = if subpath.is_empty() {
-        fill_directory(data, destination, layers)
+        fill_directory(data, source)
     } else {
         // What can't be had is told when the container starts.
         match super::subpath::open(data, subpath) {
             Ok(found) => {
                 let path = format!("/proc/self/fd/{}/.", found.as_raw_fd());
-                fill_directory(Path::new(&path), destination, layers)
+                fill_directory(Path::new(&path), source)
             }
             Err(_) => Ok(()),
         }
@@ -51,13 +61,18 @@ pub(crate) fn fill(
     copied
 }
 
-fn fill_directory(data: &Path, destination: &str, layers: &[PathBuf]) -> Result<(), Error> {
-    match std::fs::read_dir(data) {
-        Ok(mut entries) => match entries.next() {
-            None => copy_up(layers, destination, data),
-            Some(_) => Ok(()),
-        },
+fn fill_directory(data: &Path, source: Result<OwnedFd, Error>) -> Result<(), Error> {
+    let empty = std::fs::read_dir(data).map(|mut entries| entries.next().is_none());
+    match empty {
+        Ok(true) => {
+            let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+            let target = rustix::fs::openat(CWD, data, flags, Mode::empty())
+                .map_err(|errno| Error::file("opening", data, errno.into()))?;
+            images::copy_tree(source?.as_fd(), target.as_fd())?;
+            Ok(())
+        }
         // A file of a volume may be mounted, too.
+        Ok(false) => Ok(()),
         Err(error) if error.kind() == std::io::ErrorKind::NotADirectory => Ok(()),
         Err(error) => Err(Error::file("reading", data, error)),
     }
