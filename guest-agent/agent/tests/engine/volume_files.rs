@@ -473,3 +473,36 @@ fn an_engine_killed_at_any_instant_leaves_the_old_files_or_the_new() {
     }
     assert!(finished < 12, "it was never killed in the middle");
 }
+
+/// Else a part would be taken for the person's own files, and never be completed.
+#[test]
+fn a_volume_is_filled_whole_or_not_at_all() {
+    let host = host!();
+    let mut dice = crate::survival::Dice::new();
+    let script = "mkdir /many; for n in $(seq 600); do head -c 20000 /dev/zero > /many/$n; done";
+    host.docker(&["run", "--name", "step", "busybox", "sh", "-c", script])
+        .good();
+    host.docker(&["commit", "step", "many"]).good();
+    let mut counts = Vec::new();
+    for round in 0..12 {
+        let mount = format!("fill{round}:/many");
+        std::thread::scope(|scope| {
+            scope.spawn(|| host.docker(&["create", "-v", &mount, "many"]));
+            std::thread::sleep(std::time::Duration::from_millis(dice.below(250)));
+            crate::survival::kill_agent(&host);
+        });
+        host.until("the engine answers", || host.docker(&["ps"]).code == 0);
+        if volumes(&host).contains(&format!("fill{round}")) {
+            let data = place(&host, &format!("fill{round}"));
+            counts.push(std::fs::read_dir(data).unwrap().count());
+        }
+        // Tried again it is whole.
+        let args = ["run", "--rm", "-v", &mount, "many", "sh", "-c"];
+        let list = host.docker(&[&args[..], &["ls /many | wc -l"]].concat());
+        assert_eq!(list.good(), "600", "round {round}");
+    }
+    assert!(
+        counts.iter().all(|count| [0, 600].contains(count)),
+        "{counts:?}"
+    );
+}

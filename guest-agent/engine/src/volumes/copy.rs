@@ -7,6 +7,7 @@ use std::sync::PoisonError;
 use rustix::fs::{CWD, Mode, OFlags};
 use rustix::io::Errno;
 
+use super::staging::not_staged;
 use super::{Volume, backing};
 use crate::containers::paths;
 use crate::{Engine, Error};
@@ -42,13 +43,23 @@ pub(crate) fn fill(
     backing::mount(volume)?;
     let data = &volume.mountpoint;
     let copied = if subpath.is_empty() {
-        fill_directory(data, source)
+        fill_directory(data, || {
+            // A disk that is full, or an engine that dies, must not leave a part: it would be taken
+            // for the person's own. Others could be writing into it, though.
+            if volume.has_backing() || !engine.volume_users(&volume.name).is_empty() {
+                return copy_in_place(data, &source?);
+            }
+            let staged = volumes.stage(None)?;
+            images::copy_tree(source?.as_fd(), staged.open()?.as_fd()).map_err(not_staged)?;
+            staged.replace(volume)
+        })
     } else {
         // What can't be had is told when the container starts.
         match super::subpath::open(data, subpath) {
             Ok(found) => {
                 let path = format!("/proc/self/fd/{}/.", found.as_raw_fd());
-                fill_directory(Path::new(&path), source)
+                let path = Path::new(&path);
+                fill_directory(path, || copy_in_place(path, &source?))
             }
             Err(_) => Ok(()),
         }
@@ -61,19 +72,20 @@ pub(crate) fn fill(
     copied
 }
 
-fn fill_directory(data: &Path, source: Result<OwnedFd, Error>) -> Result<(), Error> {
-    let empty = std::fs::read_dir(data).map(|mut entries| entries.next().is_none());
-    match empty {
-        Ok(true) => {
-            let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
-            let target = rustix::fs::openat(CWD, data, flags, Mode::empty())
-                .map_err(|errno| Error::file("opening", data, errno.into()))?;
-            images::copy_tree(source?.as_fd(), target.as_fd())?;
-            Ok(())
-        }
-        // A file of a volume may be mounted, too.
+/// Has a directory filled if it is empty. A file of a volume may be mounted, too.
+fn fill_directory(data: &Path, fill: impl FnOnce() -> Result<(), Error>) -> Result<(), Error> {
+    match std::fs::read_dir(data).map(|mut entries| entries.next().is_none()) {
+        Ok(true) => fill(),
         Ok(false) => Ok(()),
         Err(error) if error.kind() == std::io::ErrorKind::NotADirectory => Ok(()),
         Err(error) => Err(Error::file("reading", data, error)),
     }
+}
+
+fn copy_in_place(data: &Path, source: &OwnedFd) -> Result<(), Error> {
+    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+    let target = rustix::fs::openat(CWD, data, flags, Mode::empty())
+        .map_err(|errno| Error::file("opening", data, errno.into()))?;
+    images::copy_tree(source.as_fd(), target.as_fd())?;
+    Ok(())
 }
