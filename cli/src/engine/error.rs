@@ -80,7 +80,7 @@ impl Error {
 
 /// What the person can do about words of the engine.
 pub(crate) fn hint_for(message: &str) -> Option<&'static str> {
-    const HINTS: [(&str, &str); 17] = [
+    const HINTS: [(&str, &str); 18] = [
         ("No such container", "`slipway ps -a` lists the containers"),
         (
             "No such image",
@@ -97,6 +97,10 @@ pub(crate) fn hint_for(message: &str) -> Option<&'static str> {
         (
             "no such host",
             "check the registry's name and this computer's network",
+        ),
+        (
+            "connect: connection refused",
+            "nothing answers there: check the registry's address and port, and that it runs",
         ),
         (
             "no basic auth credentials",

@@ -8,6 +8,8 @@ const HINTS: [string, Key][] = [
   ['is already in use by container', 'hint_name'],
   ['no space left on device', 'hint_space'],
   ['no such host', 'hint_host'],
+  ['connect: connection refused', 'hint_refused'],
+  ['verification failed for digest', 'hint_damaged'],
   ['manifest unknown', 'hint_manifest'],
   ['pull access denied', 'hint_access'],
   ['no basic auth credentials', 'hint_access'],

@@ -247,6 +247,8 @@ export const en = {
   hint_name: 'Choose another name, or remove that container.',
   hint_space: 'Remove images or containers that you no longer need.',
   hint_host: "Check the registry's name and this computer's network.",
+  hint_refused: "Nothing answers there: check the registry's address and port, and that it runs.",
+  hint_damaged: "Pull again. If it fails the same way, the registry's copy is damaged: push the image again. Nothing of it was kept.",
   hint_manifest: "Check the image's name and tag: the registry has no such image.",
   hint_access: 'Check the name. If the repository is private, `slipway login` comes first.',
   hint_limit: 'Wait a while: the registry limits downloads. It allows more after `slipway login`.',
