@@ -26,9 +26,30 @@ fn docker_works_natively() {
     let mut steps = Steps::begin();
     scenario::run(&machine, &registry, &mut steps);
     machine.load_busybox().expect("busybox");
+    steps.step("limits that this host lacks are told", || {
+        missing_limits(&machine);
+    });
     steps.step("kill -9 of the engine", || engine_crash(&machine));
     steps.step("stop leaves nothing", || nothing_left(&machine));
     steps.end();
+}
+
+/// Who starts the engine reads it at once, and not only who makes a container with such a limit.
+fn missing_limits(machine: &Machine) {
+    let warnings = machine.status()["machine"]["warnings"].to_string();
+    let mut all = true;
+    for (field, word) in [
+        ("MemoryLimit", "memory"),
+        ("CPUSet", "processors"),
+        ("PidsLimit", "processes"),
+    ] {
+        let format = format!("{{{{.{field}}}}}");
+        let has = machine.docker(&["info", "--format", &format]).text() == "true";
+        let told = warnings.contains("without limits of") && warnings.contains(word);
+        assert_ne!(has, told, "{field}: {warnings}");
+        all &= has;
+    }
+    assert_eq!(all, !warnings.contains("cgroup_hierarchy"), "{warnings}");
 }
 
 /// Containers, their output, exit codes and addresses survive the engine.

@@ -30,7 +30,7 @@ async fn converse(
     let hello = FromGuest::Hello {
         version: engine::VERSION.to_owned(),
         kernel: engine.kernel(),
-        warnings: Vec::new(),
+        warnings: engine.missing_limits().into_iter().collect(),
         disk_bytes: disk::size(&engine.options().root),
     };
     writer.send(&hello).await?;

@@ -182,6 +182,35 @@ impl Engine {
         })
     }
 
+    /// What containers on this very host can't be held to, for the person who starts the engine. A
+    /// machine of ours lacks nothing.
+    #[must_use]
+    pub fn missing_limits(&self) -> Option<String> {
+        if self.options.machine == Machine::Vm {
+            return None;
+        }
+        let has = self.supported_limits();
+        let missing: Vec<&str> = [
+            (has.memory, "memory"),
+            (has.swap, "swap"),
+            (has.cpu_max && has.cpu_weight, "processor time"),
+            (has.cpuset, "processors"),
+            (has.pids, "processes"),
+            (has.io_max && has.io_weight, "disks"),
+        ]
+        .into_iter()
+        .filter_map(|(has, what)| (!has).then_some(what))
+        .collect();
+        let (last, others) = missing.split_last()?;
+        let what = match others {
+            [] => (*last).to_owned(),
+            _ => format!("{} and {last}", others.join(", ")),
+        };
+        Some(format!(
+            "containers run without limits of {what}: this computer's cgroup v2 lacks their controllers, which cgroup v1 may hold. Start Linux with systemd.unified_cgroup_hierarchy=1 to have them"
+        ))
+    }
+
     /// What limits are checked against.
     pub(crate) fn limits(&self) -> crate::containers::Machine {
         crate::containers::Machine {
