@@ -44,13 +44,14 @@ pub(crate) fn fill(
     let data = &volume.mountpoint;
     let copied = if subpath.is_empty() {
         fill_directory(data, || {
-            // A disk that is full, or an engine that dies, must not leave a part: it would be taken
-            // for the person's own. Others could be writing into it, though.
+            // A disk that is full, an engine that dies and a power cut must not leave a part: it
+            // would be taken for the person's own. Others could be writing into it, though.
             if volume.has_backing() || !engine.volume_users(&volume.name).is_empty() {
                 return copy_in_place(data, &source?);
             }
             let staged = volumes.stage(None)?;
             images::copy_tree(source?.as_fd(), staged.open()?.as_fd()).map_err(not_staged)?;
+            staged.sync()?;
             staged.replace(volume)
         })
     } else {
