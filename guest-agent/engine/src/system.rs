@@ -192,11 +192,10 @@ impl Engine {
         let has = self.supported_limits();
         let missing: Vec<&str> = [
             (has.memory, "memory"),
-            (has.swap, "swap"),
             (has.cpu_max && has.cpu_weight, "processor time"),
             (has.cpuset, "processors"),
             (has.pids, "processes"),
-            (has.io_max && has.io_weight, "disks"),
+            (has.io_max, "disks"),
         ]
         .into_iter()
         .filter_map(|(has, what)| (!has).then_some(what))
