@@ -321,7 +321,8 @@ impl Streams {
                 output.watch.set(poller, output.fd.as_fd(), source, flags)?;
             }
         }
-        let mut input_full = false;
+        // What is typed ahead waits with the client until there is a terminal to type into.
+        let mut input_full = self.tty && self.input.is_none() && !self.over;
         if let Some(input) = &mut self.input {
             input_full = input.waiting.len() >= INPUT_HIGH_WATER;
             let flags = (!input.waiting.is_empty()).then_some(EventFlags::OUT);

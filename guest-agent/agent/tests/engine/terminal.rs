@@ -75,6 +75,23 @@ impl Terminal {
     }
 }
 
+/// The command passes on what is typed as soon as it is attached, before anything is started.
+#[test]
+fn what_is_typed_ahead_arrives() {
+    let host = host!();
+    let script = "read x; echo got $x-";
+    let run = ["run", "--rm", "-it", "busybox", "sh", "-c", script];
+    host.docker(&["run", "-d", "--name", "there", "busybox", "sleep", "1000"])
+        .good();
+    let exec = ["exec", "-it", "there", "sh", "-c", script];
+    for args in [&run[..], &exec] {
+        let mut person = Terminal::start(&host, args);
+        person.types("ahead\n");
+        person.sees(&host, "got ahead-");
+        assert_eq!(person.ends(&host), 0);
+    }
+}
+
 #[test]
 fn a_shell_has_a_terminal_of_the_right_size() {
     let host = host!();
