@@ -17,8 +17,22 @@ pub use stat::PathStat;
 pub use stream::Chunks;
 pub(crate) use view::FileUse;
 
-use crate::Error;
+use std::os::fd::OwnedFd;
+use std::path::PathBuf;
+
 use rustix::io::Errno;
+
+use crate::Error;
+
+/// The merged files of read-only layers, the topmost first.
+pub(crate) fn merged(layers: &[PathBuf]) -> Result<OwnedFd, Error> {
+    runtime::view::layers(layers).map_err(|error| {
+        Error::System(format!(
+            "cannot mount the image's layers: {}",
+            runtime::Failure::from(&error).message
+        ))
+    })
+}
 
 /// What a client hears of a path that could not be looked at: dockerd's words, which are Go's.
 fn path_error(step: &str, path: &str, asked: &str, container: &str, errno: Errno) -> Error {

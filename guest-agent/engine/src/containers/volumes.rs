@@ -5,7 +5,7 @@ use std::os::fd::AsFd as _;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use super::{Container, MountPoint};
+use super::{Container, MountPoint, files};
 use crate::volumes::{self, Hold, Volume};
 use crate::{Engine, Error, blocking};
 
@@ -25,12 +25,7 @@ impl Provided {
         if self.empty.is_empty() {
             return Ok(());
         }
-        let files = runtime::view::layers(layers).map_err(|error| {
-            Error::System(format!(
-                "cannot mount the image's layers: {}",
-                runtime::Failure::from(&error).message
-            ))
-        })?;
+        let files = files::merged(layers)?;
         for (volume, subpath, destination) in &self.empty {
             volumes::fill(engine, volume, subpath, destination, files.as_fd())?;
         }

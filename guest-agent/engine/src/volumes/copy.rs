@@ -1,10 +1,11 @@
 //! Filling an empty volume with what the image has at its mount point.
 
+use std::fs::File;
 use std::os::fd::{AsFd as _, AsRawFd as _, BorrowedFd, OwnedFd};
 use std::path::Path;
 use std::sync::PoisonError;
 
-use rustix::fs::{CWD, Mode, OFlags};
+use rustix::fs::OFlags;
 use rustix::io::Errno;
 
 use super::staging::not_staged;
@@ -36,10 +37,7 @@ pub(crate) fn fill(
         .filling
         .lock()
         .unwrap_or_else(PoisonError::into_inner);
-    let viewers = volumes
-        .mounting
-        .lock()
-        .unwrap_or_else(PoisonError::into_inner);
+    let viewers = engine.mounting();
     backing::mount(volume)?;
     let data = &volume.mountpoint;
     let copied = if subpath.is_empty() {
@@ -84,9 +82,7 @@ fn fill_directory(data: &Path, fill: impl FnOnce() -> Result<(), Error>) -> Resu
 }
 
 fn copy_in_place(data: &Path, source: &OwnedFd) -> Result<(), Error> {
-    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
-    let target = rustix::fs::openat(CWD, data, flags, Mode::empty())
-        .map_err(|errno| Error::file("opening", data, errno.into()))?;
+    let target = File::open(data).map_err(|error| Error::file("opening", data, error))?;
     images::copy_tree(source.as_fd(), target.as_fd())?;
     Ok(())
 }

@@ -11,6 +11,7 @@ use rustix::fs::{AtFlags, Dir, FileType, Mode, OFlags, ResolveFlags, Stat};
 use rustix::io::Errno;
 
 use super::export::still_there;
+use super::merged;
 use crate::{Engine, Error, blocking};
 
 /// What happened to a path.
@@ -46,12 +47,7 @@ impl Engine {
             let lower = engine.root(&record, &dir)?.lower;
             let lower = match lower.as_slice() {
                 [] => None,
-                layers => Some(runtime::view::layers(layers).map_err(|error| {
-                    Error::System(format!(
-                        "cannot mount the image's layers: {}",
-                        runtime::Failure::from(&error).message
-                    ))
-                })?),
+                layers => Some(merged(layers)?),
             };
             let found = compare(&dir.join("upper"), lower.as_ref().map(AsFd::as_fd));
             drop(held);
