@@ -25,6 +25,7 @@ fn a_machine_lives_and_comes_back() {
     steps.step("before the first start", || absent(&machine));
     steps.step("first start", || first_start(&machine));
     steps.step("status", || status(&machine));
+    steps.step("strangers on its vsock", || strangers(&machine));
     steps.step("a snapshot is taken beside it", || taken(&machine));
     steps.step("a start of what runs", || start_again(&machine));
     steps.step("a second slipwayd", || second_service(&machine));
@@ -195,6 +196,49 @@ fn status(machine: &Machine) {
             "{line}"
         );
     }
+}
+
+/// `ACCELERATOR LINK` that the machine must have come up with.
+const WANTED: &str = "SLIPWAY_TEST_MACHINE";
+
+/// Everybody on the computer reaches a guest's vsock, so it takes more than that to be heard.
+fn strangers(machine: &Machine) {
+    let record = fs::read_to_string(machine.home().join("run/machine.json")).expect("a record");
+    let record: serde_json::Value = serde_json::from_str(&record).expect("a record");
+    let vsock = |channel: &str| {
+        let number = |key: &str| record[channel]["vsock"][key].as_u64();
+        Some((number("cid")?, number("port")?))
+    };
+    let link = if vsock("link").is_some() {
+        "vsock"
+    } else {
+        "serial"
+    };
+    if let Ok(wanted) = std::env::var(WANTED) {
+        let accelerator = record["accelerator"].as_str().expect("an accelerator");
+        assert_eq!(format!("{accelerator} {link}"), wanted);
+    }
+    for (cid, port) in ["link", "ports"].into_iter().filter_map(vsock) {
+        for user in [0, 65534] {
+            let script = format!(
+                "import os, socket\n\
+                 os.setuid({user})\n\
+                 stranger = socket.socket(socket.AF_VSOCK, socket.SOCK_STREAM)\n\
+                 stranger.settimeout(60)\n\
+                 stranger.connect(({cid}, {port}))\n\
+                 print('connected')\n\
+                 try:\n\
+                 \x20   stranger.sendall(b'x' * 1000)\n\
+                 \x20   print(stranger.recv(1000))\n\
+                 except ConnectionError:\n\
+                 \x20   print(b'')\n"
+            );
+            let python = places::in_path("python3").expect("python3");
+            let said = Program::new(&python).args(["-c", &script]).run().ok();
+            assert_eq!(said, "connected\nb''\n");
+        }
+    }
+    assert_eq!(machine.api("GET", "/_ping", b"").text(), "OK");
 }
 
 /// Inodes of a process's sockets.

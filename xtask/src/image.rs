@@ -145,12 +145,8 @@ pub(crate) fn check_reproducible(project: &Project, update: bool) -> Result<()> 
 fn gather(project: &Project, update: bool) -> Result<Inputs> {
     let lists = Lists::read(&project.root.join("vm-image"))?;
     let suite = Suite::of(project, &lists.suite, project.guest);
-    let meta = format!("{}-{}", lists.kernel, project.guest.debian());
-    let kernel_name = suite.dependency(&meta, KERNEL_PREFIX, update)?;
+    let kernel = kernel_package(&suite, project.guest, &lists.kernel, update)?;
     let packages = suite.fetch(&lists.packages, update)?;
-    let kernel = suite
-        .fetch(std::slice::from_ref(&kernel_name), false)?
-        .remove(0);
 
     let mut parts = vec![lists.digest.clone(), kernel.sha256.clone()];
     parts.push(project.guest.debian().to_owned());
@@ -172,6 +168,13 @@ fn gather(project: &Project, update: bool) -> Result<Inputs> {
         kernel,
         digest,
     })
+}
+
+/// The package of the current kernel that a meta-package, named without its architecture, stands for.
+fn kernel_package(suite: &Suite, arch: Arch, meta: &str, update: bool) -> Result<Package> {
+    let meta = format!("{meta}-{}", arch.debian());
+    let name = suite.dependency(&meta, KERNEL_PREFIX, update)?;
+    Ok(suite.fetch(&[name], false)?.remove(0))
 }
 
 fn assemble(project: &Project, inputs: &Inputs, into: &Path) -> Result<()> {
@@ -196,6 +199,37 @@ pub(crate) fn initramfs_with(init: Vec<u8>) -> Result<Vec<u8>> {
     // The kernel opens it for the init's standard streams; its own tree has it already.
     tree.directory("dev", 0o755);
     cpio::archive(&tree)
+}
+
+/// The kernel of a usual computer, from the image's suite.
+pub(crate) fn usual_kernel(project: &Project) -> Result<Package> {
+    let lists = Lists::read(&project.root.join("vm-image"))?;
+    let suite = Suite::of(project, &lists.suite, project.guest);
+    kernel_package(&suite, project.guest, "linux-image", false)
+}
+
+/// What boots such a computer: its kernel, and an initramfs with busybox, an init and modules, whose order
+/// is in `modules/order`.
+pub(crate) fn boot_files(
+    kernel: &Package,
+    wanted: &[&str],
+    busybox: Vec<u8>,
+    init: Vec<u8>,
+) -> Result<[Vec<u8>; 2]> {
+    let kernel = kernel::Kernel::open(kernel)?;
+    let wanted: Vec<String> = wanted.iter().copied().map(str::to_owned).collect();
+    let mut tree = tree::Tree::default();
+    let mut order = String::new();
+    for module in modules::Modules::open(&kernel)?.load_order(&wanted, &[])? {
+        order += &format!("{}\n", module.name);
+        let path = format!("modules/{}.ko", module.name);
+        tree.file(&path, module.bytes, 0o644);
+    }
+    tree.file("modules/order", order.into_bytes(), 0o644);
+    tree.file("bin/busybox", busybox, 0o755);
+    tree.file("init", init, 0o755);
+    tree.directory("dev", 0o755);
+    Ok([kernel.vmlinux()?, cpio::archive(&tree)?])
 }
 
 /// The lower-case hexadecimal SHA-256 of bytes.

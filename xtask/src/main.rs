@@ -5,6 +5,7 @@ mod arch;
 mod bench;
 mod build;
 mod clients;
+mod computer;
 mod cross;
 mod elf;
 mod fuzz;
@@ -52,11 +53,13 @@ enum Command {
     Bench(bench::Options),
     /// Check that the host's programs compile elsewhere
     Check(cross::Options),
+    /// Run a command in an emulated computer that has KVM and vsock
+    Computer(computer::Options),
 }
 
 fn main() -> ExitCode {
     match dispatch(Arguments::parse()) {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(code) => code,
         Err(error) => {
             progress::complain(&error);
             ExitCode::FAILURE
@@ -64,9 +67,9 @@ fn main() -> ExitCode {
     }
 }
 
-fn dispatch(arguments: Arguments) -> Result<()> {
+fn dispatch(arguments: Arguments) -> Result<ExitCode> {
     let project = Project::find()?;
-    match arguments.command {
+    let done = match arguments.command {
         Command::Setup => setup::command(&project),
         Command::Build => {
             setup::system(&[setup::Need::Build, setup::Need::Window])?;
@@ -88,5 +91,7 @@ fn dispatch(arguments: Arguments) -> Result<()> {
             setup::system(&[setup::Need::Build, setup::Need::Image])?;
             image::command(&project, &options)
         }
-    }
+        Command::Computer(options) => return computer::command(&project, &options),
+    };
+    done.map(|()| ExitCode::SUCCESS)
 }

@@ -51,6 +51,12 @@ pub(crate) fn skopeo(project: &Project) -> Result<PathBuf> {
     )
 }
 
+/// A tree with a QEMU that can emulate virtualization: before version 10 it can't.
+pub(crate) fn qemu(project: &Project) -> Result<PathBuf> {
+    let packages = ["qemu-system-x86"];
+    tree(project, "qemu", "QEMU, to emulate a computer", &packages)
+}
+
 /// A tree of packages and all that they need.
 fn tree(project: &Project, name: &str, what: &str, packages: &[&str]) -> Result<PathBuf> {
     let suite = Suite::new(project, setup::TOOLS_SUITE);

@@ -13,7 +13,7 @@ use clap::Args;
 use crate::arch::Arch;
 use crate::project::Project;
 use crate::setup::{self, Need};
-use crate::{applications, build, clients, cross, fuzz, image, package, peers};
+use crate::{applications, build, clients, computer, cross, fuzz, image, package, peers};
 use session::Session;
 
 /// Which tests to run.
@@ -78,6 +78,7 @@ const CASES: &str = "20000";
 const FUZZ_SECONDS: u64 = 20;
 
 fn everything_else(project: &Project, session: &mut Session) {
+    virtualized(session);
     // Framing, filters and paths. What fails is kept in `proptest-regressions` beside the source, and
     // tried first from then on.
     let packages = ["link", "engine", "cli"];
@@ -127,6 +128,32 @@ fn everything_else(project: &Project, session: &mut Session) {
         image::check_reproducible(project, false)?;
         Ok(cross::Outcome::Passed)
     });
+}
+
+/// The machine's life with KVM, which this computer may not have, over both links, and docker's whole
+/// scenario over the one that is taken there.
+fn virtualized(session: &mut Session) {
+    const LIFE: &[&str] = &["--test", "machine", "a_machine_lives_and_comes_back"];
+    const DOCKER: &[&str] = &["--test", "docker_cli"];
+    for (link, what, tests) in [
+        ("vsock", "a machine with KVM", LIFE),
+        ("vsock", "docker with KVM", DOCKER),
+        ("serial", "a machine with KVM and no vsock", LIFE),
+    ] {
+        if !computer::is_possible() {
+            session.skip(what, "a computer with KVM can be emulated on x86-64 only");
+            continue;
+        }
+        let mut command = session.cargo(&["test", "--package", "tests"]);
+        command
+            .args(tests)
+            .env("SLIPWAY_LINK", link)
+            // Virtualization in emulation takes its time.
+            .env("SLIPWAY_BOOT_STALL_S", "120")
+            .env("SLIPWAY_TEST_MACHINE", format!("kvm {link}"));
+        computer::run_in(&mut command);
+        session.tests(what, command);
+    }
 }
 
 /// The machine with the processor that this computer has not, whole, with the real docker.

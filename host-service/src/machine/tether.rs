@@ -160,13 +160,19 @@ async fn keep(
     };
     let mut wait = RETRY.0;
     let names = Names::new();
+    let mut read = None;
     loop {
-        // Read while the guest comes up.
-        let world = tokio::task::spawn_blocking(super::world::describe);
+        // Read while the guest comes up, and not for each attempt: all authorities are read.
+        let world = read
+            .take()
+            .unwrap_or_else(|| tokio::task::spawn_blocking(super::world::describe));
         note(Some(SILENT.to_owned()));
         let ended = match call(&address, channel, wait * TRY).await {
             Ok(called) => session(called, world, &start, &names, &mut orders, &note).await,
-            Err(error) => Err(error),
+            Err(error) => {
+                read = Some(world);
+                Err(error)
+            }
         };
         match ended {
             Ok(()) => {
