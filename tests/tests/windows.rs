@@ -2,6 +2,7 @@
 //! `cargo xtask test --all` builds them.
 #![allow(clippy::expect_used, reason = "a test that can't go on fails")]
 
+use std::fs;
 use std::net::{SocketAddr, TcpListener};
 use std::path::PathBuf;
 use std::time::Duration;
@@ -37,6 +38,9 @@ fn the_windows_programs_work() {
     steps.step("kill -9 of slipwayd, then start", || service_crash(&wine));
     steps.step("stop leaves a clean file system", || clean_stop(&wine));
     steps.step("start after a stop keeps everything", || restart(&wine));
+    steps.step("a machine that hangs makes room for a new one", || {
+        hanging_machine(&wine);
+    });
     steps.step("kill -9 of the machine, then start", || {
         machine_crash(&wine);
     });
@@ -233,6 +237,8 @@ fn clean_stop(wine: &Wine) {
     let qemu = wine.process(QEMU).expect("QEMU");
     run(wine, &["machine", "stop"]).ok();
     assert_eq!(wine.status()["machine"]["state"], "stopped");
+    let log = fs::read_to_string(wine.home().join("logs/slipwayd.log")).expect("a log");
+    assert!(!log.contains("ended by force"), "{log}");
     assert!(!wait::is_alive(qemu), "QEMU outlived the stop");
     let Some(e2fsck) = places::in_path("e2fsck") else {
         return skip("e2fsck (package e2fsprogs) is not installed");
@@ -254,6 +260,14 @@ fn restart(wine: &Wine) {
     assert_eq!(run(wine, &state).text(), "exited");
     run(wine, &["start", "web"]).ok();
     answers(open_port(wine));
+}
+
+fn hanging_machine(wine: &Wine) {
+    let qemu = wine.process(QEMU).expect("QEMU");
+    wait::signal(qemu, Signal::STOP);
+    wine.kill(SERVICE);
+    restart(wine);
+    assert!(!wait::is_alive(qemu), "it has the data disk still");
 }
 
 fn machine_crash(wine: &Wine) {
