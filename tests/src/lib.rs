@@ -23,7 +23,9 @@ pub mod server;
 pub mod steps;
 pub mod terminal;
 pub mod wait;
+pub mod wine;
 
 pub use machine::{Driver, Machine};
 pub use program::{Program, Ran};
 pub use steps::Steps;
+pub use wine::Wine;

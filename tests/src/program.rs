@@ -2,7 +2,8 @@
 
 use std::ffi::OsStr;
 use std::fmt;
-use std::io::{Read, Write};
+use std::fs::File;
+use std::io::{Read, Seek, Write};
 use std::path::Path;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::thread::{self, JoinHandle};
@@ -18,6 +19,7 @@ const LIMIT: Duration = Duration::from_secs(90);
 pub struct Program {
     command: Command,
     input: Vec<u8>,
+    errors: Option<File>,
     limit: Duration,
     shown: String,
 }
@@ -42,6 +44,7 @@ impl Program {
         Self {
             command: Command::new(path),
             input: Vec::new(),
+            errors: None,
             limit: LIMIT,
             shown: name.into_owned(),
         }
@@ -79,6 +82,14 @@ impl Program {
         self
     }
 
+    /// Keeps its standard error in a file: a pipe would not end while a process holds it that the program
+    /// has left behind.
+    #[must_use]
+    pub fn leaving_others(mut self) -> Self {
+        self.errors = Some(tempfile::tempfile().expect("a file"));
+        self
+    }
+
     /// How long it may take.
     #[must_use]
     pub fn within(mut self, limit: Duration) -> Self {
@@ -89,11 +100,13 @@ impl Program {
     /// Runs it to its end; past its deadline it is killed and the test fails.
     pub fn run(mut self) -> Ran {
         let begun = Instant::now();
+        let errors = self.errors.as_ref();
+        let errors = errors.map(|file| file.try_clone().expect("the file"));
         let mut child = self
             .command
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
+            .stderr(errors.map_or_else(Stdio::piped, Stdio::from))
             .spawn()
             .unwrap_or_else(|error| panic!("cannot run {}: {error}", self.shown));
         let mut stdin = child.stdin.take().expect("stdin is piped");
@@ -101,10 +114,13 @@ impl Program {
         // A program that doesn't read its input breaks the pipe; that is its business.
         thread::spawn(move || drop(stdin.write_all(&input)));
         let stdout = collect(child.stdout.take().expect("stdout is piped"));
-        let stderr = collect(child.stderr.take().expect("stderr is piped"));
+        let stderr = child.stderr.take().map(collect);
         let status = wait(&mut child, self.limit);
         let stdout = stdout.join().expect("reader");
-        let stderr = stderr.join().expect("reader");
+        let stderr = match (stderr, self.errors) {
+            (Some(reader), _) => reader.join().expect("reader"),
+            (None, file) => file.map(content).unwrap_or_default(),
+        };
         let Some(status) = status else {
             panic!(
                 "`{}` did not end within {:?}\nstdout: {stdout}\nstderr: {stderr}",
@@ -272,6 +288,13 @@ fn collect(mut stream: impl Read + Send + 'static) -> JoinHandle<String> {
         let _ = stream.read_to_end(&mut bytes);
         String::from_utf8_lossy(&bytes).into_owned()
     })
+}
+
+fn content(mut file: File) -> String {
+    let mut bytes = Vec::new();
+    file.rewind().expect("the file");
+    file.read_to_end(&mut bytes).expect("the file");
+    String::from_utf8_lossy(&bytes).into_owned()
 }
 
 fn follow(mut stream: Box<dyn Read + Send>, output: &std::sync::Mutex<Vec<u8>>) {

@@ -2,7 +2,7 @@
 //! Containers command, in folders of their own under `target/tools`; nothing is installed.
 
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use anyhow::{Context, Result};
@@ -30,16 +30,15 @@ const DEV_CONTAINERS: &[&str] = &["@devcontainers/cli@0.89.0"];
 
 /// Fetches the packages, if that was not done yet.
 pub(crate) fn fetch(project: &Project) -> Result<()> {
+    let beside = |name: &str| project.tools().with_file_name(name);
     once(
-        project,
-        "python",
+        &beside("python"),
         "Python's clients for tests",
         PYTHON,
         |folder| install(project, folder, PYTHON),
     )?;
     once(
-        project,
-        "devcontainers",
+        &beside("devcontainers"),
         "the Dev Containers command",
         DEV_CONTAINERS,
         |folder| {
@@ -52,8 +51,7 @@ pub(crate) fn fetch(project: &Project) -> Result<()> {
     )?;
     let marks = [&[SUITE], SUITES_NEEDS].concat();
     once(
-        project,
-        "docker-py",
+        &beside("docker-py"),
         "docker-py's own tests",
         &marks,
         |folder| {
@@ -64,29 +62,22 @@ pub(crate) fn fetch(project: &Project) -> Result<()> {
                 .arg("--dest")
                 .arg(&sources)
                 .arg(SUITE))?;
-            let archive = fs::read_dir(&sources)
-                .with_context(|| format!("reading {}", sources.display()))?
-                .next()
-                .context("pip fetched no source package of docker-py")?
-                .with_context(|| format!("reading {}", sources.display()))?;
             run(Command::new("tar")
                 .args(["-x", "--strip-components=1", "-C"])
                 .arg(folder)
                 .arg("-f")
-                .arg(archive.path()))
+                .arg(only_file(&sources)?))
         },
     )
 }
 
-/// Fills a folder beside the tools, unless it was filled with the same.
-fn once(
-    project: &Project,
-    name: &str,
+/// Fills a folder, unless it was filled with the same.
+pub(crate) fn once(
+    folder: &Path,
     what: &str,
     packages: &[&str],
     fill: impl FnOnce(&Path) -> Result<()>,
 ) -> Result<()> {
-    let folder = project.tools().with_file_name(name);
     let stamp = folder.join("packages");
     let mark = packages.join("\n");
     if fs::read_to_string(&stamp).is_ok_and(|found| found == mark) {
@@ -94,11 +85,10 @@ fn once(
     }
     step(what, || {
         if folder.exists() {
-            fs::remove_dir_all(&folder)
-                .with_context(|| format!("removing {}", folder.display()))?;
+            fs::remove_dir_all(folder).with_context(|| format!("removing {}", folder.display()))?;
         }
-        fs::create_dir_all(&folder).with_context(|| format!("creating {}", folder.display()))?;
-        fill(&folder)?;
+        fs::create_dir_all(folder).with_context(|| format!("creating {}", folder.display()))?;
+        fill(folder)?;
         fs::write(&stamp, &mark).with_context(|| format!("writing {}", stamp.display()))
     })
 }
@@ -112,7 +102,16 @@ fn install(project: &Project, folder: &Path, packages: &[&str]) -> Result<()> {
         .args(packages))
 }
 
-fn pip(project: &Project, verb: &str) -> Command {
+/// The file that pip has put into a folder.
+pub(crate) fn only_file(folder: &Path) -> Result<PathBuf> {
+    let reading = || format!("reading {}", folder.display());
+    let first = fs::read_dir(folder).with_context(reading)?.next();
+    let first = first.with_context(|| format!("pip put nothing into {}", folder.display()))?;
+    Ok(first.with_context(reading)?.path())
+}
+
+/// pip, with downloads kept in the cache.
+pub(crate) fn pip(project: &Project, verb: &str) -> Command {
     let mut command = Command::new("python3");
     command
         .args(["-m", "pip", verb, "--quiet", "--no-input"])

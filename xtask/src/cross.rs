@@ -22,6 +22,10 @@ const PACKAGES: [&str; 4] = ["link", "client", "host-service", "cli"];
 /// Debian's suite whose rust-src is near the nightly toolchain.
 const SOURCE_SUITE: &str = "forky";
 
+/// Why what needs a nightly toolchain is left out.
+pub(crate) const NO_NIGHTLY: &str =
+    "no nightly toolchain (`rustup toolchain install nightly` brings one)";
+
 /// What to check.
 #[derive(Args)]
 pub(crate) struct Options {
@@ -61,13 +65,10 @@ pub(crate) fn command(project: &Project, options: &Options) -> Result<()> {
 
 /// Compiles the host's packages for one system.
 pub(crate) fn check(project: &Project, target: &str) -> Result<Outcome> {
-    let Some(nightly) = nightly(project)? else {
-        return Ok(Outcome::Skipped(
-            "no nightly toolchain (`rustup toolchain install nightly` brings one)".to_owned(),
-        ));
+    let Some(mut command) = cargo_of_nightly(project)? else {
+        return Ok(Outcome::Skipped(NO_NIGHTLY.to_owned()));
     };
     step(&format!("compiling for {target}"), || {
-        let mut command = cargo(project, &nightly)?;
         command.args(["check", "-Zbuild-std=std,panic_abort", "--target", target]);
         if target.contains("apple") {
             // Checking compiles no C; the compiler is only looked for.
@@ -82,6 +83,14 @@ pub(crate) fn check(project: &Project, target: &str) -> Result<Outcome> {
         run(&mut command)
     })?;
     Ok(Outcome::Passed)
+}
+
+/// The nightly toolchain's cargo, which can build standard libraries; nothing if the machine has none.
+pub(crate) fn cargo_of_nightly(project: &Project) -> Result<Option<Command>> {
+    let toolchain = nightly(project)?;
+    toolchain
+        .map(|toolchain| cargo(project, &toolchain))
+        .transpose()
 }
 
 /// The cargo of a toolchain, beside whose work nothing of the usual one's is built again.

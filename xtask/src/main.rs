@@ -18,6 +18,7 @@ mod project;
 mod run;
 mod setup;
 mod test;
+mod wine;
 
 use std::process::ExitCode;
 

@@ -31,6 +31,8 @@ pub(crate) enum Need {
     Tests,
     /// To check the Windows build.
     Cross,
+    /// To run it.
+    Wine,
     /// To see the page in a browser.
     Browser,
     /// To run real applications and speak to them.
@@ -90,6 +92,7 @@ impl Need {
                 "xz-utils",
             ],
             Self::Cross => &["gcc-mingw-w64-x86-64-win32", "mingw-w64-x86-64-dev"],
+            Self::Wine => &["wine", "wine64"],
             Self::Browser => &["chromium"],
             Self::Applications => &["curl", "mmdebstrap", "postgresql-client"],
         }
@@ -101,7 +104,12 @@ impl Need {
             Self::Machine => &["qemu"],
             Self::Tests => &["docker"],
             Self::Cross => &["mingw-w64"],
-            Self::Build | Self::Window | Self::Browser | Self::Applications | Self::Arch(_) => &[],
+            Self::Build
+            | Self::Window
+            | Self::Wine
+            | Self::Browser
+            | Self::Applications
+            | Self::Arch(_) => &[],
         }
     }
 }

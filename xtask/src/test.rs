@@ -13,7 +13,7 @@ use clap::Args;
 use crate::arch::Arch;
 use crate::project::Project;
 use crate::setup::{self, Need};
-use crate::{applications, build, clients, computer, cross, fuzz, image, package, peers};
+use crate::{applications, build, clients, computer, cross, fuzz, image, package, peers, wine};
 use session::Session;
 
 /// Which tests to run.
@@ -63,7 +63,9 @@ pub(crate) fn command(project: &Project, options: &Options) -> Result<()> {
         tests
             .env("SLIPWAY_PEERS", peers::dockerd(project)?)
             .env("SLIPWAY_SKOPEO", peers::skopeo(project)?)
-            .env("SLIPWAY_APPLICATIONS", applications::archives(project)?);
+            .env("SLIPWAY_APPLICATIONS", applications::archives(project)?)
+            // It comes later, when what it needs is built.
+            .args(["--", "--skip", wine::TEST]);
     }
     session.tests("Rust tests", tests);
     if options.all {
@@ -99,6 +101,7 @@ fn everything_else(project: &Project, session: &mut Session) {
             cross::check(project, target)
         });
     }
+    windows(project, session);
     for (what, program, arguments) in [
         (
             "licences and sources",
@@ -154,6 +157,24 @@ fn virtualized(session: &mut Session) {
         computer::run_in(&mut command);
         session.tests(what, command);
     }
+}
+
+/// The programs for Windows under Wine, with QEMU's.
+fn windows(project: &Project, session: &mut Session) {
+    let mut programs = None;
+    session.outcome("building for Windows under Wine", || {
+        Ok(match wine::programs(project)? {
+            Ok(folder) => {
+                programs = Some(folder);
+                cross::Outcome::Passed
+            }
+            Err(why) => cross::Outcome::Skipped(why),
+        })
+    });
+    let Some(programs) = programs else { return };
+    let mut tests = session.cargo(&["test", "--package", "tests", "--test", "windows"]);
+    tests.env("SLIPWAY_WINDOWS", programs);
+    session.tests("Windows under Wine", tests);
 }
 
 /// The machine with the processor that this computer has not, whole, with the real docker.

@@ -184,6 +184,7 @@ fn launch(home: &Home) -> Result<(Process, Record), Problem> {
     let record = Record {
         driver: wire::Driver::Native,
         pid: process.pid(),
+        made: process.made(),
         uuid: String::new(),
         started_ms: now_ms(),
         monitor: None,

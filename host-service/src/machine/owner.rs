@@ -137,6 +137,8 @@ enum Phase {
     Starting {
         task: JoinHandle<Result<Box<dyn Machine>, Problem>>,
         cancel: CancellationToken,
+        /// Whether it runs already.
+        adopts: bool,
     },
     Running(Box<dyn Machine>),
     Stopping(JoinHandle<Result<(), Problem>>),
@@ -301,7 +303,11 @@ impl Task {
         let (start, cancel) = self.begin();
         self.change(|machine| machine.state = State::Starting);
         let task = tokio::spawn(self.driver.start(start));
-        self.phase = Phase::Starting { task, cancel };
+        self.phase = Phase::Starting {
+            task,
+            cancel,
+            adopts: false,
+        };
     }
 
     /// Uses this driver from now on.
@@ -331,7 +337,11 @@ impl Task {
                 None => Err(nothing()),
             }
         });
-        self.phase = Phase::Starting { task, cancel };
+        self.phase = Phase::Starting {
+            task,
+            cancel,
+            adopts: true,
+        };
     }
 
     fn begin(&mut self) -> (Start, CancellationToken) {
@@ -361,13 +371,25 @@ impl Task {
         self.change(|machine| machine.state = State::Stopping);
         let task = match std::mem::replace(&mut self.phase, Phase::Idle) {
             Phase::Running(machine) => tokio::spawn(machine.stop(timeout)),
-            Phase::Starting { task, cancel } => {
+            Phase::Starting {
+                mut task,
+                cancel,
+                adopts,
+            } => {
                 for starter in self.starters.drain(..) {
                     let _ = starter.send(Err(problem("the machine was stopped while it started")));
                 }
-                cancel.cancel();
+                // What runs already has containers to stop and disks to write out.
+                let patience = if adopts { timeout } else { Duration::ZERO };
                 tokio::spawn(async move {
-                    match task.await {
+                    let ended = match tokio::time::timeout(patience, &mut task).await {
+                        Ok(ended) => ended,
+                        Err(_) => {
+                            cancel.cancel();
+                            task.await
+                        }
+                    };
+                    match ended {
                         // It was ready in the same moment.
                         Ok(Ok(machine)) => machine.stop(timeout).await,
                         Ok(Err(_)) | Err(_) => Ok(()),

@@ -110,6 +110,12 @@ impl Process {
         tokio::time::timeout(time, self.ended()).await.is_ok()
     }
 
+    /// When it was made, in the system's own count, where its arguments can't be known: with its number
+    /// that is a process's name.
+    pub(crate) fn made(&self) -> Option<u64> {
+        platform::made(self.pid)
+    }
+
     /// Whether this word is among the arguments it was started with, where that can be known.
     pub(crate) fn was_told(&self, word: &str) -> bool {
         self.has_ended().is_none() && platform::was_told(self.pid, word)

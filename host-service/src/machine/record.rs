@@ -16,6 +16,9 @@ pub(crate) struct Record {
     pub(crate) driver: Driver,
     /// The process.
     pub(crate) pid: u32,
+    /// When the process was made, where it can't be known by its arguments.
+    #[serde(default)]
+    pub(crate) made: Option<u64>,
     /// The machine's own name for itself: proves that the process is still it.
     pub(crate) uuid: String,
     /// Milliseconds since 1970.

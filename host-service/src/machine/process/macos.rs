@@ -37,6 +37,11 @@ pub(super) fn was_told(pid: u32, word: &str) -> bool {
         .is_ok_and(|output| String::from_utf8_lossy(&output.stdout).contains(word))
 }
 
+/// Its arguments say more.
+pub(super) fn made(_pid: u32) -> Option<u64> {
+    None
+}
+
 pub(super) fn terminate(pid: u32) {
     send(pid, Signal::TERM);
 }

@@ -9,9 +9,10 @@ use std::os::windows::io::{AsRawHandle, FromRawHandle, OwnedHandle};
 use std::os::windows::process::CommandExt;
 use std::process::Command;
 
+use windows_sys::Win32::Foundation::FILETIME;
 use windows_sys::Win32::System::Threading::{
-    INFINITE, OpenProcess, PROCESS_SYNCHRONIZE, PROCESS_TERMINATE, TerminateProcess,
-    WaitForSingleObject,
+    GetProcessTimes, INFINITE, OpenProcess, PROCESS_QUERY_LIMITED_INFORMATION, PROCESS_SYNCHRONIZE,
+    PROCESS_TERMINATE, TerminateProcess, WaitForSingleObject,
 };
 
 const CREATE_NEW_PROCESS_GROUP: u32 = 0x0000_0200;
@@ -48,7 +49,17 @@ fn open(pid: u32, access: u32) -> io::Result<OwnedHandle> {
     Ok(unsafe { OwnedHandle::from_raw_handle(handle) })
 }
 
-/// Not known: another process may have the number by now.
+/// In units of 100 ns.
+pub(super) fn made(pid: u32) -> Option<u64> {
+    let process = open(pid, PROCESS_QUERY_LIMITED_INFORMATION).ok()?;
+    let mut times = [FILETIME::default(); 4];
+    let [made, ended, kernel, user] = &mut times;
+    // SAFETY: the handle is ours, and open for this; the times are places to write to.
+    let done = unsafe { GetProcessTimes(process.as_raw_handle(), made, ended, kernel, user) };
+    (done != 0).then(|| u64::from(made.dwHighDateTime) << 32 | u64::from(made.dwLowDateTime))
+}
+
+/// Not known.
 pub(super) fn was_told(_pid: u32, _word: &str) -> bool {
     false
 }

@@ -173,6 +173,7 @@ fn launch(
     let record = Record {
         driver: Driver::Qemu,
         pid: process.pid(),
+        made: process.made(),
         uuid,
         started_ms: now_ms(),
         monitor: Some(channels.monitor.clone()),

@@ -1,8 +1,10 @@
 //! Finding QEMU, and what it can do.
 
 use std::fs;
+use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
+use std::sync::mpsc;
 use std::time::{Duration, Instant, UNIX_EPOCH};
 
 use client::Home;
@@ -19,6 +21,9 @@ const OLDEST: (u32, u32) = (7, 2);
 
 /// How long QEMU may take to say its version.
 const PATIENCE: Duration = Duration::from_secs(20);
+
+/// How long its last words may take to arrive once it has ended.
+const LAST_WORDS: Duration = Duration::from_millis(200);
 
 /// QEMU on this host.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -182,7 +187,12 @@ fn run(command: &mut Command, patience: Duration) -> std::io::Result<Output> {
         .stderr(Stdio::piped());
     let mut child = command.spawn()?;
     let deadline = Instant::now() + patience;
-    while child.try_wait()?.is_none() {
+    let stdout = child.stdout.take().map(collect);
+    let stderr = child.stderr.take().map(collect);
+    let status = loop {
+        if let Some(status) = child.try_wait()? {
+            break status;
+        }
         if Instant::now() >= deadline {
             child.kill()?;
             child.wait()?;
@@ -192,8 +202,37 @@ fn run(command: &mut Command, patience: Duration) -> std::io::Result<Output> {
             ));
         }
         std::thread::sleep(Duration::from_millis(5));
-    }
-    child.wait_with_output()
+    };
+    let all = |pieces: Option<mpsc::Receiver<Vec<u8>>>| {
+        let mut said = Vec::new();
+        while let Some(piece) = pieces
+            .as_ref()
+            .and_then(|p| p.recv_timeout(LAST_WORDS).ok())
+        {
+            said.extend(piece);
+        }
+        said
+    };
+    Ok(Output {
+        status,
+        stdout: all(stdout),
+        stderr: all(stderr),
+    })
+}
+
+/// Reads along. The stream need not end with the program: what that has started may hold it open for
+/// ever, as the shell of a desktop.
+fn collect(mut stream: impl Read + Send + 'static) -> mpsc::Receiver<Vec<u8>> {
+    let (pieces, receiver) = mpsc::channel();
+    std::thread::spawn(move || {
+        let mut buffer = [0; 4096];
+        while let Ok(length @ 1..) = stream.read(&mut buffer) {
+            if pieces.send(buffer[..length].to_vec()).is_err() {
+                return;
+            }
+        }
+    });
+    receiver
 }
 
 /// `QEMU emulator version 7.2.22 (Debian …)`.

@@ -190,7 +190,8 @@ async fn find(record: &Record) -> Option<Process> {
         Ok(_) => None,
         Err(error) => {
             tracing::warn!(%error, "nobody answers at the recorded monitor");
-            if process.was_told(&record.uuid) {
+            let is_it = record.made.is_some() && record.made == process.made();
+            if is_it || process.was_told(&record.uuid) {
                 // It is our machine and hangs. It holds the data disk: no other could start.
                 process.kill().await;
             }
