@@ -38,9 +38,12 @@ const ENDED: &str = "computer: ended with ";
 /// How long a command may take.
 const SECONDS: &str = "1800";
 
-/// Emulated virtualization ends now and then without a word, or resets a guest: then the command is run
-/// once more.
-const ATTEMPTS: u32 = 3;
+/// Emulated virtualization ends now and then without a word, or resets a guest whose kernel changes its
+/// code, as it does for the first containers after a boot: then the command is run once more.
+const ATTEMPTS: u32 = 5;
+
+/// How a test runner's sum begins, which counts only when the run does.
+const SUM: &str = "test result:";
 
 /// What slipwayd says of a machine that was reset.
 const RESET: &str = "QEMU: exit code 0";
@@ -171,14 +174,16 @@ impl Computer {
             .spawn()
             .context("starting the emulated computer")?;
         let console = child.stdout.take().context("reading its console")?;
-        let (mut code, mut reset) = (None, false);
+        let (mut code, mut reset, mut sums) = (None, false, Vec::new());
         for line in BufReader::new(console).split(b'\n') {
             let line = line.context("reading its console")?;
             let line = String::from_utf8_lossy(&line);
             reset |= line.contains(RESET);
             // The command's last line need not be a whole one.
             let (said, ended) = line.rsplit_once(ENDED).unwrap_or((&line, ""));
-            if !said.is_empty() || ended.is_empty() {
+            if said.contains(SUM) {
+                sums.push(said.to_owned());
+            } else if !said.is_empty() || ended.is_empty() {
                 say(said.trim_end_matches('\r'));
             }
             code = code.or(ended.trim_end().parse().ok());
@@ -187,7 +192,11 @@ impl Computer {
         if status.code() == Some(124) {
             bail!("the command took more than {SECONDS} seconds");
         }
-        Ok(code.filter(|code| *code == 0 || !reset))
+        let code = code.filter(|code| *code == 0 || !reset);
+        if code.is_some() {
+            sums.iter().for_each(say);
+        }
+        Ok(code)
     }
 }
 
