@@ -8,6 +8,7 @@
 )]
 
 pub mod busybox;
+pub mod disk;
 pub mod docker;
 pub mod figure;
 pub mod guest;

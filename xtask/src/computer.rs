@@ -81,14 +81,14 @@ pub(crate) fn is_possible() -> bool {
 }
 
 /// Its parts.
-pub(crate) struct Computer {
+struct Computer {
     folder: PathBuf,
     qemu: PathBuf,
 }
 
 impl Computer {
     /// Brings what is missing.
-    pub(crate) fn prepare(project: &Project) -> Result<Self> {
+    fn prepare(project: &Project) -> Result<Self> {
         if !is_possible() {
             bail!("the emulated computer runs programs for x86-64 only");
         }
